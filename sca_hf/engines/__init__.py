@@ -1,0 +1,62 @@
+"""What an engine is: one prompt in, one completion out, many at once."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How one sample is drawn. The same sampling of the same prompt by the same engine gives the same completion."""
+
+    temperature: float
+    max_tokens: int
+    stop: tuple[str, ...]
+    seed: int
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One sample. `finish_reason` is "stop" (a stop text or the end of the text) or "length" (max_tokens reached)."""
+
+    text: str
+    finish_reason: Literal["stop", "length"]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class EngineIdentity:
+    """What of an engine determines its completions: goes into fingerprints, journal keys, lineage and cards."""
+
+    model: str
+    revision: str
+    build: str
+    dtype: str
+
+    def intent(self) -> dict[str, str]:
+        """For a fingerprint: a local model's folder name is no part of it, its content (the revision) is."""
+        return {key: value for key, value in asdict(self).items() if key != "model"}
+
+
+class RowFailure(Exception):
+    """This one call can't be served (prompt too long, engine error after retries); `reason` becomes `reject_reason`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Engine(Protocol):
+    """Completes prompts. `complete` may be awaited from any event loop and any number of times at once."""
+
+    @property
+    def identity(self) -> EngineIdentity: ...
+
+    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+        """One sample. Raises RowFailure for this call only, EngineUnavailable when no call can succeed."""
+        ...
+
+    def close(self) -> None:
+        """Ends the engine and all its processes."""
+        ...

@@ -1,0 +1,1 @@
+"""System texts, exemplars and the prompts made of them."""

@@ -1,0 +1,43 @@
+"""The prompts of the three LLM steps, and what a completion of each must look like.
+
+A prompt is the step's system text, exemplars under numbered headings, and the open row under the next number.
+The model goes on after the last label; generation stops at the next heading.
+"""
+
+from collections.abc import Sequence
+
+from sca_hf.prompts.few_shot import Exemplar, FewShot, Property, Step
+
+STOP = ("### Example",)
+TESTS_LABEL = "[Tests]"
+
+
+def concepts_prompt(few_shot: FewShot, exemplars: Sequence[Exemplar], code: str) -> str:
+    """S->C: the completion is a comma-separated list of concepts."""
+    shots = [f"{_code(shot.code)}\n\n[Concepts]\n{', '.join(shot.property.concepts)}" for shot in exemplars]
+    return _prompt(few_shot, "S->C", shots, f"{_code(code)}\n\n[Concepts]\n")
+
+
+def instruction_prompt(few_shot: FewShot, exemplars: Sequence[Exemplar], wanted: Property) -> str:
+    """C->I: the completion is the text of one task."""
+    shots = [f"[Property]\n{shot.property}\n\n[Instruction]\n{shot.instruction}" for shot in exemplars]
+    return _prompt(few_shot, "C->I", shots, f"[Property]\n{wanted}\n\n[Instruction]\n")
+
+
+def response_prompt(few_shot: FewShot, exemplars: Sequence[Exemplar], instruction: str) -> str:
+    """I->R: the completion is the response, then `[Tests]` on a line of its own, then the tests."""
+    shots = [
+        f"[Instruction]\n{shot.instruction}\n\n[Response]\n{shot.response}\n\n{TESTS_LABEL}\n{shot.tests}"
+        for shot in exemplars
+    ]
+    return _prompt(few_shot, "I->R", shots, f"[Instruction]\n{instruction}\n\n[Response]\n")
+
+
+def _code(code: str) -> str:
+    return f"[Code]\n```python\n{code.strip()}\n```"
+
+
+def _prompt(few_shot: FewShot, step: Step, shots: Sequence[str], open_row: str) -> str:
+    blocks = [few_shot.systems[step]]
+    blocks += [f"### Example {number}\n{block}" for number, block in enumerate([*shots, open_row], start=1)]
+    return "\n\n".join(blocks)
