@@ -1,0 +1,36 @@
+.PHONY: help setup demo test lock clean
+
+# The first interpreter that really runs, is of a supported version and can make virtual environments.
+PYTHON ?= $(shell for candidate in python3.11 /usr/bin/python3.11 python3.12 python3.13 python3; do \
+	"$$candidate" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo "$$candidate" && break; done)
+
+help:
+	@echo "make setup   make .venv with the locked packages, for the GPU or the CPU (SCA_ACCELERATOR=gpu|cpu to choose)"
+	@echo "make demo    set up, then run the demo recipe offline on the bundled model"
+	@echo "make test    set up, then check format, lint and types, and run the tests"
+	@echo "make lock    write scripts/*.lock again (UPGRADE=1 takes newer versions)"
+	@echo "make clean   remove .venv and the tools' caches"
+
+setup:
+ifeq ($(strip $(PYTHON)),)
+	@echo "setup: no Python 3.11, 3.12 or 3.13 with venv found; install one (Debian: apt-get install python3.11-venv)" >&2
+	@exit 2
+else
+	@$(PYTHON) scripts/setup.py
+endif
+
+demo: setup
+	HF_HUB_OFFLINE=1 .venv/bin/python -m sca_hf.run --recipe demo
+
+test: setup
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest
+
+lock: setup
+	.venv/bin/python scripts/lock.py $(if $(UPGRADE),--upgrade)
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
