@@ -1,0 +1,169 @@
+"""Where seeds come from: one row a source file, and a sha that stands for all of them.
+
+A source is `stdlib` (the running interpreter's standard library), a folder of Python files, a `.jsonl`, `.json` or
+`.parquet` file with a text column, or the folder of a dataset version.
+"""
+
+import hashlib
+import os
+import sysconfig
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from glob import escape
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import Dataset, Features, Value, load_dataset
+
+from sca_hf.errors import InputError
+from sca_hf.identity import row_id
+
+STDLIB = "stdlib"
+STDLIB_LICENSE = "PSF-2.0"
+MAX_FILE_BYTES = 1_000_000  # of a larger file only so many bytes and one more are read: enough to see that it is larger
+FEATURES = Features({"path": Value("string"), "content": Value("binary"), "license": Value("string")})
+
+_FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
+_KINDS = f"{STDLIB!r}, a folder of *.py files, a file that ends in {', '.join(_FORMATS)}, or the folder of a version"
+_NOT_SOURCES = {"__pycache__", "node_modules", "site-packages", "dist-packages"}
+# Test data, among it files broken on purpose, and applications.
+_NOT_LIBRARY = frozenset({"test", "tests", "idlelib", "turtledemo", "lib2to3"})
+# Written when Python is built or packaged: they differ between machines with the same Python.
+_OF_THE_BUILD = ("_sysconfigdata", "sitecustomize.py", "usercustomize.py")
+
+
+@dataclass(frozen=True)
+class Source:
+    """`rows`: `path` (relative, "/" between parts), `content` (bytes, null if the file can't be read), `license`.
+
+    `sha`: SHA-256, hex, of what `rows` were made of: the paths and bytes of the files, or the data files' bytes.
+    """
+
+    rows: Dataset
+    sha: str
+
+
+def open_source(source: str, column: str = "content", limit: int | None = None, license: str = "unknown") -> Source:
+    """Open a source of Python files; `limit` takes the first files only.
+
+    `column`: the text column of a data file or version, whose columns `path` and `license` are used where they are.
+    `license`: an SPDX id for files that don't say their own. Raises InputError when there is no such source, it is of
+    an unknown kind, lacks the column, or has no row.
+    """
+    if source == STDLIB:
+        root = Path(sysconfig.get_path("stdlib"))
+        paths = (path for path in _python_files(root, _NOT_LIBRARY) if not path.name.startswith(_OF_THE_BUILD))
+        return _from_files(root, list(islice(paths, limit)), STDLIB_LICENSE)
+    path = Path(source).expanduser()
+    if (path / "lineage.json").is_file() and (shards := sorted((path / "data").glob("*.parquet"))):
+        return _from_data(path, shards, "parquet", column=column, limit=limit, license=license)
+    if path.is_dir():
+        return _from_files(path, list(islice(_python_files(path), limit)), license)
+    if not path.exists():
+        raise InputError(f"seed source {source!r} does not exist; give {_KINDS}")
+    if not path.is_file() or path.suffix not in _FORMATS:
+        raise InputError(f"seed source {source!r} is of an unknown kind; give {_KINDS}")
+    return _from_data(path, [path], _FORMATS[path.suffix], column=column, limit=limit, license=license)
+
+
+def _python_files(root: Path, left_out: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """The regular *.py files under `root`, sorted by path; hidden folders, packages and environments are left out."""
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(
+            name
+            for name in names
+            if not name.startswith(".")
+            and name not in _NOT_SOURCES | left_out
+            and not Path(folder, name, "pyvenv.cfg").exists()
+        )
+        for name in sorted(files):
+            path = Path(folder, name)
+            if name.endswith(".py") and not name.startswith(".") and path.is_file():
+                yield path
+
+
+def _from_files(root: Path, paths: Sequence[Path], license: str) -> Source:
+    if not paths:
+        raise InputError(f"seed source {str(root)!r} has no *.py file; give {_KINDS}")
+    names = [path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode() for path in paths]
+    contents = [_read(path) for path in paths]
+    sha = hashlib.sha256()
+    for name, content in zip(names, contents, strict=True):
+        for part in (name.encode(), b"" if content is None else content):
+            sha.update(f"{len(part)}:".encode())
+            sha.update(part)
+    columns = {"path": names, "content": contents, "license": [license] * len(names)}
+    return Source(Dataset(pa.table(columns, schema=FEATURES.arrow_schema)), sha.hexdigest())
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
+    except OSError:
+        return None
+
+
+def _from_data(
+    source: Path, files: Sequence[Path], format: str, *, column: str, limit: int | None, license: str
+) -> Source:
+    sha = hashlib.sha256()
+    try:
+        for file in files:
+            with file.open("rb") as opened:
+                sha.update(hashlib.file_digest(opened, "sha256").digest())
+        patterns = [escape(str(file.resolve())) for file in files]
+        rows = (
+            load_dataset(format, data_files=patterns, split="train")
+            if any(file.stat().st_size for file in files)
+            else None
+        )
+    except Exception as error:  # `datasets` wraps what its readers raise in many types
+        cause = str(error.__cause__ or error).strip().split("\n")[0]
+        raise InputError(f"seed source {str(source)!r} can't be read as {format} ({cause}); give {_KINDS}") from error
+    if not rows:
+        raise InputError(f"seed source {str(source)!r} has no row; give one with at least one source file")
+    if column not in rows.column_names:
+        raise InputError(
+            f"seed source {str(source)!r} has no column {column!r}, only {rows.column_names}; "
+            "set seeds.column to the one with the source text"
+        )
+    for name in sorted({column, "path", "license"} & set(rows.column_names)):
+        if not _is_text(rows.features[name]):
+            raise InputError(
+                f"column {name!r} of seed source {str(source)!r} is {rows.features[name]}; give it as text"
+            )
+    if limit is not None:
+        rows = rows.select(range(min(len(rows), limit)))
+    absent = {"path", "license"} - set(rows.column_names)
+
+    def as_files(batch: dict[str, list[Any]], numbers: list[int]) -> dict[str, list[Any]]:
+        batch |= {name: [None] * len(numbers) for name in absent}
+        paths = zip(batch["path"], numbers, strict=True)
+        return {
+            "path": [path or f"{source.name}:{number + 1}" for path, number in paths],
+            "content": [_bytes(text) for text in batch[column]],
+            "license": [given or license for given in batch["license"]],
+        }
+
+    rows = rows.map(
+        as_files,
+        batched=True,
+        with_indices=True,
+        remove_columns=rows.column_names,
+        features=FEATURES,
+        new_fingerprint=row_id("source", sha.hexdigest(), column, license, len(rows)),
+        load_from_cache_file=False,
+        desc="source",
+    )
+    return Source(rows, sha.hexdigest())
+
+
+def _is_text(feature: Any) -> bool:
+    return isinstance(feature, Value) and feature.dtype in {"string", "large_string", "binary", "large_binary"}
+
+
+def _bytes(text: str | bytes | None) -> bytes | None:
+    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text

@@ -1,0 +1,206 @@
+"""Seeds: documented functions of real code that stand alone (METHOD.md, section 1, steps 1, 3, 5).
+
+Reasons, in the order in which they are looked for. Of a file, which then gives one row:
+- `unreadable-file`: it can't be read, or the row of a data file has no content;
+- `oversized-file`: over 1 MB (`sources.MAX_FILE_BYTES`), which is generated code or data;
+- `undecodable-file`: its bytes are no text in the encoding that it declares, or in UTF-8;
+- `unparsable-file`: Python can't parse it;
+- `no-function`: it has no top-level function with a docstring.
+
+Of a function:
+- `no-return-value`: no `return` of its own has a value other than None;
+- `no-arguments`: fewer parameters than `min_args`;
+- `too-many-lines`, `too-long`: more lines than `max_lines`, more characters than `max_chars`, imports included;
+- `forbidden-word`: has one of `forbidden_words` as a whole word, in any case ("bug", not "debug");
+- `forbidden-import`: needs or makes an import of one of `forbidden_imports` or a module below it;
+- `relative-import`: needs or makes an import that only works inside its package;
+- `undefined-name`: reads a name that nothing in it, no builtin and no plain top-level import of the file binds;
+- `not-compilable`: does not compile with its imports;
+- `duplicate`: same text as an earlier seed;
+- `not-sampled`: not among the `count` seeds that were drawn.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from datasets import Dataset, Value
+from pydantic import Field
+
+from sca_hf.functions import PARSER_ERRORS, Function, compiles, decode, documented_functions
+from sca_hf.identity import digest, row_id
+from sca_hf.settings import Settings
+from sca_hf.sources import MAX_FILE_BYTES
+from sca_hf.stage import REJECT_REASON, Column, Stage
+
+if TYPE_CHECKING:
+    from sca_hf.context import Context
+
+Words = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]  # YAML has lists, no tuples
+
+WORDS = ("todo", "fixme", "bug")
+IMPORTS = ("argparse", "os", "subprocess", "sys", "setuptools", "distutils", "matplotlib", "seaborn")
+
+
+class SeedSettings(Settings):
+    """Where seeds come from and which are kept; the defaults are the paper's (METHOD.md, section 1).
+
+    `source`, `column`, `license`: see `sca_hf.sources.open_source`. `count`: take at most so many of the seeds, drawn
+    by the run's seed. `max_lines`, `max_chars` (null: any) count a seed with its imports.
+    """
+
+    source: str = Field(default="stdlib", min_length=1)
+    column: str = Field(default="content", min_length=1)
+    license: str = Field(default="unknown", min_length=1)
+    count: int | None = Field(default=None, ge=1)
+    max_lines: int = Field(default=150, ge=2, le=10_000)
+    max_chars: int | None = Field(default=None, ge=40)
+    min_args: int = Field(default=1, ge=0, le=100)
+    forbidden_words: Words = WORDS
+    forbidden_imports: Words = IMPORTS
+
+
+def seeds(
+    files: Dataset,
+    settings: SeedSettings,
+    run_seed: int = 0,
+    num_proc: int = 1,
+    cache_file: Path | None = None,
+) -> Dataset:
+    """Judge the functions in `files` (columns `path`, `content`: bytes, `license`).
+
+    Gives one row per documented top-level function, or one for a file without any, by path and line as `files` are
+    ordered: `STAGE.columns` and `reject_reason`. The same rows for any `num_proc`. `cache_file`: where the judged rows
+    are written; by default where `datasets` puts them.
+    """
+    if not len(files):
+        return Dataset.from_dict({name: [] for name in STAGE.features}, features=STAGE.features)
+    judged = files.map(
+        partial(_judge_files, settings=settings),
+        batched=True,
+        batch_size=50,
+        remove_columns=files.column_names,
+        features=STAGE.features,
+        num_proc=min(num_proc, len(files)) if num_proc > 1 else None,
+        load_from_cache_file=False,
+        cache_file_name=str(cache_file) if cache_file else None,
+        new_fingerprint=row_id("seeds", STAGE.version, settings.model_dump_json(), files._fingerprint),
+        desc="seeds",
+    )
+    table = judged.with_format("arrow")
+    ids, reasons = (table[name][:].to_pylist() for name in ("id", REJECT_REASON))
+    reasons = _choose(ids, reasons, settings.count, run_seed)
+    return judged.remove_columns(REJECT_REASON).add_column(REJECT_REASON, reasons, feature=Value("string"))
+
+
+def _judge_files(files: dict[str, list[Any]], settings: SeedSettings) -> dict[str, list[Any]]:
+    rows: dict[str, list[Any]] = {name: [] for name in STAGE.features}
+    for path, content, license in zip(files["path"], files["content"], files["license"], strict=True):
+        for row in _judge_file(path, content, settings):
+            for name, value in (row | {"path": path, "license": license}).items():
+                rows[name].append(value)
+    return rows
+
+
+def _judge_file(path: str, content: bytes | None, settings: SeedSettings) -> Iterator[dict[str, Any]]:
+    functions, reason = _read(content)
+    if reason:
+        file_id = row_id("file", path, hashlib.sha256(content or b"").hexdigest())
+        yield {"id": file_id, "seed": "", "name": "", "sha1": "", REJECT_REASON: reason}
+    for function in functions:
+        seed = function.standalone
+        yield {
+            "id": row_id(seed),
+            "seed": seed,
+            "name": function.name,
+            "sha1": hashlib.sha1(seed.encode()).hexdigest(),
+            REJECT_REASON: _reason(function, seed, settings),
+        }
+
+
+def _read(content: bytes | None) -> tuple[list[Function], str | None]:
+    if content is None:
+        return [], "unreadable-file"
+    if len(content) > MAX_FILE_BYTES:
+        return [], "oversized-file"
+    try:
+        text = decode(content)
+    except (UnicodeDecodeError, SyntaxError, LookupError):
+        return [], "undecodable-file"
+    try:
+        functions = documented_functions(text)
+    except PARSER_ERRORS:
+        return [], "unparsable-file"
+    return functions, None if functions else "no-function"
+
+
+def _reason(function: Function, seed: str, settings: SeedSettings) -> str | None:
+    if not function.returns_value:
+        return "no-return-value"
+    if function.arguments < settings.min_args:
+        return "no-arguments"
+    if seed.count("\n") + 1 > settings.max_lines:
+        return "too-many-lines"
+    if settings.max_chars is not None and len(seed) > settings.max_chars:
+        return "too-long"
+    if any(
+        re.search(rf"(?<![^\W\d_]){re.escape(word)}(?![^\W\d_])", seed, re.IGNORECASE)
+        for word in settings.forbidden_words
+    ):
+        return "forbidden-word"
+    if any(f"{module}.".startswith(f"{name}.") for module in function.modules for name in settings.forbidden_imports):
+        return "forbidden-import"
+    if any(module.startswith(".") for module in function.modules):
+        return "relative-import"
+    if function.undefined:
+        return "undefined-name"
+    return None if compiles(seed) else "not-compilable"
+
+
+def _has_word(text: str, word: str) -> bool:
+    """Whether `word` is in `text` in any case, with no letter beside it: "bug" is in "a_bug", not in "debug"."""
+    letter = r"[^\W\d_]"
+    return re.search(rf"(?<!{letter}){re.escape(word)}(?!{letter})", text, re.IGNORECASE) is not None
+
+
+def _choose(ids: list[str], reasons: list[str | None], count: int | None, run_seed: int) -> list[str | None]:
+    """The reasons with those of rows that depend on other rows: exact duplicates, and seeds that were not drawn."""
+    chosen = list(reasons)
+    first: dict[str, int] = {}
+    for index, (seed_id, reason) in enumerate(zip(ids, reasons, strict=True)):
+        if reason is None and first.setdefault(seed_id, index) != index:
+            chosen[index] = "duplicate"
+    if count is not None:
+        drawn = sorted(first, key=lambda seed_id: digest(run_seed, "seeds", seed_id))
+        for seed_id in drawn[count:]:
+            chosen[first[seed_id]] = "not-sampled"
+    return chosen
+
+
+def _run(files: Dataset, context: "Context") -> Dataset:
+    recipe = context.recipe
+    return seeds(files, recipe.seeds, recipe.seed, recipe.run.workers, context.scratch / "seeds.arrow")
+
+
+STAGE = Stage(
+    name="seeds",
+    version=1,
+    title="Documented, self-contained functions of real code, with the imports that they need.",
+    reads=("path", "content", "license"),
+    columns=(
+        Column("id", Value("string"), "hash of the seed's text"),
+        Column(
+            "seed", Value("string"), "source of a function below the imports that it needs; empty for a file without"
+        ),
+        Column("path", Value("string"), "file that it is from, relative to the source"),
+        Column("name", Value("string"), "name of the function"),
+        Column("license", Value("string"), "SPDX id of the file's license, or unknown"),
+        Column("sha1", Value("string"), "SHA-1 of the seed's text, hex, as in the published dataset"),
+    ),
+    needs=None,
+    settings="seeds",
+    run=_run,
+)
