@@ -1,0 +1,164 @@
+"""The dataset card of a version: what the rows are, what made them, what they are not good for.
+
+The texts are the templates in `cards/`, one a stage. The same version gives the same card anywhere: no times, no hosts,
+no paths of a machine.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from datasets import Dataset
+from huggingface_hub import DatasetCardData
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sca_hf.stage import Stage
+from sca_hf.store.funnel import draw_funnel
+from sca_hf.store.manifest import Manifest
+
+PICTURE = "funnel.png"
+
+_EXAMPLE_CHARACTERS = 1_200
+# SPDX ids that the Hub knows under a name of its own, in lower case. All others are "other" with a `license_name`.
+# Source: the Hub's list of licenses (huggingface.co/docs/hub/repositories-licenses).
+_HUB_LICENSES = frozenset(
+    "afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 cc-by-2.0 cc-by-3.0 "
+    "cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 ecl-2.0 epl-1.0 epl-2.0 eupl-1.1 eupl-1.2 gpl-2.0 gpl-3.0 isc lgpl-2.1 "
+    "lgpl-3.0 mit mpl-2.0 ms-pl ncsa ofl-1.1 osl-3.0 postgresql unknown unlicense wtfpl zlib".split()
+)
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+    (100_000_000, "10M<n<100M"),
+)
+
+
+def write_card(
+    root: Path,
+    dataset: str,
+    fingerprint: str,
+    stage: Stage,
+    lineage: Mapping[str, Any],
+    manifest: Manifest,
+    kept: Dataset,
+) -> None:
+    """Write `README.md` and `funnel.png` into the folder `root` of a version whose row files are written."""
+    (root / PICTURE).write_bytes(draw_funnel(dataset, lineage["funnel"]))
+    metadata = card_metadata(dataset, stage, lineage, manifest)
+    environment = Environment(
+        loader=FileSystemLoader(_cards()),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 (Markdown, not HTML)
+    )
+    environment.filters.update(cell=_cell, fenced=_fenced, number=lambda value: f"{value:,}", model_name=_model_name)
+    schema = stage.features.arrow_schema
+    text = environment.select_template([f"{stage.name}.md.j2", "base.md.j2"]).render(
+        metadata=metadata.to_yaml().strip(),
+        dataset=dataset,
+        fingerprint=fingerprint,
+        picture=PICTURE,
+        stage=stage,
+        lineage=lineage,
+        counts=lineage["counts"],
+        columns=[(column, str(schema.field(column.name).type)) for column in stage.columns],
+        measured=[(column, str(schema.field(column.name).type)) for column in stage.measured],
+        example=_example(kept),
+        rejected_rows=sum(file.rows for file in manifest.of("rejected")),
+        recipe=lineage.get("recipe", {}),
+        recipe_yaml=yaml.safe_dump(_plain(lineage.get("recipe", {})), sort_keys=False, allow_unicode=True).strip(),
+        intent=dict(sorted(_flat(lineage.get("intent", {})))),
+        packages=dict(sorted(lineage.get("packages", {}).items())),
+        tokens=dict(_flat(lineage.get("tokens") or {})),
+    )
+    (root / "README.md").write_text(re.sub(r"\n{3,}", "\n\n", text), encoding="utf-8")
+
+
+def card_metadata(dataset: str, stage: Stage, lineage: Mapping[str, Any], manifest: Manifest) -> DatasetCardData:
+    """The YAML head of the card, in the Hub's terms."""
+    licenses = list(lineage["licenses"])
+    names = {license.lower() for license in licenses}
+    if len(names) == 1 and names <= _HUB_LICENSES:
+        license = {"license": names.pop()}
+    elif licenses:
+        license = {"license": "other", "license_name": "-and-".join(sorted(names)) if len(names) <= 3 else "several"}
+    else:
+        license = {"license": "unknown"}
+    configs = [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}]
+    if manifest.of("rejected"):
+        files = [{"split": "train", "path": "rejected/train-*.parquet"}]
+        configs.append({"config_name": "rejected", "data_files": files})
+    rows = sum(file.rows for file in manifest.of("data"))
+    synthetic = ["synthetic", "self-instruct"] if lineage.get("model") else []
+    return DatasetCardData(
+        pretty_name=f"{dataset}: {stage.title}",
+        language=["en", "code"],
+        **license,
+        task_categories=["text-generation"],
+        size_categories=[next((name for bound, name in _SIZES if rows < bound), "100M<n<1B")],
+        tags=["code", "python", *synthetic, "selfcodealign", "sca-hf", f"sca-hf-{stage.name}"],
+        configs=configs,
+    )
+
+
+def _cards() -> Path:
+    """The templates: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    return next(folder for folder in (package / "cards", package.parent / "cards") if folder.is_dir())
+
+
+def _example(kept: Dataset) -> dict[str, str]:
+    """The first row as texts, long ones cut."""
+    if not len(kept):
+        return {}
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, default=repr)
+        for name, value in kept.with_format(None)[0].items()
+    }
+    return {
+        name: text
+        if len(text) <= _EXAMPLE_CHARACTERS
+        else f"{text[:_EXAMPLE_CHARACTERS]}\n… ({len(text):,} characters)"
+        for name, text in texts.items()
+    }
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Leaves of nested mappings, with dotted names."""
+    leaves: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        leaves += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, value)]
+    return leaves
+
+
+def _plain(value: Any) -> Any:
+    """Mappings as dicts and sequences as lists, which is what YAML can say."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _cell(value: Any) -> str:
+    """A text that stays in its cell of a Markdown table."""
+    return " ".join(str(value).split()).replace("|", "\\|")
+
+
+def _fenced(text: str, language: str = "") -> str:
+    """A code block whose fence is longer than any in the text."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def _model_name(model: str) -> str:
+    """A Hub id as it is; of a folder its last part, since the rest is a matter of one machine."""
+    return Path(model).name if model.startswith(("/", ".", "~")) or model.count("/") > 1 else model

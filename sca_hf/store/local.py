@@ -1,0 +1,272 @@
+"""Versions in a folder.
+
+`<store>/<dataset>/<fingerprint>/` holds one version, complete or not there at all:
+
+    README.md          the card                  lineage.json   what made it, from what, and what became of the rows
+    funnel.png         the card's picture        manifest.json  checksums of data/ and rejected/
+    data/              the kept rows             timings.json   seconds, host, tokens per second: what differs by run
+    rejected/          some rows of each reason  measurements/  measured columns by row id, if the stage measures
+
+`<store>/<dataset>/latest` links to the version written last. `load_dataset` reads all of these folders as they are.
+"""
+
+import errno
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import datasets
+from datasets import Dataset, DatasetInfo, Features, Value
+from datasets.table import MemoryMappedTable
+
+from sca_hf.errors import StoreError
+from sca_hf.identity import digest
+from sca_hf.stage import REJECT_REASON, Column, Counts, Judged, Stage
+from sca_hf.store.card import write_card
+from sca_hf.store.manifest import Manifest, read_manifest
+from sca_hf.store.parquet import SHARD_BYTES, read_features, sha256, sync, write_arrow, write_shards
+from sca_hf.store.temporary import remove_dead, temporary_folder
+
+REJECTED_PER_REASON = 20
+
+_LINEAGE = "lineage.json"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a stage made, ready to become a version.
+
+    `lineage`: JSON-able, the same for every run of the same intent. `timings`: JSON-able, whatever differs from run to run.
+    """
+
+    stage: Stage
+    judged: Judged
+    lineage: Mapping[str, Any]
+    timings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Version:
+    """A complete version. `lineage` is the build's, with `counts`, `funnel`, `licenses` and `manifest_sha`."""
+
+    dataset: str
+    fingerprint: str
+    path: Path
+    manifest_sha: str
+    lineage: Mapping[str, Any]
+
+    @property
+    def counts(self) -> Counts:
+        """Rows of the stage that made it."""
+        return Counts(**self.lineage["counts"])
+
+    def load(self) -> Dataset:
+        """The kept rows, memory-mapped, with the exact features that were written.
+
+        They are copied once to an Arrow file in the cache of `datasets` (HF_DATASETS_CACHE), under the manifest's sha; this
+        first time the checksums are verified. Raises StoreError if the files aren't those of the manifest.
+        """
+        cached = Path(datasets.config.HF_DATASETS_CACHE, "sca_hf", self.manifest_sha)
+        if not cached.exists():
+            self.verify()
+            with _store_errors(cached.parent, "set HF_DATASETS_CACHE to"), temporary_folder(cached.parent) as temporary:
+                write_arrow(self._shards(), temporary / "train.arrow")
+                sync(temporary)
+                _rename(temporary, cached)
+        return Dataset(
+            MemoryMappedTable.from_file(str(cached / "train.arrow")),
+            info=DatasetInfo(features=read_features(self._shards()[0])),
+            split=datasets.Split.TRAIN,
+            fingerprint=self.manifest_sha[:16],
+        )
+
+    def verify(self) -> None:
+        """Raise StoreError that names the first row file which is missing or isn't the one that was written."""
+        remedy = f"get the version again, or remove it so that the next run makes it again: rm -r {self.path}"
+        try:
+            manifest = read_manifest(self.path)
+        except (OSError, ValueError) as error:
+            raise StoreError(f"version {self.path} has no readable manifest ({error}); {remedy}") from error
+        for file in manifest.files:
+            path = self.path / file.name
+            found = sha256(path) if path.is_file() else "missing"
+            if found != file.sha256:
+                raise StoreError(f"{path} was changed: sha256 {found}, written as {file.sha256}; {remedy}")
+        if manifest.sha != self.manifest_sha:
+            raise StoreError(
+                f"{self.path} was changed: manifest {manifest.sha}, its lineage has {self.manifest_sha}; {remedy}"
+            )
+
+    def _shards(self) -> list[Path]:
+        return sorted((self.path / "data").glob("train-*.parquet"))
+
+
+class Store:
+    """A folder of versions. Any number of runs may use it at the same time."""
+
+    def __init__(self, root: Path, shard_bytes: int = SHARD_BYTES) -> None:
+        """Use the folder `root`, made if missing. Raises StoreError if it can't be written.
+
+        `shard_bytes`: size at which a Parquet shard ends. Another size gives other files, so another manifest sha.
+        """
+        if shard_bytes < 1:
+            raise StoreError(f"shard_bytes must be >= 1, got {shard_bytes}")
+        self.root = root
+        self.shard_bytes = shard_bytes
+        with _store_errors(root):
+            root.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=root):
+                pass
+            for folder in root.iterdir():
+                if folder.is_dir():
+                    remove_dead(folder)
+
+    def find(self, dataset: str, fingerprint: str) -> Version | None:
+        """The version of this fingerprint, or None. Raises StoreError if its lineage can't be read."""
+        path = self.root / dataset / fingerprint
+        try:
+            lineage = json.loads((path / _LINEAGE).read_text(encoding="utf-8"))
+            return Version(dataset, fingerprint, path, lineage["manifest_sha"], lineage)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{path / _LINEAGE} can't be read ({error!r}); remove the version so that the next run makes it again: "
+                f"rm -r {path}"
+            ) from error
+
+    def versions(self, dataset: str | None = None) -> list[Version]:
+        """All versions (of one dataset), by dataset and fingerprint."""
+        found = []
+        for folder in sorted(self.root.glob(f"{dataset or '*'}/*/{_LINEAGE}")):
+            path = folder.parent
+            if not path.is_symlink() and not path.name.startswith("."):
+                found.append(self.find(path.parent.name, path.name))
+        return [version for version in found if version is not None]
+
+    def write(self, dataset: str, fingerprint: str, build: Build) -> Version:
+        """Make `build` the version of this fingerprint: all of it at once, or nothing.
+
+        If another run has made the same rows meanwhile, theirs is returned. Raises StoreError if they made others, or if
+        the store is full or can't be written.
+        """
+        folder = self.root / dataset
+        with _store_errors(folder), temporary_folder(folder) as temporary:
+            manifest = self._fill(temporary, dataset, fingerprint, build)
+            sync(temporary)
+            _rename(temporary, folder / fingerprint)
+            sync(folder, recursive=False)
+        version = self.find(dataset, fingerprint)
+        assert version is not None
+        if version.manifest_sha != manifest.sha:
+            raise StoreError(
+                f"version {dataset}/{fingerprint} exists with manifest {version.manifest_sha}, this build has "
+                f"{manifest.sha}; run again to adopt the existing one, or remove it to make it anew: rm -r {version.path}"
+            )
+        with _store_errors(folder):
+            _point_latest(folder, fingerprint)
+        return version
+
+    def _fill(self, root: Path, dataset: str, fingerprint: str, build: Build) -> Manifest:
+        """Write all files of a version into the folder `root`."""
+        stage, judged = build.stage, build.judged
+        declared = _features(stage.columns)
+        files = write_shards(judged.kept, declared, root, "data", self.shard_bytes)
+        if len(judged.rejected):
+            sample = judged.rejected.select(_sample(judged.rejected))
+            features = Features({**declared, REJECT_REASON: Value("string")})
+            files += write_shards(sample, features, root, "rejected", self.shard_bytes)
+        if judged.measured is not None:
+            features = Features({"id": declared["id"], **_features(stage.measured)})
+            write_shards(judged.measured, features, root, "measurements", self.shard_bytes)
+        manifest = Manifest(tuple(files))
+        manifest.write(root)
+        lineage = {
+            **build.lineage,
+            "counts": asdict(judged.counts),
+            "funnel": [*self._funnel(build.lineage), {"stage": stage.name, **asdict(judged.counts)}],
+            "licenses": self._licenses(build),
+            "manifest_sha": manifest.sha,
+        }
+        _write_json(root / _LINEAGE, lineage)
+        _write_json(root / "timings.json", build.timings)
+        write_card(root, dataset, fingerprint, stage, lineage, manifest, judged.kept)
+        return manifest
+
+    def _parents(self, lineage: Mapping[str, Any]) -> list[Version]:
+        found = [self.find(parent["dataset"], parent["fingerprint"]) for parent in lineage.get("parents", [])]
+        return [version for version in found if version is not None]
+
+    def _funnel(self, lineage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Counts of the stages before, first to last, as far as their versions are in this store."""
+        steps = [step for parent in self._parents(lineage) for step in parent.lineage["funnel"]]
+        return list({step["stage"]: step for step in steps}.values())
+
+    def _licenses(self, build: Build) -> dict[str, int]:
+        """Kept rows per license of their seed; the parents' where the rows don't say."""
+        if "license" not in build.judged.kept.column_names:
+            inherited = [parent.lineage["licenses"] for parent in self._parents(build.lineage)]
+            return dict(inherited[0]) if inherited else {}
+        licenses: Counter[str] = Counter()
+        for batch in build.judged.kept.select_columns(["license"]).iter(batch_size=10_000):
+            for value in batch["license"]:
+                licenses.update([value] if isinstance(value, str) else value or ["unknown"])
+        return dict(sorted(licenses.items()))
+
+
+def _features(columns: tuple[Column, ...]) -> Features:
+    return Features({column.name: column.feature for column in columns})
+
+
+def _sample(rejected: Dataset) -> list[int]:
+    """Up to REJECTED_PER_REASON rows of each reason, chosen by the hash of their id, in the order of the rows."""
+    by_reason: dict[str, list[tuple[str, int]]] = {}
+    columns = rejected.select_columns(["id", REJECT_REASON])
+    for start in range(0, len(columns), 10_000):
+        batch = columns[start : start + 10_000]
+        for offset, (row, reason) in enumerate(zip(batch["id"], batch[REJECT_REASON], strict=True)):
+            by_reason.setdefault(reason, []).append((digest(row), start + offset))
+    return sorted(index for rows in by_reason.values() for _, index in sorted(rows)[:REJECTED_PER_REASON])
+
+
+def _rename(folder: Path, target: Path) -> None:
+    """Rename a folder; where `target` is there already, it stays."""
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+
+
+def _point_latest(folder: Path, fingerprint: str) -> None:
+    """Make `latest` a link to the version, in one step."""
+    with temporary_folder(folder) as temporary:
+        (temporary / "latest").symlink_to(fingerprint)
+        (temporary / "latest").replace(folder / "latest")
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _store_errors(path: Path, instead: str = "give another folder with --store") -> Iterator[None]:
+    """Turn what the disk refuses into a StoreError that names the path and the fix."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in _FULL:
+            raise StoreError(
+                f"no space left to write {path} ({reason}); free some, or {instead} on another disk"
+            ) from error
+        if error.errno in _FORBIDDEN:
+            raise StoreError(f"{path} can't be written ({reason}); make it writable, or {instead} DIR") from error
+        raise StoreError(f"{path} can't be written: {reason}; {instead} DIR") from error
