@@ -17,18 +17,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sca_hf.stage import Stage
 from sca_hf.store.funnel import draw_funnel
-from sca_hf.store.manifest import Manifest
+from sca_hf.store.manifest import Manifest, read_manifest
 
 PICTURE = "funnel.png"
 
 _EXAMPLE_CHARACTERS = 1_200
 # SPDX ids that the Hub knows under a name of its own, in lower case. All others are "other" with a `license_name`.
 # Source: the Hub's list of licenses (huggingface.co/docs/hub/repositories-licenses).
-_HUB_LICENSES = frozenset(
-    "afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 cc-by-2.0 cc-by-3.0 "
-    "cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 ecl-2.0 epl-1.0 epl-2.0 eupl-1.1 eupl-1.2 gpl-2.0 gpl-3.0 isc lgpl-2.1 "
-    "lgpl-3.0 mit mpl-2.0 ms-pl ncsa ofl-1.1 osl-3.0 postgresql unknown unlicense wtfpl zlib".split()
-)
+_HUB_LICENSES = """
+afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 cc-by-2.0
+cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 ecl-2.0 epl-1.0 epl-2.0 eupl-1.1 eupl-1.2 gpl-2.0
+gpl-3.0 isc lgpl-2.1 lgpl-3.0 mit mpl-2.0 ms-pl ncsa ofl-1.1 osl-3.0 postgresql unknown unlicense wtfpl zlib
+"""
 _SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -39,16 +39,9 @@ _SIZES = (
 )
 
 
-def write_card(
-    root: Path,
-    dataset: str,
-    fingerprint: str,
-    stage: Stage,
-    lineage: Mapping[str, Any],
-    manifest: Manifest,
-    kept: Dataset,
-) -> None:
-    """Write `README.md` and `funnel.png` into the folder `root` of a version whose row files are written."""
+def write_card(root: Path, dataset: str, stage: Stage, lineage: Mapping[str, Any], kept: Dataset) -> None:
+    """Write `README.md` and `funnel.png` into the folder `root` of a version whose other files are written."""
+    manifest = read_manifest(root)
     (root / PICTURE).write_bytes(draw_funnel(dataset, lineage["funnel"]))
     metadata = card_metadata(dataset, stage, lineage, manifest)
     environment = Environment(
@@ -57,14 +50,14 @@ def write_card(
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 (Markdown, not HTML)
+        autoescape=False,  # Markdown, not HTML
     )
     environment.filters.update(cell=_cell, fenced=_fenced, number=lambda value: f"{value:,}", model_name=_model_name)
     schema = stage.features.arrow_schema
     text = environment.select_template([f"{stage.name}.md.j2", "base.md.j2"]).render(
         metadata=metadata.to_yaml().strip(),
         dataset=dataset,
-        fingerprint=fingerprint,
+        fingerprint=lineage["fingerprint"],
         picture=PICTURE,
         stage=stage,
         lineage=lineage,
@@ -86,16 +79,23 @@ def card_metadata(dataset: str, stage: Stage, lineage: Mapping[str, Any], manife
     """The YAML head of the card, in the Hub's terms."""
     licenses = list(lineage["licenses"])
     names = {license.lower() for license in licenses}
-    if len(names) == 1 and names <= _HUB_LICENSES:
+    if len(names) == 1 and names <= set(_HUB_LICENSES.split()):
         license = {"license": names.pop()}
     elif licenses:
         license = {"license": "other", "license_name": "-and-".join(sorted(names)) if len(names) <= 3 else "several"}
     else:
         license = {"license": "unknown"}
-    configs = [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}]
-    if manifest.of("rejected"):
-        files = [{"split": "train", "path": "rejected/train-*.parquet"}]
-        configs.append({"config_name": "rejected", "data_files": files})
+    # `datasets` caches a local folder by its path and card, not by its data. A version that is removed and made anew
+    # with other rows would be read from the stale cache if the card didn't name the manifest.
+    configs = [
+        {
+            "config_name": name,
+            "data_files": [{"split": "train", "path": f"{folder}/train-*.parquet"}],
+            "description": f"manifest {manifest.sha}",
+        }
+        for name, folder in (("default", "data"), ("rejected", "rejected"))
+        if manifest.of(folder)
+    ]
     rows = sum(file.rows for file in manifest.of("data"))
     synthetic = ["synthetic", "self-instruct"] if lineage.get("model") else []
     return DatasetCardData(

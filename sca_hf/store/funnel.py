@@ -11,7 +11,7 @@ _ROW = 0.34  # inches per bar
 
 
 def draw_funnel(dataset: str, funnel: Sequence[Mapping[str, Any]]) -> bytes:
-    """A PNG, 1,600 pixels wide, on white. `funnel`: per stage `stage`, `judged`, `kept`, `rejected`; the last is this one.
+    """A PNG, 1,600 pixels wide, on white. `funnel`: `stage`, `judged`, `kept`, `rejected` of each stage, this one last.
 
     The same counts give the same bytes: fonts come with matplotlib, and no date or program name is written.
     """

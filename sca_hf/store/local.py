@@ -43,7 +43,7 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIS
 class Build:
     """What a stage made, ready to become a version.
 
-    `lineage`: JSON-able, the same for every run of the same intent. `timings`: JSON-able, whatever differs from run to run.
+    `lineage`: JSON-able, the same for every run of the same intent. `timings`: JSON-able, whatever differs by run.
     """
 
     stage: Stage
@@ -70,8 +70,8 @@ class Version:
     def load(self) -> Dataset:
         """The kept rows, memory-mapped, with the exact features that were written.
 
-        They are copied once to an Arrow file in the cache of `datasets` (HF_DATASETS_CACHE), under the manifest's sha; this
-        first time the checksums are verified. Raises StoreError if the files aren't those of the manifest.
+        They are copied once to an Arrow file in the cache of `datasets` (HF_DATASETS_CACHE), under the manifest's sha;
+        this first time the checksums are verified. Raises StoreError if the files aren't those of the manifest.
         """
         cached = Path(datasets.config.HF_DATASETS_CACHE, "sca_hf", self.manifest_sha)
         if not cached.exists():
@@ -154,7 +154,7 @@ class Store:
     def write(self, dataset: str, fingerprint: str, build: Build) -> Version:
         """Make `build` the version of this fingerprint: all of it at once, or nothing.
 
-        If another run has made the same rows meanwhile, theirs is returned. Raises StoreError if they made others, or if
+        If another run has made the same rows meanwhile, theirs is returned. Raises StoreError if it made others, or if
         the store is full or can't be written.
         """
         folder = self.root / dataset
@@ -168,7 +168,7 @@ class Store:
         if version.manifest_sha != manifest.sha:
             raise StoreError(
                 f"version {dataset}/{fingerprint} exists with manifest {version.manifest_sha}, this build has "
-                f"{manifest.sha}; run again to adopt the existing one, or remove it to make it anew: rm -r {version.path}"
+                f"{manifest.sha}; run again to adopt the existing one, or remove it to replace it: rm -r {version.path}"
             )
         with _store_errors(folder):
             _point_latest(folder, fingerprint)
@@ -190,6 +190,7 @@ class Store:
         manifest.write(root)
         lineage = {
             **build.lineage,
+            "fingerprint": fingerprint,
             "counts": asdict(judged.counts),
             "funnel": [*self._funnel(build.lineage), {"stage": stage.name, **asdict(judged.counts)}],
             "licenses": self._licenses(build),
@@ -197,7 +198,7 @@ class Store:
         }
         _write_json(root / _LINEAGE, lineage)
         _write_json(root / "timings.json", build.timings)
-        write_card(root, dataset, fingerprint, stage, lineage, manifest, judged.kept)
+        write_card(root, dataset, stage, lineage, judged.kept)
         return manifest
 
     def _parents(self, lineage: Mapping[str, Any]) -> list[Version]:

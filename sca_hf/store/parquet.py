@@ -1,8 +1,8 @@
 """The one writer of the rows' files: the same rows give the same bytes.
 
-`Dataset.to_parquet` gives other bytes for other batch sizes, numbers of workers and indices mappings (observed). Here the
-rows are taken through any indices mapping, cut into row groups of a fixed number of rows, each one chunk, and written with
-options that are all pinned below. What is left to vary is the version of pyarrow, which the lock file fixes.
+`Dataset.to_parquet` gives other bytes for other batch sizes, numbers of workers and indices mappings (observed). Here
+the rows are taken through any indices mapping, cut into row groups of a fixed number of rows, each one chunk, and
+written with options that are all pinned below. What is left to vary is the version of pyarrow, which the lock fixes.
 """
 
 import hashlib
