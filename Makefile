@@ -1,9 +1,7 @@
 .PHONY: help setup demo test lock clean
 
-# The first interpreter that really runs, is of a supported version and can make virtual environments.
-PYTHON ?= $(shell for candidate in python3.11 /usr/bin/python3.11 python3.12 python3.13 python3; do \
-	"$$candidate" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
-	&& echo "$$candidate" && break; done)
+# Tried in this order; the first that runs, is of a supported version and can make virtual environments is used.
+PYTHON ?= python3.11 /usr/bin/python3.11 python3.12 python3.13 python3
 
 help:
 	@echo "make setup   make .venv with the locked packages, for the GPU or the CPU (SCA_ACCELERATOR=gpu|cpu to choose)"
@@ -13,12 +11,12 @@ help:
 	@echo "make clean   remove .venv and the tools' caches"
 
 setup:
-ifeq ($(strip $(PYTHON)),)
-	@echo "setup: no Python 3.11, 3.12 or 3.13 with venv found; install one (Debian: apt-get install python3.11-venv)" >&2
-	@exit 2
-else
-	@$(PYTHON) scripts/setup.py
-endif
+	@for python in $(PYTHON); do \
+		if "$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
+		then exec "$$python" scripts/setup.py; fi; \
+	done; \
+	echo "setup: none of $(PYTHON) is a Python 3.11 to 3.13 with venv; install one (Debian: python3-venv)" >&2; \
+	exit 2
 
 demo: setup
 	HF_HUB_OFFLINE=1 .venv/bin/python -m sca_hf.run --recipe demo

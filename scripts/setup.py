@@ -203,7 +203,7 @@ def _pip(*arguments: str) -> None:
 
 
 def _run_pip(*arguments: str) -> tuple[int, str]:
-    """Run pip of .venv; its exit status and all that it printed. A line a quarter minute says how far it is."""
+    """Run pip of .venv; its exit status and all that it printed. Every 15 s a line says how far it is."""
     command = [str(_PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
     lines = []
     collected, last_said = 0, time.monotonic()
@@ -216,6 +216,7 @@ def _run_pip(*arguments: str) -> tuple[int, str]:
             collected += line.startswith("Collecting ")
             if line.startswith("Installing collected packages"):
                 _say(f"  installing {line.count(',') + 1} packages")
+                last_said = float("inf")
             elif time.monotonic() - last_said > 15:
                 _say(f"  {collected} packages fetched")
                 last_said = time.monotonic()
