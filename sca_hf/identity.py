@@ -6,6 +6,7 @@ So the same inputs give the same bytes for any batch size, order, number of work
 import hashlib
 import json
 import random
+from pathlib import Path
 
 
 def digest(*parts: str | int) -> str:
@@ -19,7 +20,7 @@ def digest(*parts: str | int) -> str:
 
 
 def row_id(*parts: str | int) -> str:
-    """The id of a row, 20 hex digits: of a seed from its content, of any other from parent id, stage and sample index."""
+    """The id of a row, 20 hex digits: of a seed from its content, else from parent id, stage and sample index."""
     return digest(*parts)[:20]
 
 
@@ -37,3 +38,8 @@ def fingerprint(intent: object) -> str:
     """16 hex digits of a JSON-able intent. Equal intents give equal fingerprints, whatever the order of keys."""
     text = json.dumps(intent, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return digest(text)[:16]
+
+
+def published_name(name_or_path: str) -> str:
+    """A name or Hub id as it is; of a path that exists here, its last part."""
+    return Path(name_or_path).resolve().name if Path(name_or_path).exists() else name_or_path

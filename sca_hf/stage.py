@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from datasets import Dataset, Features, Value
 
 from sca_hf.errors import InputError
+from sca_hf.prompts.few_shot import Step
 
 if TYPE_CHECKING:
     from sca_hf.context import Context
@@ -33,6 +34,7 @@ class Stage:
     """Declaration of a stage.
 
     `reads`: columns that it needs. `columns`: all columns of its rows, in order, `reject_reason` left out.
+    `step`: the few-shot step whose prompts it sends.
     `settings`: name of the recipe's section that it reads, and with it all that enters its fingerprint.
     `run(rows, context)`: gives the judged rows: `columns`, then `reject_reason`, then any `measured` columns, which are
     no part of a row's identity and go to the side file of the version.
@@ -46,7 +48,13 @@ class Stage:
     needs: Literal["engine", "sandbox"] | None
     settings: str
     run: Callable[[Dataset, "Context"], Dataset]
+    step: Step | None = None
     measured: tuple[Column, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(column.name for column in self.columns)
 
     @property
     def features(self) -> Features:
@@ -68,7 +76,13 @@ class Counts:
     def __post_init__(self) -> None:
         total = self.kept + sum(self.rejected.values())
         if total != self.judged:
-            raise AssertionError(f"counts don't add up: kept {self.kept} + rejected {dict(self.rejected)} != {self.judged}")
+            raise AssertionError(
+                f"counts don't add up: kept {self.kept} + rejected {dict(self.rejected)} != {self.judged}"
+            )
+
+    def published(self) -> dict[str, Any]:
+        """For lineage, JSON-able."""
+        return {"rows_in": self.rows_in, "judged": self.judged, "kept": self.kept, "rejected": dict(self.rejected)}
 
 
 @dataclass(frozen=True)
@@ -86,13 +100,18 @@ def judge(stage: Stage, rows_in: int, rows: Dataset) -> Judged:
     reasons = rows.with_format("arrow")[REJECT_REASON][:].to_pylist() if len(rows) else []
     kept = [index for index, reason in enumerate(reasons) if reason is None]
     rejected = [index for index, reason in enumerate(reasons) if reason is not None]
-    names = [column.name for column in stage.columns]
+    names = list(stage.names)
     return Judged(
         kept=rows.select(kept).select_columns(names),
         rejected=rows.select(rejected).select_columns([*names, REJECT_REASON]),
         measured=rows.select_columns(["id", *(column.name for column in stage.measured)]) if stage.measured else None,
         counts=Counts(rows_in, len(rows), len(kept), dict(sorted(Counter(filter(None, reasons)).items()))),
     )
+
+
+def carried(parent: Stage) -> tuple[Column, ...]:
+    """The columns of `parent` that its child keeps: all but the id, which the child keeps under another name."""
+    return tuple(column for column in parent.columns if column.name != "id")
 
 
 def check_columns(stage: Stage, rows: Dataset, makers: Mapping[str, str]) -> None:

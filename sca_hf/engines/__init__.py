@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Literal, Protocol
 
+from sca_hf.identity import published_name
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -37,6 +39,10 @@ class EngineIdentity:
     def intent(self) -> dict[str, str]:
         """For a fingerprint: a local model's folder name is no part of it, its content (the revision) is."""
         return {key: value for key, value in asdict(self).items() if key != "model"}
+
+    def published(self) -> dict[str, str]:
+        """For lineage and cards: of a local model, its folder's name alone."""
+        return self.intent() | {"model": published_name(self.model)}
 
 
 class RowFailure(Exception):

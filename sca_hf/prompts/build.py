@@ -6,6 +6,7 @@ The model goes on after the last label; generation stops at the next heading.
 
 from collections.abc import Sequence
 
+from sca_hf.identity import digest
 from sca_hf.prompts.few_shot import Exemplar, FewShot, Property, Step
 
 STOP = ("### Example",)
@@ -31,6 +32,18 @@ def response_prompt(few_shot: FewShot, exemplars: Sequence[Exemplar], instructio
         for shot in exemplars
     ]
     return _prompt(few_shot, "I->R", shots, f"[Instruction]\n{instruction}\n\n[Response]\n")
+
+
+def step_sha(few_shot: FewShot, step: Step) -> str:
+    """Identifies all that a step's prompts can hold: its system text, and of each exemplar the parts that it shows."""
+    shown = few_shot.exemplars
+    open_property = Property("", "", "", ())
+    prompts = {
+        "S->C": lambda: concepts_prompt(few_shot, shown, ""),
+        "C->I": lambda: instruction_prompt(few_shot, shown, open_property),
+        "I->R": lambda: response_prompt(few_shot, shown, ""),
+    }
+    return digest(prompts[step]())
 
 
 def _code(code: str) -> str:

@@ -148,4 +148,6 @@ def _parse_property(text: str, where: str) -> Property:
         if not values.get(key):
             raise InputError(f"{where}: [Property] has no '{key}: …' line; add it")
     concepts = tuple(concept.strip() for concept in values["concepts"].split(",") if concept.strip())
+    if not concepts:
+        raise InputError(f"{where}: 'concepts: {values['concepts']}' names no concept; name at least one")
     return Property(values["category"], values["language"], values["difficulty"], concepts)

@@ -22,6 +22,7 @@ Of a function:
 
 import hashlib
 import re
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,10 @@ class SeedSettings(Settings):
     min_args: int = Field(default=1, ge=0, le=100)
     forbidden_words: Words = WORDS
     forbidden_imports: Words = IMPORTS
+
+    def intent(self) -> dict[str, Any]:
+        """All but the name of the source, whose content counts, and the Python whose grammar and builtins judge."""
+        return self.model_dump(mode="json", exclude={"source"}) | {"python": "{}.{}".format(*sys.version_info)}
 
 
 def seeds(

@@ -14,7 +14,7 @@ import errno
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -35,6 +35,8 @@ from sca_hf.store.temporary import remove_dead, temporary_folder
 REJECTED_PER_REASON = 20
 
 _LINEAGE = "lineage.json"
+_TIMINGS = "timings.json"
+_LATEST = "latest"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 
@@ -66,6 +68,12 @@ class Version:
     def counts(self) -> Counts:
         """Rows of the stage that made it."""
         return Counts(**self.lineage["counts"])
+
+    @property
+    def timings(self) -> Mapping[str, Any]:
+        """What was measured when it was made: `seconds` and whatever else differs from run to run."""
+        timings: Mapping[str, Any] = json.loads((self.path / _TIMINGS).read_text(encoding="utf-8"))
+        return timings
 
     def load(self) -> Dataset:
         """The kept rows, memory-mapped, with the exact features that were written.
@@ -142,6 +150,15 @@ class Store:
                 f"rm -r {path}"
             ) from error
 
+    def latest(self, dataset: str) -> Version | None:
+        """The version of a dataset that was written last, or None."""
+        link = self.root / dataset / _LATEST
+        return self.find(dataset, link.readlink().name) if link.is_symlink() else None
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A folder for the files of one stage while it runs; of a killed run, the next one removes it."""
+        return temporary_folder(self.root / "scratch")
+
     def versions(self, dataset: str | None = None) -> list[Version]:
         """All versions (of one dataset), by dataset and fingerprint."""
         found = []
@@ -197,7 +214,7 @@ class Store:
             "manifest_sha": manifest.sha,
         }
         _write_json(root / _LINEAGE, lineage)
-        _write_json(root / "timings.json", build.timings)
+        _write_json(root / _TIMINGS, build.timings)
         write_card(root, dataset, stage, lineage, judged.kept)
         return manifest
 
@@ -249,8 +266,8 @@ def _rename(folder: Path, target: Path) -> None:
 def _point_latest(folder: Path, fingerprint: str) -> None:
     """Make `latest` a link to the version, in one step."""
     with temporary_folder(folder) as temporary:
-        (temporary / "latest").symlink_to(fingerprint)
-        (temporary / "latest").replace(folder / "latest")
+        (temporary / _LATEST).symlink_to(fingerprint)
+        (temporary / _LATEST).replace(folder / _LATEST)
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

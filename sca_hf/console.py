@@ -1,0 +1,120 @@
+"""What a run prints: the plan, a line and a bar a stage, the funnel, where things are, and what to try next."""
+
+import textwrap
+from collections.abc import Sequence
+
+from rich.console import Console as Terminal
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from sca_hf.errors import ScaError
+from sca_hf.pipeline import Outcome, Planned
+from sca_hf.stage import Stage
+from sca_hf.store import Version
+
+SAMPLE_ROWS = 3
+SAMPLE_LINES = 24
+
+
+class Console:
+    """Prints to the standard output; errors go to the standard error, one line each."""
+
+    def __init__(self) -> None:
+        self._terminal = Terminal(highlight=False)
+        self._errors = Terminal(stderr=True, highlight=False, soft_wrap=True)
+        if not self._terminal.is_terminal:  # a log file has no width to keep to
+            self._terminal.width = 140
+
+    def stage(self, stage: Stage, cached: Version | None) -> None:
+        """Announce a stage."""
+        state = f"in the store as {cached.fingerprint}" if cached else "running"
+        self._terminal.print(f"[bold]{stage.name:<13}[/bold] [dim]{state}: {escape(stage.title)}[/dim]")
+
+    def plan(self, planned: Sequence[Planned]) -> None:
+        """The plan of a dry run."""
+        table = Table(title="Plan (nothing was run)", title_justify="left")
+        for name in ("stage", "state", "fingerprint", "rows in", "calls"):
+            table.add_column(name, justify="right" if name in {"rows in", "calls"} else "left")
+        exact = True
+        for step in planned:
+            state = "[green]cached[/green]" if step.cached else "to run"
+            unknown = "[dim]unknown until its parent has run[/dim]"
+            calls = "-" if not step.stage.needs else "0" if step.cached else _bound(step.most_calls, exact)
+            table.add_row(step.stage.name, state, step.fingerprint or unknown, _bound(step.most_rows, exact), calls)
+            exact = exact and step.cached is not None
+        self._terminal.print(table)
+
+    def outcomes(self, outcomes: Sequence[Outcome], recipe: str) -> None:
+        """The summary of a run."""
+        self._terminal.print(_funnel(outcomes))
+        self._terminal.print("\n[bold]Versions[/bold]")
+        for outcome in outcomes:
+            self._terminal.print(f"  {outcome.version.path}", soft_wrap=True)
+        last = outcomes[-1]
+        if last.stage.name == "sft":
+            self._samples(last.version)
+        self._terminal.print("\n[bold]Next[/bold]")
+        path = last.version.path
+        self._terminal.print(f"  python -c \"import datasets; print(datasets.load_dataset('{path}'))\"", soft_wrap=True)
+        self._terminal.print(f"  python -m sca_hf.run --recipe {recipe} --dry-run", soft_wrap=True)
+
+    def error(self, error: ScaError) -> None:
+        """One line on the standard error."""
+        line = " ".join(str(error).split())
+        self._errors.print(f"[bold red]error:[/bold red] {escape(line)}")
+
+    def interrupted(self) -> None:
+        """After Ctrl-C."""
+        self._errors.print("interrupted; what is finished is kept, run the same command to go on")
+
+    def _samples(self, version: Version) -> None:
+        rows = version.load()
+        step = max(1, len(rows) // SAMPLE_ROWS)
+        self._terminal.print(f"\n[bold]{min(SAMPLE_ROWS, len(rows))} of {len(rows)} rows[/bold]")
+        for index in range(0, len(rows), step)[:SAMPLE_ROWS]:
+            row = rows[index]
+            text = Text.assemble(
+                (f"{row['instruction']}\n\n", "bold"),
+                _shortened(row["response"]),
+                ("\n\ntests: ", "dim"),
+                _shortened(row["tests"]),
+            )
+            title = escape(f"{row['id']} · seed {row['path']}: {row['name']} · {', '.join(row['concepts'])}")
+            self._terminal.print(Panel(text, title=title, title_align="left"))
+
+
+def _funnel(outcomes: Sequence[Outcome]) -> Table:
+    table = Table(title="Funnel", title_justify="left", caption="kept + rejected = judged, for every stage")
+    for name in ("stage", "rows in", "judged", "kept"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    table.add_column("rejected, by reason", ratio=1)
+    for name in ("seconds", "tokens in", "tokens out"):
+        table.add_column(name, justify="right")
+    for outcome in outcomes:
+        counts, tokens = outcome.version.counts, outcome.version.lineage["tokens"]
+        rejected = sorted(counts.rejected.items(), key=lambda pair: -pair[1])
+        table.add_row(
+            outcome.stage.name,
+            f"{counts.rows_in:,}",
+            f"{counts.judged:,}",
+            f"[green]{counts.kept:,}[/green]",
+            ", ".join(f"{reason} {count:,}" for reason, count in rejected) or "-",
+            "cached" if outcome.cached else f"{outcome.version.timings['seconds']:.1f}",
+            f"{tokens['prompt']:,}" if tokens["prompt"] else "-",
+            f"{tokens['completion']:,}" if tokens["completion"] else "-",
+        )
+    return table
+
+
+def _bound(rows: int | None, exact: bool) -> str:
+    if rows is None:
+        return "unknown"
+    return f"{rows:,}" if exact else f"<= {rows:,}"
+
+
+def _shortened(text: str) -> str:
+    lines = text.strip().splitlines()
+    kept = [textwrap.shorten(line, 160) if len(line) > 160 else line for line in lines[:SAMPLE_LINES]]
+    return "\n".join(kept + ([f"… {len(lines) - SAMPLE_LINES} more lines"] if len(lines) > SAMPLE_LINES else []))

@@ -1,0 +1,249 @@
+"""The stages in order: what would run, and running it.
+
+A stage's fingerprint is known once its parent's manifest is; a stage whose version is in the store is not run again.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from datasets import Dataset
+
+from sca_hf import __version__
+from sca_hf.context import Context
+from sca_hf.engines import EngineIdentity
+from sca_hf.engines.model import engine_identity
+from sca_hf.errors import InputError
+from sca_hf.identity import fingerprint
+from sca_hf.prompts.build import step_sha
+from sca_hf.prompts.few_shot import FewShot, load_few_shot
+from sca_hf.recipe import Recipe
+from sca_hf.resources import Resources
+from sca_hf.sources import open_source
+from sca_hf.stage import Stage, check_columns, judge
+from sca_hf.stages import concepts, execute, instructions, responses, seeds, select, sft
+from sca_hf.store import Build, Store, Version
+
+STAGES: tuple[Stage, ...] = tuple(
+    module.STAGE for module in (seeds, concepts, instructions, responses, execute, select, sft)
+)
+NAMES = tuple(stage.name for stage in STAGES)
+_MAKERS = {column.name: stage.name for stage in reversed(STAGES) for column in stage.columns}
+_PACKAGES = ("datasets", "huggingface_hub", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One stage of a plan. `fingerprint` is None while its parent has not run; `most_rows`: rows in, at most."""
+
+    stage: Stage
+    dataset: str
+    fingerprint: str | None
+    cached: Version | None
+    most_rows: int | None
+    most_calls: int | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One stage of a run: its version, and whether it was there already."""
+
+    stage: Stage
+    version: Version
+    cached: bool
+
+
+@dataclass(frozen=True)
+class _Input:
+    """What a stage is made from: its rows, what identifies them, and the versions that hold them (none: a source)."""
+
+    load: Callable[[], Dataset]
+    sha: str
+    rows: int
+    parents: tuple[Version, ...]
+
+
+class Pipeline:
+    """A recipe over a store. `first`, `last`: the stages to run; `limit`: at most so many seeds, or rows of `first`.
+
+    With `first`, its input is the latest version of the stage before it, as it lies in the store.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        store: Store,
+        *,
+        first: str | None = None,
+        last: str | None = None,
+        limit: int | None = None,
+    ) -> None:
+        start, end = NAMES.index(first or NAMES[0]), NAMES.index(last or NAMES[-1])
+        if start > end:
+            raise InputError(f"--from {first} comes after --to {last}; the order is {' -> '.join(NAMES)}")
+        if limit is not None and start == 0:
+            seed_count = min(limit, recipe.seeds.count or limit)
+            recipe = recipe.model_copy(update={"seeds": recipe.seeds.model_copy(update={"count": seed_count})})
+            limit = None
+        self.recipe, self.store, self.limit = recipe, store, limit
+        self.stages = STAGES[start : end + 1]
+        self._before = STAGES[start - 1] if start else None
+        self._few_shot = self._load_few_shot()
+        self._identity: EngineIdentity | None = None
+
+    def plan(self) -> list[Planned]:
+        """What a run would do, without doing any of it."""
+        planned: list[Planned] = []
+        source = self._input()
+        given: _Input | None = source
+        most_rows: int | None = source.rows
+        for stage in self.stages:
+            key = self._fingerprint(stage, given) if given else None
+            cached = self.store.find(self._dataset(stage), key) if key else None
+            calls = None if most_rows is None else most_rows * self._calls_a_row(stage)
+            planned.append(Planned(stage, self._dataset(stage), key, cached, most_rows, calls))
+            given = _from_version(cached) if cached else None
+            most_rows = cached.counts.kept if cached else self._most_kept(stage, most_rows)
+        return planned
+
+    def run(self, announce: Callable[[Stage, Version | None], None]) -> list[Outcome]:
+        """Run the stages. `announce` is told of each stage before it runs, with its version if it is there already."""
+        outcomes: list[Outcome] = []
+        given = self._input()
+        with ExitStack() as stack:
+            resources = stack.enter_context(Resources(self.recipe, self.store.root))
+            for stage in self.stages:
+                key = self._fingerprint(stage, given)
+                cached = self.store.find(self._dataset(stage), key)
+                announce(stage, cached)
+                made = cached or self._make(stage, given, key, resources)
+                outcomes.append(Outcome(stage, made, cached is not None))
+                given = _from_version(made)
+                if not given.rows:
+                    reasons = ", ".join(f"{reason}: {count}" for reason, count in made.counts.rejected.items())
+                    raise InputError(
+                        f"no row left after stage {stage.name!r} ({reasons or 'it got none'}); "
+                        f"loosen its settings, or look at the rejected rows in {made.path}"
+                    )
+        return outcomes
+
+    def _make(self, stage: Stage, given: _Input, key: str, resources: Resources) -> Version:
+        rows = given.load()
+        check_columns(stage, rows, _MAKERS)
+        with self.store.scratch() as scratch:
+            context = Context(
+                recipe=self.recipe,
+                scratch=scratch,
+                engine=resources.engine() if stage.needs == "engine" else None,
+                jails=resources.jails() if stage.needs == "sandbox" else None,
+                few_shot=self._few_shot,
+            )
+            with _timed() as timings:
+                judged = judge(stage, len(rows), stage.run(rows, context))
+            lineage = {
+                "sca_hf": __version__,
+                "recipe": self.recipe.published(),
+                "stage": stage.name,
+                "stage_version": stage.version,
+                "fingerprint": key,
+                "intent": self._intent(stage, given),
+                "parents": [
+                    {"dataset": parent.dataset, "fingerprint": parent.fingerprint, "manifest_sha": parent.manifest_sha}
+                    for parent in given.parents
+                ],
+                "model": self._engine().published() if stage.needs == "engine" else None,
+                "packages": _packages(),
+                "counts": judged.counts.published(),
+                "tokens": {"prompt": context.tokens.prompt, "completion": context.tokens.completion},
+            }
+            return self.store.write(self._dataset(stage), key, Build(stage, judged, lineage, timings))
+
+    def _input(self) -> _Input:
+        if self._before is None:
+            settings = self.recipe.seeds
+            source = open_source(settings.source, settings.column, license=settings.license)
+            return _Input(lambda: source.rows, source.sha, len(source.rows), ())
+        dataset = self._dataset(self._before)
+        parent = self.store.latest(dataset)
+        if parent is None:
+            raise InputError(
+                f"--from {self.stages[0].name}: no version of {dataset} in {self.store.root}; run without --from first"
+            )
+        return _from_version(parent, self.limit)
+
+    def _dataset(self, stage: Stage) -> str:
+        return f"{self.recipe.name}-{stage.name}"
+
+    def _fingerprint(self, stage: Stage, given: _Input) -> str:
+        return fingerprint(self._intent(stage, given))
+
+    def _intent(self, stage: Stage, given: _Input) -> dict[str, Any]:
+        """All that determines the rows of a stage, and nothing else."""
+        intent: dict[str, Any] = {
+            "stage": stage.name,
+            "version": stage.version,
+            "settings": getattr(self.recipe, stage.settings).intent(),
+            "input": given.sha,
+            "limit": self.limit if stage is self.stages[0] else None,
+        }
+        if stage.needs == "sandbox":
+            return intent | {"sandbox": execute.sandbox_intent()}
+        intent["seed"] = self.recipe.seed
+        if stage.step:
+            intent["engine"] = self._engine().intent() | self.recipe.engine.intent()
+            intent["prompts"] = step_sha(self._few_shot, stage.step)
+        return intent
+
+    def _engine(self) -> EngineIdentity:
+        if self._identity is None:
+            self._identity = engine_identity(self.recipe.model, self.recipe.engine.dtype)
+        return self._identity
+
+    def _load_few_shot(self) -> FewShot:
+        few_shot = load_few_shot(self.recipe.prompts)
+        for section in ("concepts", "instructions", "responses"):
+            shots = getattr(self.recipe, section).shots
+            if shots > len(few_shot.exemplars):
+                raise InputError(
+                    f"{section}.shots = {shots}, but few-shot file {self.recipe.prompts!r} has "
+                    f"{len(few_shot.exemplars)} exemplars; lower the one or add to the other"
+                )
+        return few_shot
+
+    def _calls_a_row(self, stage: Stage) -> int:
+        """Completions or programs that one row asks for."""
+        if stage.needs is None:
+            return 0
+        return self.recipe.responses.samples if stage is responses.STAGE else 1
+
+    def _most_kept(self, stage: Stage, rows: int | None) -> int | None:
+        """Rows that a stage can keep at most; None: not known before it has run."""
+        if stage is seeds.STAGE:
+            return self.recipe.seeds.count
+        return None if rows is None else rows * (self.recipe.responses.samples if stage is responses.STAGE else 1)
+
+
+def _from_version(made: Version, limit: int | None = None) -> _Input:
+    rows = made.counts.kept if limit is None else min(limit, made.counts.kept)
+    return _Input(lambda: made.load().select(range(rows)), made.manifest_sha, rows, (made,))
+
+
+@contextmanager
+def _timed() -> Iterator[dict[str, Any]]:
+    timings: dict[str, Any] = {}
+    began = time.monotonic()
+    yield timings
+    timings["seconds"] = round(time.monotonic() - began, 3)
+
+
+def _packages() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

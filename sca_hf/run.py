@@ -1,0 +1,88 @@
+"""The main command: runs a recipe's stages and prints what came of them."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sca_hf.errors import ScaError
+
+EXAMPLES = """\
+examples:
+  python -m sca_hf.run --recipe demo
+      offline on the bundled model, in a few minutes on two cores
+  python -m sca_hf.run --recipe demo --set responses.samples=8 --set run.jails=4
+      change settings; only the stages that they touch run again
+  python -m sca_hf.run --recipe selfcodealign --model Qwen/CodeQwen1.5-7B --set seeds.source=functions.parquet
+      a base model from the Hub, your own code as seeds
+  python -m sca_hf.run --recipe selfcodealign --limit 100 --to responses
+      the first stages, for 100 seeds
+  python -m sca_hf.run --recipe selfcodealign --dry-run
+      what is there already, what would run, how many calls
+  python -m sca_hf.run --recipe demo --from select --set select.once_per_names=true
+      go on from the latest versions in the store
+
+A run that was killed goes on where it was: start it again.
+Exit codes: 0 done, 2 an error that you can fix, 130 interrupted.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    from sca_hf.pipeline import NAMES
+    from sca_hf.recipe import recipe_names
+
+    made = argparse.ArgumentParser(
+        prog="python -m sca_hf.run",
+        description="Let a base code model write its own instruction data, checked by execution.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument(
+        "--recipe", required=True, metavar="NAME|FILE.yaml", help=f"bundled: {', '.join(recipe_names())}; or a file"
+    )
+    made.add_argument("--model", metavar="ID|FOLDER", help="base model: Hub id (id@revision), a folder, or 'demo'")
+    made.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a setting; repeatable"
+    )
+    made.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="where versions lie (./store)")
+    made.add_argument("--limit", type=_positive, metavar="N", help="at most N seeds, or N rows of the --from stage")
+    made.add_argument("--from", choices=NAMES, dest="first", metavar="STAGE", help=f"first stage: {', '.join(NAMES)}")
+    made.add_argument("--to", choices=NAMES, dest="last", metavar="STAGE", help="last stage")
+    made.add_argument("--dry-run", action="store_true", help="print the plan, run nothing")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; gives the exit code."""
+    given = parser().parse_args(arguments)
+    from sca_hf.console import Console
+    from sca_hf.pipeline import Pipeline
+    from sca_hf.recipe import load_recipe
+    from sca_hf.store import Store
+
+    console = Console()
+    try:
+        changes = [*given.changes, *([f"model={given.model}"] if given.model else [])]
+        recipe = load_recipe(given.recipe, changes)
+        pipeline = Pipeline(recipe, Store(given.store), first=given.first, last=given.last, limit=given.limit)
+        if given.dry_run:
+            console.plan(pipeline.plan())
+            return 0
+        console.outcomes(pipeline.run(console.stage), given.recipe)
+    except ScaError as error:
+        console.error(error)
+        return 2
+    except KeyboardInterrupt:
+        console.interrupted()
+        return 130
+    return 0
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""Each response runs with its own tests in a jail. Every attempt is kept, with its verdict."""
+
+import sys
+
+from datasets import Dataset, List, Value
+from pydantic import Field
+
+from sca_hf.context import Context, Row
+from sca_hf.errors import SandboxUnavailable
+from sca_hf.identity import row_id
+from sca_hf.markdown import code_blocks
+from sca_hf.sandbox import JAIL_VERSION, Limits, Program
+from sca_hf.settings import Settings
+from sca_hf.stage import REJECT_REASON, Column, Stage, carried
+from sca_hf.stages.responses import STAGE as RESPONSES
+
+
+class ExecuteSettings(Settings):
+    """Limits of one program. The reference's are 10 s and 4 GB."""
+
+    cpu_seconds: float = Field(default=10.0, gt=0)
+    wall_seconds: float = Field(default=20.0, gt=0)
+    memory_mb: int = Field(default=4096, ge=64)
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(cpu_seconds=self.cpu_seconds, wall_seconds=self.wall_seconds, memory_mb=self.memory_mb)
+
+
+def execute(responses: Dataset, context: Context) -> Dataset:
+    """One row a response: its columns with the verdict. No row is rejected: the attempts that failed are kept."""
+    jails = context.jails
+    if jails is None:
+        raise SandboxUnavailable("stage 'execute' needs jails, and the context has none; give Context(jails=…)")
+
+    async def verdict_of(response: Row) -> Row:
+        verdict = await jails.run(program_of(response["response"], response["tests"]))
+        return response | {
+            "id": row_id(response["id"], "execute"),
+            "response_id": response["id"],
+            "status": verdict.status,
+            "exception": verdict.exception,
+            "line": verdict.line,
+            "assertions": verdict.assertions,
+            "flags": list(verdict.flags),
+            REJECT_REASON: None,
+            "cpu_seconds": verdict.cpu_seconds,
+            "wall_seconds": verdict.wall_seconds,
+            "memory_mb": verdict.memory_mb,
+            "stdout": verdict.stdout,
+            "stderr": verdict.stderr,
+        }
+
+    return context.map_rows(responses, verdict_of, STAGE.features, "execute")
+
+
+def program_of(response: str, tests: str) -> Program:
+    """The program that a response and its tests make: their Python blocks, in order."""
+    return Program(code="\n".join(code_blocks(response)), tests="\n".join(code_blocks(tests)))
+
+
+def sandbox_intent() -> dict[str, str]:
+    """What of the sandbox determines verdicts: goes into the fingerprint."""
+    return {"jail": str(JAIL_VERSION), "python": ".".join(map(str, sys.version_info[:2]))}
+
+
+STAGE = Stage(
+    name="execute",
+    version=1,
+    title="Each response runs with its own tests in a sandbox; all attempts are kept, with their verdicts.",
+    reads=RESPONSES.names,
+    columns=(
+        Column("id", Value("string"), "hash of the response's id and the stage"),
+        Column("response_id", Value("string"), "id of the response"),
+        *carried(RESPONSES),
+        Column("status", Value("string"), "verdict: passed, failed, timeout, out-of-memory, killed, …"),
+        Column("exception", Value("string"), "type of the exception that ended the program, if one did"),
+        Column("line", Value("int32"), "line of the program (code, then tests) where it ended, from 1"),
+        Column("assertions", Value("int32"), "assertions that ran"),
+        Column("flags", List(Value("string")), "what the program touches that could forge a verdict"),
+    ),
+    needs="sandbox",
+    settings="execute",
+    run=execute,
+    measured=(
+        Column("cpu_seconds", Value("float64"), "CPU time, seconds"),
+        Column("wall_seconds", Value("float64"), "wall-clock time, seconds"),
+        Column("memory_mb", Value("float64"), "peak memory, MiB"),
+        Column("stdout", Value("string"), "first and last part of the standard output"),
+        Column("stderr", Value("string"), "first and last part of the standard error"),
+    ),
+)

@@ -1,0 +1,104 @@
+"""I->R: the model answers each instruction several times and writes tests for each answer."""
+
+import asyncio
+from dataclasses import dataclass
+
+from datasets import Dataset, Features, Value
+from pydantic import Field
+
+from sca_hf.context import Context, Row
+from sca_hf.engines import RowFailure
+from sca_hf.identity import row_id
+from sca_hf.markdown import code_blocks
+from sca_hf.prompts.build import TESTS_LABEL, response_prompt
+from sca_hf.stage import REJECT_REASON, Column, Stage, carried
+from sca_hf.stages.instructions import STAGE as INSTRUCTIONS
+from sca_hf.stages.sampling import ShotSettings, sample
+
+
+class ResponsesSettings(ShotSettings):
+    """How responses are asked for. `samples`: responses an instruction."""
+
+    shots: int = Field(default=1, ge=0, le=100)
+    samples: int = Field(default=10, ge=1, le=10_000)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A completion of I->R, taken apart. `reject_reason` is null when both parts are there and hold Python code."""
+
+    response: str
+    tests: str
+    reject_reason: str | None
+
+
+def responses(instructions: Dataset, context: Context) -> Dataset:
+    """`samples` rows an instruction: its columns with `sample`, `response` and `tests`.
+
+    Reasons: `cut-off` (max_tokens reached), `no-response`, `no-tests`, `several-tests` (not exactly one tests part),
+    `no-code` (no Python block in one of the parts), `prompt-too-long`, `engine-error`.
+    """
+    settings = context.recipe.responses
+
+    async def one(instruction: Row, index: int) -> Row:
+        row = {
+            **instruction,
+            "id": row_id(instruction["id"], "responses", index),
+            "instruction_id": instruction["id"],
+            "sample": index,
+            "response": "",
+            "tests": "",
+        }
+        try:
+            text, finish_reason = await sample(
+                context, settings, "responses", instruction["id"], response_prompt, instruction["instruction"], index
+            )
+        except RowFailure as failure:
+            return row | {REJECT_REASON: failure.reason}
+        answer = parse_answer(text, finish_reason)
+        return row | {"response": answer.response, "tests": answer.tests, REJECT_REASON: answer.reject_reason}
+
+    async def samples_of(instruction: Row) -> Row:
+        return {"samples": await asyncio.gather(*(one(instruction, index) for index in range(settings.samples)))}
+
+    drawn = context.map_rows(instructions, samples_of, Features({"samples": [dict(STAGE.features)]}), "responses")
+    return context.map_batches(drawn, _flattened, STAGE.features, "responses, one a row")
+
+
+def parse_answer(completion: str, finish_reason: str) -> Answer:
+    """Take a completion of I->R apart. What was cut off keeps its text, for people to look at."""
+    response, *tests = (part.strip() for part in f"\n{completion}".split(f"\n{TESTS_LABEL}\n"))
+    if finish_reason == "length":
+        reason: str | None = "cut-off"
+    elif not response:
+        reason = "no-response"
+    elif len(tests) != 1:
+        reason = "several-tests" if tests else "no-tests"
+    else:
+        reason = None if code_blocks(response) and code_blocks(tests[0]) else "no-code"
+    return Answer(response, "\n\n".join(tests), reason)
+
+
+def _flattened(batch: Row) -> Row:
+    rows = [row for samples in batch["samples"] for row in samples]
+    return {name: [row[name] for row in rows] for name in STAGE.features}
+
+
+STAGE = Stage(
+    name="responses",
+    version=1,
+    title="The base model answers each instruction several times, each answer with tests of its own (I->R).",
+    reads=INSTRUCTIONS.names,
+    columns=(
+        Column("id", Value("string"), "hash of the instruction's id, the stage and the sample's index"),
+        Column("instruction_id", Value("string"), "id of the instruction"),
+        *carried(INSTRUCTIONS),
+        Column("sample", Value("int32"), "index of the sample among those of its instruction, from 0"),
+        Column("response", Value("string"), "the answer: natural language with fenced code"),
+        Column("tests", Value("string"), "the model's own tests of the answer: fenced code"),
+    ),
+    needs="engine",
+    step="I->R",
+    settings="responses",
+    run=responses,
+)

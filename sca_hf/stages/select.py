@@ -1,0 +1,117 @@
+"""Selection: of all attempts at an instruction at most one is kept, drawn at random among those that pass every rule."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from datasets import Dataset, Value
+from pydantic import Field
+
+from sca_hf.context import Context, Row
+from sca_hf.identity import digest, row_id
+from sca_hf.markdown import code_blocks
+from sca_hf.settings import Settings
+from sca_hf.stage import REJECT_REASON, Column, Stage, carried
+from sca_hf.stages.execute import STAGE as EXECUTE
+
+PASSED = "passed"
+
+
+class SelectSettings(Settings):
+    """Rules of selection; the defaults are the paper's (METHOD.md, section 5)."""
+
+    max_instruction_words: int = Field(default=200, ge=1)
+    leftovers: tuple[str, ...] = ("todo", "fixme", "your code here", "notimplemented")
+    once_per_names: bool = True
+
+
+def select(attempts: Dataset, context: Context) -> Dataset:
+    """All attempts, with the reason of those not chosen.
+
+    One attempt alone: `execution-<status>` (did not pass), `leftover` (a word of `leftovers` in response or tests),
+    `long-instruction`. Among the rest of an instruction one is drawn: `not-chosen`. Among the chosen, in the order of
+    rows, the first is kept: `duplicate-instruction`, `duplicate-response` (equal but for whitespace), `duplicate-names`
+    (the same set of functions and classes).
+    """
+    settings = context.recipe.select
+    columns = ["id", "instruction_id", "instruction", "response", "tests", "status"]
+    reasons: dict[str, str | None] = {}
+    candidates: dict[str, list[str]] = defaultdict(list)
+    for attempt in _rows(attempts, columns):
+        reason = _alone(attempt, settings)
+        reasons[attempt["id"]] = reason
+        if reason is None:
+            candidates[attempt["instruction_id"]].append(attempt["id"])
+    for ids in candidates.values():
+        chosen = min(ids, key=partial(digest, context.recipe.seed, "choice among passes"))
+        reasons |= {attempt_id: "not-chosen" for attempt_id in ids if attempt_id != chosen}
+    for name, key in _duplicate_keys(settings):
+        seen: set[str] = set()
+        for attempt in _rows(attempts, columns):
+            if reasons[attempt["id"]] is None:
+                attempt_key = key(attempt)
+                if attempt_key in seen:
+                    reasons[attempt["id"]] = name
+                seen.add(attempt_key)
+
+    def judged(batch: Row) -> Row:
+        ids = batch["id"]
+        return batch | {
+            "id": [row_id(attempt_id, "select") for attempt_id in ids],
+            "execute_id": ids,
+            REJECT_REASON: [reasons[attempt_id] for attempt_id in ids],
+        }
+
+    return context.map_batches(attempts, judged, STAGE.features, "select")
+
+
+def _alone(attempt: Row, settings: SelectSettings) -> str | None:
+    if attempt["status"] != PASSED:
+        return f"execution-{attempt['status']}"
+    text = f"{attempt['response']}\n{attempt['tests']}".lower()
+    if any(word in text for word in settings.leftovers):
+        return "leftover"
+    return "long-instruction" if len(attempt["instruction"].split()) > settings.max_instruction_words else None
+
+
+def _duplicate_keys(settings: SelectSettings) -> Iterator[tuple[str, Callable[[Row], str]]]:
+    yield "duplicate-instruction", lambda attempt: digest("".join(attempt["instruction"].split()))
+    yield "duplicate-response", lambda attempt: digest("".join(attempt["response"].split()))
+    if settings.once_per_names:
+        # What defines no name is compared by its id, so it is nobody's duplicate.
+        yield "duplicate-names", lambda attempt: digest(*defined_names(attempt["response"]) or ["", attempt["id"]])
+
+
+def defined_names(response: str) -> list[str]:
+    """Sorted names of the functions and classes that the code of a response defines at top level.
+
+    Code that parses only together with its tests defines none.
+    """
+    try:
+        tree = ast.parse("\n".join(code_blocks(response)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return sorted({node.name for node in tree.body if isinstance(node, kinds)})
+
+
+def _rows(attempts: Dataset, columns: list[str]) -> Iterable[Row]:
+    rows: Iterable[Row] = attempts.select_columns(columns)
+    return rows
+
+
+STAGE = Stage(
+    name="select",
+    version=1,
+    title="One passing response per instruction, drawn at random; duplicates and leftovers go.",
+    reads=EXECUTE.names,
+    columns=(
+        Column("id", Value("string"), "hash of the executed attempt's id and the stage"),
+        Column("execute_id", Value("string"), "id of the executed attempt"),
+        *carried(EXECUTE),
+    ),
+    needs=None,
+    settings="select",
+    run=select,
+)

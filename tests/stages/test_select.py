@@ -1,0 +1,113 @@
+"""Selection: every attempt is kept or has one reason, and the choice is random but repeatable."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset, Features
+
+from sca_hf.context import Context
+from sca_hf.recipe import load_recipe
+from sca_hf.stage import judge
+from sca_hf.stages import execute, select, sft
+
+
+def attempt(number: int, **changes: Any) -> dict[str, Any]:
+    """A passing attempt, the only one at its instruction, that duplicates no other."""
+    row = {column.name: None for column in execute.STAGE.columns}
+    return (
+        row
+        | {
+            "id": f"attempt {number}",
+            "instruction_id": f"instruction {number}",
+            "instruction": f"Write add_{number}.",
+            "response": f"Here:\n\n```python\ndef add_{number}(x):\n    return x + {number}\n```",
+            "tests": f"```python\nassert add_{number}(0) == {number}\n```",
+            "status": "passed",
+            "concepts": ["addition"],
+            "flags": [],
+        }
+        | changes
+    )
+
+
+def reasons(rows: list[dict[str, Any]], scratch: Path, *changes: str) -> dict[str, str | None]:
+    features = Features({column.name: column.feature for column in execute.STAGE.columns})
+    judged = select.select(Dataset.from_list(rows, features=features), Context(load_recipe("demo", changes), scratch))
+    split = judge(select.STAGE, len(rows), judged)
+    assert split.counts.kept + sum(split.counts.rejected.values()) == len(rows)
+    return dict(zip(judged["execute_id"], judged["reject_reason"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"status": "failed"}, "execution-failed"),
+        ({"status": "no-assertion"}, "execution-no-assertion"),
+        ({"response": "```python\ndef f():\n    pass  # TODO\n```"}, "leftover"),
+        ({"tests": "```python\nassert f() is None  # Your code here\n```"}, "leftover"),
+        ({"instruction": "word " * 201}, "long-instruction"),
+        ({"instruction": "word " * 200}, None),
+    ],
+)
+def test_rules_of_one_attempt(tmp_path: Path, changes: dict[str, Any], reason: str | None) -> None:
+    assert reasons([attempt(1, **changes)], tmp_path) == {"attempt 1": reason}
+
+
+def test_duplicates_go_but_for_the_first(tmp_path: Path) -> None:
+    rows = [
+        attempt(1),
+        attempt(2, instruction=" Write\nadd_1. "),
+        attempt(3, response=attempt(1)["response"].replace("\n", "\n\n")),
+        attempt(4, response="Look:\n\n```python\ndef add_1(x):\n    return 1 + x\n```"),
+        attempt(5),
+    ]
+    found = reasons(rows, tmp_path, "select.once_per_names=true")
+    assert list(found.values()) == [None, "duplicate-instruction", "duplicate-response", "duplicate-names", None]
+
+
+def test_one_random_pass_an_instruction(tmp_path: Path) -> None:
+    rows = [
+        attempt(10 * task + sample, instruction_id=f"task {task}", instruction=f"Task {task}", status=status)
+        for task in range(600)
+        for sample, status in enumerate(["failed", "passed", "passed", "passed"])
+    ]
+    found = reasons(rows, tmp_path)
+    chosen = [row["id"] for row in rows if found[row["id"]] is None]
+    assert len(chosen) == 600
+    places = Counter(int(row_id.split()[1]) % 10 for row_id in chosen)
+    assert set(places) == {1, 2, 3}
+    assert all(150 < count < 250 for count in places.values())  # 200 each; five standard errors are 58
+    assert reasons(rows, tmp_path) == found
+    assert reasons(rows[::-1], tmp_path) == found
+    assert reasons(rows, tmp_path, "seed=1") != found
+
+
+def test_conversations(tmp_path: Path) -> None:
+    rows = [attempt(number) for number in range(400)]
+    context = Context(load_recipe("demo"), tmp_path)
+    features = Features({column.name: column.feature for column in execute.STAGE.columns})
+    selected = judge(select.STAGE, 400, select.select(Dataset.from_list(rows, features=features), context)).kept
+    made = sft.sft(selected, context)
+    assert made["select_id"][:] == selected["id"][:]
+    with_tests = 0
+    for row in made:
+        user, assistant = row["messages"]
+        assert (user["role"], assistant["role"]) == ("user", "assistant")
+        assert assistant["content"] == row["response"]
+        if user["content"] != row["instruction"]:
+            assert user["content"] == f"{row['instruction']}\n\nYour code should pass these tests:\n\n{row['tests']}"
+            with_tests += 1
+    assert 150 < with_tests < 250  # one half; five standard errors are 50
+
+
+def test_long_tests_stay_out_of_the_instruction(tmp_path: Path) -> None:
+    tests = "```python\n" + "\n".join(f"assert add_1({number}) == {number + 1}" for number in range(6)) + "\n```"
+    context = Context(load_recipe("demo", ["sft.tests_probability=1"]), tmp_path)
+    features = Features({column.name: column.feature for column in execute.STAGE.columns})
+    rows = Dataset.from_list([attempt(1, tests=tests), attempt(2)], features=features)
+    first, second = sft.sft(judge(select.STAGE, 2, select.select(rows, context)).kept, context)
+    assert first["messages"][0]["content"] == first["instruction"]
+    assert "assert add_2(0) == 2" in second["messages"][0]["content"]

@@ -1,0 +1,99 @@
+"""Recipes are validated; every error names the key, the value and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from sca_hf.errors import RecipeError
+from sca_hf.recipe import load_recipe, recipe_names
+
+
+@pytest.mark.parametrize("name", ["demo", "selfcodealign", "starcoder2-instruct"])
+def test_bundled_recipes_are_valid(name: str) -> None:
+    assert name in recipe_names()
+    assert load_recipe(name).name == name
+
+
+def test_the_papers_settings() -> None:
+    recipe = load_recipe("selfcodealign")
+    assert recipe.seed == 3407
+    for step in (recipe.concepts, recipe.instructions):
+        assert (step.shots, step.temperature, step.max_tokens) == (8, 0.7, 1536)
+    assert (recipe.responses.shots, recipe.responses.samples, recipe.responses.temperature) == (1, 10, 0.7)
+    assert recipe.instructions.categories == {
+        "function implementation": 2,
+        "class implementation": 1,
+        "program implementation": 1,
+    }
+    assert (recipe.execute.cpu_seconds, recipe.execute.memory_mb) == (10.0, 4096)
+    assert recipe.select.max_instruction_words == 200
+    assert (recipe.sft.tests_probability, recipe.sft.max_tests_lines) == (0.5, 5)
+
+
+def test_changes_are_typed() -> None:
+    recipe = load_recipe("demo", ["responses.samples=8", "concepts.temperature=1", "seeds.count=null", "model=a/b"])
+    assert recipe.responses.samples == 8
+    assert recipe.concepts.temperature == 1.0
+    assert recipe.seeds.count is None
+    assert recipe.model == "a/b"
+    weights = load_recipe("demo", ["instructions.difficulties={easy: 3, hard: 1}"]).instructions.difficulties
+    assert weights == {"easy": 3, "hard": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ("responses.sample=8", ["'responses.sample'", "8", "samples"]),
+        ("nothing=1", ["'nothing'", "1", "responses"]),
+        ("nothing.at.all=1", ["'nothing'", "responses"]),
+        ("responses.samples=many", ["responses.samples", "'many'", "integer"]),
+        ("responses.samples='8'", ["responses.samples", "'8'", "integer"]),
+        ("responses.samples=0", ["responses.samples", "0", "greater than or equal to 1"]),
+        ("concepts.temperature=3", ["concepts.temperature", "3", "less than or equal to 2"]),
+        ("engine.dtype=int4", ["engine.dtype", "'int4'", "bfloat16"]),
+        ("name=a/b", ["name", "'a/b'"]),
+        ("model.name=x", ["model.name=x", "'model'", "no section"]),
+        ("instructions.categories={}", ["instructions.categories", "{}"]),
+        ("responses.samples", ["'responses.samples'", "key=value"]),
+        ("responses.samples=[", ["responses.samples=[", "YAML"]),
+    ],
+)
+def test_a_wrong_change_names_key_value_and_what_is_allowed(change: str, parts: list[str]) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("demo", [change])
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("a: [", "can't be read"),
+        ("- a", "list"),
+        ("name: x", "'model' is missing"),
+        ("name: 2020-01-01", "quote dates"),
+    ],
+)
+def test_a_wrong_file_is_one_line(tmp_path: Path, text: str, part: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(str(file))
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_recipe_names_the_known_ones() -> None:
+    with pytest.raises(RecipeError, match="demo, selfcodealign, starcoder2-instruct"):
+        load_recipe("dmeo")
+
+
+def test_what_a_run_publishes_has_no_path_and_no_machine_setting(tmp_path: Path) -> None:
+    model = tmp_path / "my-model"
+    model.mkdir()
+    published = load_recipe("demo", [f"model={model}", f"seeds.source={tmp_path}", "run.workers=7"]).published()
+    assert published["model"] == "my-model"
+    assert str(tmp_path) not in str(published)
+    assert "run" not in published
