@@ -145,14 +145,14 @@ class _FileScope:
                         self.imports.setdefault(binding.name, []).append(binding)
 
     def needed(self, name: str, function: ast.AST) -> list[_Binding]:
-        """The imports behind a name that is read: of `import a.b` and `import a.c`, those whose `a.b` is read too."""
+        """The imports behind a name that is read: of `import a.b` and `import a.c`, those read as `a.b`, `a.c`."""
         bindings = self.imports[name]
-        last = bindings[-1]
-        if not last.is_package or all(each.alias.name == name for each in bindings):
-            return [last]
+        if not bindings[-1].is_package:
+            return bindings[-1:]
         chains = set(_chains(function))
-        used = [each for each in bindings if each.is_package and f"{each.alias.name}." in chains]
-        return used or [last]
+        packages = [each for each in bindings if each.is_package]
+        submodules = [each for each in packages if "." in each.alias.name and f"{each.alias.name}." in chains]
+        return submodules or [min(packages, key=lambda each: len(each.alias.name))]
 
 
 def _function(node: _FunctionNode, lines: Sequence[str], scope: _FileScope) -> Function:
@@ -182,7 +182,7 @@ def _import_lines(bindings: Sequence[_Binding], postponed_annotations: bool) -> 
     """One statement a line, in the file's order; names from one module share a line."""
     if postponed_annotations:
         yield "from __future__ import annotations"
-    ordered = sorted(bindings, key=lambda each: (each.statement.lineno, each.statement.col_offset))
+    ordered = sorted(bindings, key=lambda each: (each.alias.lineno, each.alias.col_offset))
     lines: dict[str, list[str]] = {}
     for binding in ordered:
         if isinstance(binding.statement, ast.Import):

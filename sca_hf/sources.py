@@ -10,11 +10,11 @@ import sysconfig
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import escape
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from datasets import Dataset, Features, Value, load_dataset
 
 from sca_hf.errors import InputError
@@ -45,8 +45,8 @@ class Source:
     sha: str
 
 
-def open_source(source: str, column: str = "content", limit: int | None = None, license: str = "unknown") -> Source:
-    """Open a source of Python files; `limit` takes the first files only.
+def open_source(source: str, column: str = "content", license: str = "unknown") -> Source:
+    """Open a source of Python files.
 
     `column`: the text column of a data file or version, whose columns `path` and `license` are used where they are.
     `license`: an SPDX id for files that don't say their own. Raises InputError when there is no such source, it is of
@@ -55,21 +55,21 @@ def open_source(source: str, column: str = "content", limit: int | None = None, 
     if source == STDLIB:
         root = Path(sysconfig.get_path("stdlib"))
         paths = (path for path in _python_files(root, _NOT_LIBRARY) if not path.name.startswith(_OF_THE_BUILD))
-        return _from_files(root, list(islice(paths, limit)), STDLIB_LICENSE)
+        return _from_files(root, list(paths), STDLIB_LICENSE)
     path = Path(source).expanduser()
     if (path / "lineage.json").is_file() and (shards := sorted((path / "data").glob("*.parquet"))):
-        return _from_data(path, shards, "parquet", column=column, limit=limit, license=license)
+        return _from_data(path, shards, "parquet", column, license)
     if path.is_dir():
-        return _from_files(path, list(islice(_python_files(path), limit)), license)
+        return _from_files(path, list(_python_files(path)), license)
     if not path.exists():
         raise InputError(f"seed source {source!r} does not exist; give {_KINDS}")
     if not path.is_file() or path.suffix not in _FORMATS:
         raise InputError(f"seed source {source!r} is of an unknown kind; give {_KINDS}")
-    return _from_data(path, [path], _FORMATS[path.suffix], column=column, limit=limit, license=license)
+    return _from_data(path, [path], _FORMATS[path.suffix], column, license)
 
 
 def _python_files(root: Path, left_out: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """The regular *.py files under `root`, sorted by path; hidden folders, packages and environments are left out."""
+    """Regular *.py files, folder by folder, sorted; none of hidden folders, installed packages and environments."""
     for folder, names, files in os.walk(root):
         names[:] = sorted(
             name
@@ -106,20 +106,16 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
-def _from_data(
-    source: Path, files: Sequence[Path], format: str, *, column: str, limit: int | None, license: str
-) -> Source:
+def _from_data(source: Path, files: Sequence[Path], format: str, column: str, license: str) -> Source:
     sha = hashlib.sha256()
     try:
         for file in files:
             with file.open("rb") as opened:
                 sha.update(hashlib.file_digest(opened, "sha256").digest())
         patterns = [escape(str(file.resolve())) for file in files]
-        rows = (
-            load_dataset(format, data_files=patterns, split="train")
-            if any(file.stat().st_size for file in files)
-            else None
-        )
+        # `datasets` refuses files without any row
+        filled = any(pq.read_metadata(file).num_rows if format == "parquet" else file.stat().st_size for file in files)
+        rows = load_dataset(format, data_files=patterns, split="train") if filled else None
     except Exception as error:  # `datasets` wraps what its readers raise in many types
         cause = str(error.__cause__ or error).strip().split("\n")[0]
         raise InputError(f"seed source {str(source)!r} can't be read as {format} ({cause}); give {_KINDS}") from error
@@ -131,12 +127,11 @@ def _from_data(
             "set seeds.column to the one with the source text"
         )
     for name in sorted({column, "path", "license"} & set(rows.column_names)):
-        if not _is_text(rows.features[name]):
+        text = {"string", "large_string"} | ({"binary", "large_binary"} if name == column else set())
+        if getattr(rows.features[name], "dtype", None) not in text:
             raise InputError(
                 f"column {name!r} of seed source {str(source)!r} is {rows.features[name]}; give it as text"
             )
-    if limit is not None:
-        rows = rows.select(range(min(len(rows), limit)))
     absent = {"path", "license"} - set(rows.column_names)
 
     def as_files(batch: dict[str, list[Any]], numbers: list[int]) -> dict[str, list[Any]]:
@@ -159,10 +154,6 @@ def _from_data(
         desc="source",
     )
     return Source(rows, sha.hexdigest())
-
-
-def _is_text(feature: Any) -> bool:
-    return isinstance(feature, Value) and feature.dtype in {"string", "large_string", "binary", "large_binary"}
 
 
 def _bytes(text: str | bytes | None) -> bytes | None:

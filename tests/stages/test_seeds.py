@@ -1,0 +1,182 @@
+"""The stage `seeds`: one golden case per reason, and the promises about order, counts and draws."""
+
+import hashlib
+import subprocess
+import sys
+from collections import Counter
+from typing import Any
+
+import pytest
+from datasets import Dataset
+from pydantic import ValidationError
+
+from sca_hf.functions import decode
+from sca_hf.identity import row_id
+from sca_hf.sources import FEATURES, MAX_FILE_BYTES, open_source
+from sca_hf.stage import REJECT_REASON, judge
+from sca_hf.stages.seeds import STAGE, SeedSettings, seeds
+
+GOOD = "def f(a):\n    'doc'\n    return a"
+
+
+def _files(*contents: bytes | str | None) -> Dataset:
+    rows = [content.encode() if isinstance(content, str) else content for content in contents]
+    names = [f"{number}.py" for number in range(len(rows))]
+    return Dataset.from_dict({"path": names, "content": rows, "license": ["MIT"] * len(rows)}, features=FEATURES)
+
+
+def _judged(*contents: bytes | str | None, **settings: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = seeds(_files(*contents), SeedSettings(**settings)).to_list()
+    return rows
+
+
+def _reasons(*contents: bytes | str | None, **settings: Any) -> list[str | None]:
+    return [row[REJECT_REASON] for row in _judged(*contents, **settings)]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "unreadable-file"),
+        (b"#" * (MAX_FILE_BYTES + 1), "oversized-file"),
+        (b"x = '\xff'", "undecodable-file"),
+        (b"# coding: no-such-encoding\n", "undecodable-file"),
+        (b"print 'Python 2'\n", "unparsable-file"),
+        (b"x = 1\0\n", "unparsable-file"),
+        (b"(" * 5000, "unparsable-file"),
+        (b"-" * 300_000 + b"1", "unparsable-file"),
+        (b"", "no-function"),
+        (b"def f(a): return a", "no-function"),
+    ],
+)
+def test_a_file_that_gives_no_function_costs_one_row_and_nothing_else(content: bytes | None, reason: str) -> None:
+    before, bad, after = _judged(GOOD, content, GOOD.replace("f(", "g("))
+    assert bad[REJECT_REASON] == reason
+    assert (bad["path"], bad["license"], bad["seed"]) == ("1.py", "MIT", "")
+    assert (before["name"], before[REJECT_REASON]) == ("f", None)
+    assert after[REJECT_REASON] is None
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "reason"),
+    [
+        (GOOD, {}, None),
+        ("def f(a):\n 'doc'\n print(a)", {}, "no-return-value"),
+        ("def f():\n 'doc'\n return 1", {}, "no-arguments"),
+        ("def f():\n 'doc'\n return 1", {"min_args": 0}, None),
+        ("def f(a):\n 'doc'\n return a", {"min_args": 2}, "no-arguments"),
+        (GOOD, {"max_lines": 3}, None),
+        (GOOD, {"max_lines": 2}, "too-many-lines"),
+        ("import re\ndef f(a):\n 'doc'\n return re.X", {"max_lines": 4}, "too-many-lines"),
+        (GOOD + " + " + "1" * 100, {"max_chars": 100}, "too-long"),
+        (GOOD + "  # TODO: more", {}, "forbidden-word"),
+        (GOOD.replace("doc", "a_bug_here"), {}, "forbidden-word"),
+        (GOOD.replace("doc", "debug"), {}, None),
+        (GOOD + "  # TODO: more", {"forbidden_words": ["secret"]}, None),
+        (GOOD.replace("doc", "no Secret"), {"forbidden_words": ["secret"]}, "forbidden-word"),
+        ("import os\ndef f(a):\n 'doc'\n return os.sep", {}, "forbidden-import"),
+        ("import os.path as p\ndef f(a):\n 'doc'\n return p.sep", {}, "forbidden-import"),
+        ("def f(a):\n 'doc'\n from sys import path\n return path", {}, "forbidden-import"),
+        ("import os\ndef f(a):\n 'doc'\n return a", {}, None),
+        ("import ossaudiodev\ndef f(a):\n 'doc'\n return ossaudiodev", {}, None),
+        ("import os\ndef f(a):\n 'doc'\n return os.sep", {"forbidden_imports": []}, None),
+        ("from .x import y\ndef f(a):\n 'doc'\n return y", {}, "relative-import"),
+        ("Y = 1\ndef f(a):\n 'doc'\n return Y", {}, "undefined-name"),
+        ("def f(a):\n 'doc'\n for b in a:\n  pass\n else:\n  break\n return b", {}, "not-compilable"),
+    ],
+)
+def test_each_rule_rejects_what_it_names(content: str, settings: dict[str, Any], reason: str | None) -> None:
+    assert _reasons(content, **settings) == [reason]
+
+
+def test_a_seed_is_the_function_below_its_imports_with_its_ids() -> None:
+    (row,) = _judged(
+        "'''Module.'''\nimport json\nimport re\n\n\ndef f(a):\n    'doc'\n    return re.escape(a)\n\n\nX = 1\n"
+    )
+    seed = "import re\n\ndef f(a):\n    'doc'\n    return re.escape(a)"
+    assert row == {
+        "id": row_id(seed),
+        "seed": seed,
+        "path": "0.py",
+        "name": "f",
+        "license": "MIT",
+        "sha1": hashlib.sha1(seed.encode()).hexdigest(),
+        REJECT_REASON: None,
+    }
+
+
+def test_rows_come_by_file_and_line_and_an_exact_copy_is_taken_once() -> None:
+    other = GOOD.replace("f(", "g(")
+    rows = _judged(f"{other}\n{GOOD}", "x", f"{GOOD}\n{GOOD} + 1")
+    assert [(row["path"], row["name"], row[REJECT_REASON]) for row in rows] == [
+        ("0.py", "g", None),
+        ("0.py", "f", None),
+        ("1.py", "", "no-function"),
+        ("2.py", "f", "duplicate"),
+        ("2.py", "f", None),
+    ]
+
+
+def test_no_file_gives_no_row_with_the_declared_columns() -> None:
+    rows = seeds(_files(), SeedSettings())
+    assert (len(rows), rows.features) == (0, STAGE.features)
+
+
+def test_a_count_draws_that_many_by_the_run_seed_alone() -> None:
+    contents = [GOOD.replace("f(", f"f{number}(") for number in range(40)]
+
+    def drawn(contents: list[str], run_seed: int, num_proc: int = 1) -> set[str]:
+        rows = seeds(_files(*contents), SeedSettings(count=10), run_seed, num_proc).to_list()
+        assert Counter(row[REJECT_REASON] for row in rows) == {None: 10, "not-sampled": 30}
+        return {row["name"] for row in rows if row[REJECT_REASON] is None}
+
+    assert drawn(contents, 1) == drawn(contents[::-1], 1, num_proc=2)
+    assert drawn(contents, 1) != drawn(contents, 2)
+    assert _reasons(*contents[:3], count=10) == [None] * 3
+
+
+@pytest.fixture(scope="module")
+def stdlib() -> Dataset:
+    return open_source("stdlib").rows
+
+
+def test_the_standard_library_gives_enough_seeds_the_same_for_any_number_of_workers(stdlib: Dataset) -> None:
+    settings = SeedSettings(max_lines=30, max_chars=1200)
+    rows = seeds(stdlib, settings)
+    assert rows.features == STAGE.features
+    judged = judge(STAGE, len(stdlib), rows)
+    assert judged.counts.kept >= 300
+    assert len(set(judged.kept["id"])) == judged.counts.kept
+    assert seeds(stdlib, settings, num_proc=2).to_list() == rows.to_list()
+    texts = dict(zip(stdlib["path"], stdlib["content"], strict=True))
+    for row in judged.kept:
+        imports, _, below = row["seed"].partition("\n\n")
+        function = below if imports.startswith(("import ", "from ")) else row["seed"]
+        assert function in decode(texts[row["path"]])
+
+
+def test_every_seed_of_the_standard_library_runs_on_its_own(stdlib: Dataset) -> None:
+    kept = [row["seed"] for row in seeds(stdlib, SeedSettings()).to_list() if row[REJECT_REASON] is None]
+    program = (
+        "import sys, warnings\nwarnings.simplefilter('ignore')\n"
+        "for seed in sys.stdin.read().split('\\f'):\n exec(compile(seed, 'seed', 'exec'), {'__name__': 'seed'})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], input="\f".join(kept), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"max_lines": 1}, {"count": 0}, {"count": "3"}, {"min_args": -1}, {"forbidden_words": [""]}, {"unknown": 1}],
+)
+def test_settings_out_of_bounds_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        SeedSettings(**settings)
+    assert next(iter(settings)) in str(caught.value)
+
+
+def test_where_a_source_lies_is_no_part_of_the_fingerprint() -> None:
+    assert SeedSettings(source="here").intent() == SeedSettings(source="there").intent()
+    assert SeedSettings(max_lines=20).intent() != SeedSettings(max_lines=30).intent()
