@@ -233,7 +233,7 @@ class Store:
             inherited = [parent.lineage["licenses"] for parent in self._parents(build.lineage)]
             return dict(inherited[0]) if inherited else {}
         licenses: Counter[str] = Counter()
-        for batch in build.judged.kept.select_columns(["license"]).iter(batch_size=10_000):
+        for batch in build.judged.kept.with_format(None).select_columns(["license"]).iter(batch_size=10_000):
             for value in batch["license"]:
                 licenses.update([value] if isinstance(value, str) else value or ["unknown"])
         return dict(sorted(licenses.items()))
@@ -246,7 +246,7 @@ def _features(columns: tuple[Column, ...]) -> Features:
 def _sample(rejected: Dataset) -> list[int]:
     """Up to REJECTED_PER_REASON rows of each reason, chosen by the hash of their id, in the order of the rows."""
     by_reason: dict[str, list[tuple[str, int]]] = {}
-    columns = rejected.select_columns(["id", REJECT_REASON])
+    columns = rejected.with_format(None).select_columns(["id", REJECT_REASON])
     for start in range(0, len(columns), 10_000):
         batch = columns[start : start + 10_000]
         for offset, (row, reason) in enumerate(zip(batch["id"], batch[REJECT_REASON], strict=True)):
