@@ -30,8 +30,8 @@ from setup import ROOT, TORCH_CPU_INDEX, UNFIT_ON_CPU, lock_path
 _PYTHONS = ("3.11", "3.12", "3.13")
 _MACHINES = ("x86_64", "aarch64")
 _PLATFORMS = tuple(product(_PYTHONS, _MACHINES))
-# Installed in every environment beside what pyproject.toml names. hatchling needs editables for an editable install.
-_BESIDE = ("editables>=0.5,<1", "evaluate>=0.4.6,<0.5")
+# Installed beside what pyproject.toml names.
+_BESIDE = ("evaluate>=0.4.6,<0.5",)
 # Its requirement huggingface_hub<1.0 is needless, and no resolver would accept it; all else that it asks for is here.
 _UNRESOLVED = ("text-generation==0.7.0",)
 
