@@ -1,0 +1,17 @@
+"""`python -m sca_hf.sandbox check`: what this machine can isolate, what it can't, and how to allow it. Exit code 0 or 2."""
+
+import argparse
+import sys
+
+from sca_hf.sandbox.check import check
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m sca_hf.sandbox", description=__doc__)
+    parser.add_argument("command", choices=["check"], help="build a jail and try what it holds")
+    parser.parse_args()
+    return check()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

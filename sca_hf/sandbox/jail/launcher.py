@@ -1,0 +1,207 @@
+"""Builds a jail around itself and becomes its first process.
+
+Run as a fresh interpreter with an empty environment and one socket, so that nothing of the parent's memory, environment or
+descriptors is there. Namespaces: user, mount, PID, network (without even a loopback), IPC, UTS, cgroup. The root is a
+read-only tmpfs with the interpreter, the C libraries and five devices; no /proc, no /sys, no setuid, no exec of anything.
+
+With the right to mount (root), the folders are bound first and the uid is dropped then, so that an interpreter under a
+home of mode 0700 is in reach. Either way the jail's processes have one kernel uid that isn't root, mapped as 1000.
+"""
+
+import errno
+import gc
+import json
+import os
+import resource
+import signal
+import socket
+import stat
+import sys
+from typing import Any
+
+from . import kernel, pytest_style, warm
+from .warm import Settings
+
+_INSIDE = 1000
+_NOBODY = 65534
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_NAMESPACES = kernel.NEW_PID | kernel.NEW_NET | kernel.NEW_IPC | kernel.NEW_UTS | kernel.NEW_CGROUP
+_ROOT = "/tmp"
+_HIGHEST_OOM_SCORE = "1000"
+_USUAL = (
+    "abc array ast base64 bisect calendar cmath collections contextlib copy csv dataclasses datetime decimal enum fractions "
+    "functools hashlib heapq io itertools json logging math numbers operator os os.path pathlib pickle pprint queue random re "
+    "statistics string struct sys tempfile textwrap threading time timeit traceback types typing unittest unittest.mock "
+    "urllib.parse uuid warnings weakref zlib"
+).split()
+
+
+def main() -> None:
+    """`launcher DESCRIPTOR SETTINGS-AS-JSON`. Ends with the jail; a failure to build it is told over the socket."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    given = json.loads(sys.argv[2])
+    kernel.die_with_parent()
+    if os.getppid() != given.pop("parent"):
+        return
+    step = ["start"]
+    try:
+        _enter(given, control, step)
+    except (OSError, ImportError, MemoryError) as reason:
+        number = reason.errno if isinstance(reason, OSError) else None
+        warm.send_message(control, {"unavailable": str(reason), "step": step[0], "errno": number, "uid": os.geteuid()})
+
+
+def _enter(given: dict[str, Any], control: socket.socket, step: list[str]) -> None:
+    binds, links, path = given.pop("binds"), given.pop("links"), [*sys.path[1:], *given.pop("path")]
+    open_files = given.pop("open_files")
+    settings = Settings(**given | {"preload": tuple(given["preload"])})
+    host = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+    _prefer_for_oom(host)
+    step[0] = "user and mount namespaces"
+    privileged = _new_mounts(host)
+    step[0] = "root"
+    _new_root(binds, links)
+    if privileged:
+        step[0] = "user namespace after the bind mounts"
+        _become_nobody(host)
+    os.close(host)
+    step[0] = "namespaces for processes, network, IPC, host name and cgroups"
+    kernel.unshare(_NAMESPACES)
+    kernel.set_hostname("jail")
+    kernel.die_with_parent()
+    step[0] = "first process"
+    first = os.fork()
+    if first:
+        control.close()
+        os.waitpid(first, 0)
+        return
+    kernel.die_with_parent()
+    _first(control, settings, path, open_files, step)
+    os._exit(0)
+
+
+def _first(control: socket.socket, settings: Settings, path: list[str], open_files: int, step: list[str]) -> None:
+    os.setsid()
+    # The first process of a PID namespace ignores what it does not handle: nothing inside can end it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    step[0] = "proc"
+    processes = _open_proc()
+    kernel.empty_bounding_set()
+    kernel.forbid_new_privileges()
+    kernel.set_dumpable(False)
+    step[0] = "modules"
+    gc.disable()
+    sys.path[:] = path
+    sys.argv[:] = ["program.py"]
+    pytest_style.install()
+    warm.preload((*_USUAL, *settings.preload))
+    warm.hide()
+    step[0] = "limits"
+    file_bytes = max(settings.file_bytes, settings.output_bytes + 1)
+    for what, amount in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_NOFILE, open_files),
+        (resource.RLIMIT_FSIZE, file_bytes),
+        (resource.RLIMIT_STACK, 8 << 20),
+        (resource.RLIMIT_AS, settings.memory_bytes + (64 << 20)),
+    ):
+        resource.setrlimit(what, (amount, amount))
+    step[0] = "warm interpreter"
+    warm.serve(control, processes, settings)
+
+
+def _prefer_for_oom(host: int) -> None:
+    """Where memory runs out, the kernel takes a program, not the run. A container may forbid to say so."""
+    try:
+        with open(os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=host), "w") as file:
+            file.write(_HIGHEST_OOM_SCORE)
+    except OSError:
+        return
+
+
+def _new_mounts(host: int) -> bool:
+    """Enters a mount namespace of its own. Whether that was by right, with the user namespace still to come."""
+    if os.geteuid() == 0:
+        try:
+            kernel.unshare(kernel.NEW_NS)
+            return True
+        except OSError as reason:
+            if reason.errno != errno.EPERM:
+                raise
+        # Root in a container without the right to mount: as good as an ordinary user, and must not stay root.
+        _drop_to_nobody()
+    _new_user(host)
+    return False
+
+
+def _become_nobody(host: int) -> None:
+    _drop_to_nobody()
+    _new_user(host)
+
+
+def _drop_to_nobody() -> None:
+    os.setgroups([])
+    os.setresgid(_NOBODY, _NOBODY, _NOBODY)
+    os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+    # A change of uid makes /proc/self root's, and the maps unwritable.
+    kernel.set_dumpable(True)
+    kernel.die_with_parent()
+
+
+def _new_user(host: int) -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    kernel.unshare(kernel.NEW_USER | kernel.NEW_NS)
+    for name, text in (("setgroups", "deny"), ("gid_map", f"{_INSIDE} {gid} 1"), ("uid_map", f"{_INSIDE} {uid} 1")):
+        descriptor = os.open(f"self/{name}", os.O_WRONLY, dir_fd=host)
+        try:
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+
+
+def _new_root(binds: list[str], links: dict[str, str]) -> None:
+    kernel.make_mounts_private()
+    # Copied before the new root hides anything below its mount point.
+    trees = {path: kernel.copy_tree(path) for path in binds}
+    devices = {path: kernel.copy_tree(path) for path in _DEVICES}
+    kernel.mount_tmpfs(_ROOT, "size=1m,mode=0755")
+    for path, tree in (trees | devices).items():
+        target = _ROOT + path
+        if stat.S_ISDIR(os.fstat(tree).st_mode):
+            os.makedirs(target, exist_ok=True)
+        else:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+        attributes = kernel.NO_SUID | (0 if path in devices else kernel.READ_ONLY | kernel.NO_DEV)
+        kernel.restrict_tree(tree, attributes)
+        kernel.attach_tree(tree, target)
+        os.close(tree)
+    for path, destination in links.items():
+        os.symlink(destination, _ROOT + path)
+    for folder in ("tmp", "dev/shm", "etc", "proc"):
+        os.makedirs(f"{_ROOT}/{folder}", exist_ok=True)
+    for name, text in (
+        ("passwd", f"user:x:{_INSIDE}:{_INSIDE}:user:/tmp:/bin/false\n"),
+        ("group", f"user:x:{_INSIDE}:\n"),
+        ("hosts", "127.0.0.1 localhost\n"),
+    ):
+        with open(f"{_ROOT}/etc/{name}", "w") as file:
+            file.write(text)
+    kernel.change_root(_ROOT)
+    root = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+    kernel.restrict_tree(root, kernel.READ_ONLY | kernel.NO_SUID | kernel.NO_DEV | kernel.NO_EXEC, recursive=False)
+    os.close(root)
+
+
+def _open_proc() -> int:
+    """A /proc that only the first process can see, for what the kernel tells of waiting; -1 where a container forbids it."""
+    try:
+        kernel.mount_proc("/proc")
+    except OSError:
+        return -1
+    descriptor = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+    kernel.unmount("/proc")
+    return descriptor

@@ -1,0 +1,124 @@
+"""The system call filter of a program: a list of what is allowed; all else does not exist (ENOSYS).
+
+Installed after the fork by raw `prctl`. The kernel checks the architecture first: a call through another ABI (32-bit, x32)
+fails too, since its numbers mean something else.
+"""
+
+import ctypes
+import errno
+import platform
+import struct
+
+from .syscalls import ALLOWED
+
+_LOAD, _JUMP_EQ, _JUMP_GE, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_NUMBER, _ARCH = 0, 4
+_ARGUMENTS = (16, 24, 32)
+_CLONE_THREAD = 0x10000
+_X32 = 0x40000000
+_UNIX, _INET, _INET6 = 1, 2, 10
+# TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: what files, sockets and `isatty` use.
+_IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+# PR_SET_NAME, PR_GET_NAME, PR_SET_VMA: what the C library's threads and allocator use.
+_PRCTLS = (15, 16, 0x53564D41)
+
+_ABIS = {"x86_64": (0xC000003E, 1), "aarch64": (0xC00000B7, 2)}
+_SPECIAL = (
+    "socket:41:198 clone:56:220 fork:57:- vfork:58:- clone3:435:435 prlimit64:302:261 kill:62:129 tkill:200:130 tgkill:234:131 "
+    "ioctl:16:29 prctl:157:167 setxattr:188:5 lsetxattr:189:6 fsetxattr:190:7 removexattr:197:14 lremovexattr:198:15 "
+    "fremovexattr:199:16"
+)
+
+Instruction = tuple[int, int, int, int]
+
+
+class Filter(ctypes.Structure):
+    """`struct sock_fprog`, with the buffer that it points to kept alive."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
+
+
+def build_filter() -> Filter:
+    """The filter for this machine's architecture. Raises OSError on one that has no table."""
+    machine = platform.machine()
+    if machine not in _ABIS:
+        raise OSError(errno.ENOSYS, f"no system call table for {machine}, only for {', '.join(_ABIS)}")
+    audit, column = _ABIS[machine]
+    leaves = {number: [_answer(0)] for number in _numbers(ALLOWED, column).values()}
+    leaves.update(_special(_numbers(_SPECIAL, column)))
+    body = _search(_segments(leaves))
+    head = [
+        (_LOAD, 0, 0, _ARCH),
+        (_JUMP_EQ, 1, 0, audit),
+        _answer(errno.ENOSYS),
+        (_LOAD, 0, 0, _NUMBER),
+        (_JUMP_GE, 0, 1, _X32),
+        _answer(errno.ENOSYS),
+    ]
+    packed = b"".join(struct.pack("HBBI", *instruction) for instruction in head + body)
+    buffer = ctypes.create_string_buffer(packed, len(packed))
+    program = Filter(len(packed) // 8, ctypes.addressof(buffer))
+    program.keep_alive = buffer  # type: ignore[attr-defined]
+    return program
+
+
+def _special(number: dict[str, int]) -> dict[int, list[Instruction]]:
+    """Calls whose arguments decide."""
+    no_signal_9 = [(_JUMP_EQ, 0, 1, 9), _answer(errno.EPERM), _answer(0)]
+    leaves = {
+        "socket": _one_of(0, (_UNIX, _INET, _INET6), errno.EAFNOSUPPORT),
+        # Threads only: without cgroups the memory of children would be unbounded.
+        "clone": [(_LOAD, 0, 0, _ARGUMENTS[0]), (_JUMP_SET, 1, 0, _CLONE_THREAD), _answer(errno.EAGAIN), _answer(0)],
+        "fork": [_answer(errno.EAGAIN)],
+        "vfork": [_answer(errno.EAGAIN)],
+        # Its flags are behind a pointer; the C library falls back to clone.
+        "clone3": [_answer(errno.ENOSYS)],
+        # The jail's first process has the same uid: its limits must not be in reach.
+        "prlimit64": _one_of(0, (0,), errno.EPERM),
+        # Nobody but the jail and the kernel may send SIGKILL, so that an unexplained one is known to be the machine's.
+        "kill": [(_LOAD, 0, 0, _ARGUMENTS[1]), *no_signal_9],
+        "tkill": [(_LOAD, 0, 0, _ARGUMENTS[1]), *no_signal_9],
+        "tgkill": [(_LOAD, 0, 0, _ARGUMENTS[2]), *no_signal_9],
+        "ioctl": _one_of(1, _IOCTLS, errno.ENOTTY),
+        "prctl": _one_of(0, _PRCTLS, errno.EPERM),
+    }
+    for name in number:
+        if name.endswith("xattr"):
+            leaves[name] = [_answer(errno.ENOTSUP)]
+    return {number[name]: leaf for name, leaf in leaves.items() if name in number}
+
+
+def _one_of(argument: int, values: tuple[int, ...], error: int) -> list[Instruction]:
+    """Allow if the lower half of the argument is one of the values (all of these are C ints)."""
+    tests = [(_JUMP_EQ, len(values) - index, 0, value) for index, value in enumerate(values)]
+    return [(_LOAD, 0, 0, _ARGUMENTS[argument]), *tests, _answer(error), _answer(0)]
+
+
+def _answer(error: int) -> Instruction:
+    return (_RETURN, 0, 0, _ERRNO | error if error else _ALLOW)
+
+
+def _numbers(table: str, column: int) -> dict[str, int]:
+    fields = (entry.split(":") for entry in table.split())
+    return {entry[0]: int(entry[column]) for entry in fields if entry[column] != "-"}
+
+
+def _segments(leaves: dict[int, list[Instruction]]) -> list[tuple[int, list[Instruction]]]:
+    """(first number, answer) of consecutive runs, from 0 on."""
+    segments: list[tuple[int, list[Instruction]]] = []
+    absent = [_answer(errno.ENOSYS)]
+    for number in range(max(leaves) + 2):
+        leaf = leaves.get(number, absent)
+        if not segments or segments[-1][1] != leaf:
+            segments.append((number, leaf))
+    return segments
+
+
+def _search(segments: list[tuple[int, list[Instruction]]]) -> list[Instruction]:
+    """Binary search: installing a filter makes the kernel run it once for every call number."""
+    if len(segments) == 1:
+        return segments[0][1]
+    middle = len(segments) // 2
+    left, right = _search(segments[:middle]), _search(segments[middle:])
+    return [(_JUMP_GE, len(left), 0, segments[middle][0]), *left, *right]

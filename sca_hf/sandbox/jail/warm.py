@@ -1,0 +1,345 @@
+"""The jail's first process: a warm interpreter that compiles each program, forks for it, watches it and clears up after it.
+
+It holds the capabilities of the jail's own user namespace (for clean file systems) and none outside. It never runs program
+code: it compiles, and leaves to the fork what may be slow or big to compile.
+"""
+
+import gc
+import json
+import math
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from . import assertions, kernel, runner
+from .runner import Confinement
+from .seccomp import build_filter
+
+_NOTICE_SECONDS = 0.1
+_SLEEPING_SHARE = 0.5
+_WAITED_SHARE = 0.1
+_COMPILED_HERE_CHARS = 50_000
+_COMPILED_HERE_FINALLY = 3
+_REPORT_BYTES = 1 << 16
+_KEPT_CHARS = 2000
+_COLLECT_EVERY = 500
+_TOKEN_BYTES = 16
+_LENGTH = struct.Struct("!I")
+_SCRATCH = ("/tmp", "/dev/shm")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a jail is started with. Sizes in bytes."""
+
+    cpu_seconds: float
+    wall_seconds: float
+    memory_bytes: int
+    output_bytes: int
+    file_bytes: int
+    files: int
+    threads: int
+    preload: tuple[str, ...]
+
+
+class Broken(Exception):
+    """The jail or the machine failed, not the program."""
+
+
+def serve(control: socket.socket, processes: int, settings: Settings) -> None:
+    """Answers requests until the other side hangs up. `processes`: descriptor of this namespace's /proc, or -1."""
+    warm = _Warm(control, processes, settings)
+    send_message(control, {"ready": True})
+    served = 0
+    while (request := _receive(control)) is not None:
+        try:
+            send_message(control, warm.run(request))
+        except (Broken, OSError, MemoryError) as reason:
+            send_message(control, {"broken": f"{type(reason).__name__}: {reason}"})
+            return
+        served += 1
+        if served % _COLLECT_EVERY == 0:
+            gc.collect()
+
+
+def send_message(control: socket.socket, message: dict[str, Any]) -> None:
+    packed = json.dumps(message).encode()
+    control.sendall(_LENGTH.pack(len(packed)) + packed)
+
+
+def _receive(control: socket.socket) -> dict[str, Any] | None:
+    head = _receive_exactly(control, _LENGTH.size)
+    body = head and _receive_exactly(control, _LENGTH.unpack(head)[0])
+    if not body:
+        return None
+    request: dict[str, Any] = json.loads(body)
+    return request
+
+
+def _receive_exactly(control: socket.socket, size: int) -> bytes:
+    received = bytearray()
+    while len(received) < size:
+        part = control.recv(size - len(received))
+        if not part:
+            return b""
+        received += part
+    return bytes(received)
+
+
+class _Warm:
+    def __init__(self, control: socket.socket, processes: int, settings: Settings) -> None:
+        self._control = control
+        self._processes = processes
+        self._settings = settings
+        self._confinement = Confinement(settings.cpu_seconds, settings.memory_bytes, settings.threads, build_filter())
+        self._preloaded = frozenset(settings.preload)
+        self._clean = [self._mount_scratch(path) for path in _SCRATCH]
+        os.chdir("/tmp")
+        self._poll = select.poll()
+        self._poll.register(control, select.POLLRDHUP)
+        gc.collect()
+        gc.freeze()
+
+    def run(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One program's report. Raises Broken or OSError where the jail is at fault."""
+        code, tests = request["code"], request["tests"]
+        offset = code.count("\n") + 1
+        prepared: assertions.Prepared | None = None
+        if not request["careful"] and _compiles_fast(code) and _compiles_fast(tests):
+            try:
+                prepared = assertions.prepare(code, tests)
+            except assertions.Uncompilable as refusal:
+                return _nothing_ran(_refused(refusal, offset))
+        token = os.urandom(_TOKEN_BYTES).hex().encode()
+        output, errors = os.memfd_create("stdout"), os.memfd_create("stderr")
+        report_end, write_end = os.pipe()
+        try:
+            started = time.monotonic()
+            child = os.fork()
+            if child == 0:
+                self._child(code, tests, offset, prepared, token, (output, errors, report_end, write_end))
+            os.close(write_end)
+            write_end = -1
+            status, usage, stopped, starved = self._watch(child, started)
+            wall = time.monotonic() - started
+            # Nothing else can be alive: fork is denied. Belt and braces.
+            self._end_all()
+            report = self._judge(status, stopped, _read_report(report_end, token))
+            out, too_long = self._output(output)
+            err, too_long_too = self._output(errors)
+        finally:
+            for descriptor in (output, errors, report_end, write_end):
+                if descriptor >= 0:
+                    os.close(descriptor)
+        if (too_long or too_long_too) and report["status"] not in ("timeout", "out-of-memory"):
+            report |= {"status": "killed", "exception": "OutputLimit", "line": None}
+        self._clean_up()
+        return report | {
+            "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "wall_seconds": wall,
+            "memory_mb": usage.ru_maxrss / 1024,
+            "stdout": out,
+            "stderr": err,
+            "starved": starved,
+        }
+
+    def _child(
+        self,
+        code: str,
+        tests: str,
+        offset: int,
+        prepared: assertions.Prepared | None,
+        token: bytes,
+        descriptors: tuple[int, int, int, int],
+    ) -> None:
+        """Never returns."""
+        output, errors, report_end, write_end = descriptors
+        try:
+            self._control.close()
+            os.dup2(output, 1)
+            os.dup2(errors, 2)
+            for descriptor in (output, errors, report_end, self._processes):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            runner.confine(self._confinement)
+        except BaseException as reason:
+            runner.send(write_end, token, {"broken": f"{type(reason).__name__}: {reason}"})
+            os._exit(1)
+        try:
+            try:
+                if prepared is None:
+                    prepared = assertions.prepare(code, tests)
+                report = runner.execute(prepared, offset, self._preloaded)
+            except assertions.Uncompilable as refusal:
+                report = _refused(refusal, offset)
+            runner.send(write_end, token, report)
+        finally:
+            os._exit(0)
+
+    def _watch(self, child: int, started: float) -> tuple[int, Any, str | None, bool]:
+        """(wait status, usage, reason for which it was killed, whether it was kept waiting for a core)."""
+        settings = self._settings
+        clock = _cpu_clock(child)
+        pidfd = os.pidfd_open(child)
+        stopped: str | None = None
+        starved = sleeping = False
+        pause = min(_NOTICE_SECONDS, settings.cpu_seconds, settings.wall_seconds)
+        self._poll.register(pidfd, select.POLLIN)
+        try:
+            while True:
+                for descriptor, _ in self._poll.poll(math.ceil(pause * 1000)):
+                    if descriptor != pidfd:
+                        # The pool is gone. All that is in this namespace dies with its first process.
+                        os._exit(0)
+                    break
+                else:
+                    cpu, wall = time.clock_gettime(clock), time.monotonic() - started
+                    if cpu >= settings.cpu_seconds or wall >= settings.wall_seconds:
+                        stopped = "cpu" if cpu >= settings.cpu_seconds else "wall"
+                        starved = stopped == "wall" and self._kept_waiting(child, wall)
+                        os.kill(child, signal.SIGKILL)
+                        break
+                    idle = cpu < _SLEEPING_SHARE * wall and not self._kept_waiting(child, wall)
+                    if idle != sleeping:
+                        sleeping = idle
+                        send_message(self._control, {"sleeping": sleeping})
+                    pause = min(_NOTICE_SECONDS, settings.cpu_seconds - cpu, settings.wall_seconds - wall)
+                    pause = max(pause, 0.001)
+                    continue
+                break
+        finally:
+            self._poll.unregister(pidfd)
+            os.close(pidfd)
+        _, status, usage = os.wait4(child, 0)
+        return status, usage, stopped, starved
+
+    def _kept_waiting(self, child: int, wall: float) -> bool:
+        """Whether a good part of its time went by in the run queue. Unknown counts as yes."""
+        if self._processes < 0:
+            return True
+        try:
+            waited = 0
+            tasks = os.open(f"{child}/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._processes)
+            try:
+                for task in os.listdir(tasks):
+                    with open(os.open(f"{task}/schedstat", os.O_RDONLY, dir_fd=tasks)) as file:
+                        waited += int(file.read().split()[1])
+            finally:
+                os.close(tasks)
+        except (OSError, IndexError, ValueError):
+            return True
+        return waited / 1e9 > _WAITED_SHARE * wall
+
+    def _end_all(self) -> None:
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        while True:
+            try:
+                os.wait()
+            except ChildProcessError:
+                return
+
+    def _judge(self, status: int, stopped: str | None, report: dict[str, Any] | None) -> dict[str, Any]:
+        if stopped is not None:
+            return _report("timeout", "CpuLimit" if stopped == "cpu" else "WallLimit")
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            if number == signal.SIGKILL:
+                raise Broken("a program was killed by the machine, which is probably out of memory")
+            return _report("killed", signal.Signals(number).name)
+        if report is None:
+            return _report("early-exit", None)
+        if "broken" in report:
+            raise Broken(str(report["broken"]))
+        return report
+
+    def _output(self, descriptor: int) -> tuple[str, bool]:
+        size = os.fstat(descriptor).st_size
+        if size == 0:
+            return "", False
+        if size <= 2 * _KEPT_CHARS:
+            kept = os.pread(descriptor, size, 0)
+        else:
+            first, last = os.pread(descriptor, _KEPT_CHARS, 0), os.pread(descriptor, _KEPT_CHARS, size - _KEPT_CHARS)
+            kept = first + b"\n[...]\n" + last
+        return kept.decode("utf-8", "replace"), size > self._settings.output_bytes
+
+    def _mount_scratch(self, path: str) -> tuple[int, int]:
+        settings = self._settings
+        kernel.mount_tmpfs(path, f"size={settings.file_bytes},nr_inodes={settings.files + 1},mode=0700")
+        return _change_of(path)
+
+    def _clean_up(self) -> None:
+        for index, path in enumerate(_SCRATCH):
+            if _change_of(path) != self._clean[index]:
+                os.chdir("/")
+                kernel.unmount(path)
+                self._clean[index] = self._mount_scratch(path)
+                os.chdir("/tmp")
+
+
+def _change_of(path: str) -> tuple[int, int]:
+    """Changes with whatever is made, removed or set in a scratch folder: its own times are the kernel's."""
+    status = os.stat(path)
+    return status.st_ctime_ns, status.st_ino
+
+
+def _compiles_fast(source: str) -> bool:
+    """Nested `finally` blocks double the code at every level; the rest is bounded by the length."""
+    return len(source) <= _COMPILED_HERE_CHARS and source.count("finally") <= _COMPILED_HERE_FINALLY
+
+
+def _refused(refusal: assertions.Uncompilable, offset: int) -> dict[str, Any]:
+    line = refusal.line
+    if line is not None and refusal.part == assertions.TESTS:
+        line += offset
+    return _report("syntax-error", refusal.exception) | {"line": line}
+
+
+def _report(status: str, exception: str | None) -> dict[str, Any]:
+    return {"status": status, "exception": exception, "line": None, "assertions": 0, "flags": []}
+
+
+def _nothing_ran(report: dict[str, Any]) -> dict[str, Any]:
+    measured = {"cpu_seconds": 0.0, "wall_seconds": 0.0, "memory_mb": 0.0}
+    return report | measured | {"stdout": "", "stderr": "", "starved": False}
+
+
+def _cpu_clock(child: int) -> int:
+    """The clock of a process's CPU time, as `clock_getcpuclockid` has it."""
+    return (~child << 3) | 2
+
+
+def _read_report(report_end: int, token: bytes) -> dict[str, Any] | None:
+    """What stands behind the token; anything else in the pipe is the program's own writing."""
+    os.set_blocking(report_end, False)
+    try:
+        written = os.read(report_end, _REPORT_BYTES)
+    except BlockingIOError:
+        return None
+    _, found, rest = written.partition(token)
+    line, ended, _ = rest.partition(b"\n")
+    if not found or not ended:
+        return None
+    report: dict[str, Any] = json.loads(line)
+    return report
+
+
+def preload(modules: tuple[str, ...]) -> None:
+    for name in modules:
+        __import__(name)
+
+
+def hide() -> None:
+    """Takes this package out of what a program can import by name."""
+    package = __package__ or ""
+    for name in [name for name in sys.modules if name == package or name.startswith(package + ".")]:
+        del sys.modules[name]

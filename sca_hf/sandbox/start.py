@@ -1,0 +1,120 @@
+"""Starts one jail: a fresh base interpreter, an empty environment, one socket."""
+
+import importlib.machinery
+import json
+import os
+import re
+import site
+import socket
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from sca_hf.sandbox.verdict import Limits, Program
+
+PRELOADED: dict[str, tuple[str, ...]] = {"stdlib": (), "site": (), "numpy": ("numpy",), "pandas": ("numpy", "pandas")}
+"""Tiers: what a jail has imported beforehand. All but `stdlib` see the environment's site-packages."""
+
+_LIBRARIES = ("/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32")
+_DATA = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
+_ENVIRONMENT = {
+    "HOME": "/tmp",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    # More threads than one would make sums differ from run to run, and a fork would lose them.
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+_START = "import sys; sys.path.insert(0, {folder!r}); from jail.launcher import main; main()"
+_IMPORT = re.compile(r"\b(?:from|import)[ \t]+(\w+(?:[ \t]*,[ \t]*\w+)*)")
+
+
+@dataclass(frozen=True)
+class Tier:
+    """What distinguishes jails: one of PRELOADED, and the hash seed."""
+
+    name: str
+    hash_seed: int
+
+
+def tier_of(program: Program) -> str:
+    """The smallest tier that has what a program may import."""
+    text = program.code + "\n" + program.tests
+    if "pandas" in text and _installed("pandas"):
+        return "pandas"
+    if "numpy" in text and _installed("numpy"):
+        return "numpy"
+    names = {name.strip() for found in _IMPORT.findall(text) for name in found.split(",")}
+    return "site" if any(_installed(name) for name in names - _NOT_FROM_SITE) else "stdlib"
+
+
+def start_jail(tier: Tier, limits: Limits) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """The jail's outer process and our end of its socket, on which `ready` or `unavailable` will come. Raises OSError."""
+    ours, theirs = socket.socketpair()
+    try:
+        settings = {
+            "parent": os.getpid(),
+            "cpu_seconds": limits.cpu_seconds,
+            "wall_seconds": limits.wall_seconds,
+            "memory_bytes": limits.memory_mb << 20,
+            "output_bytes": limits.output_bytes,
+            "file_bytes": limits.file_bytes,
+            "files": limits.files,
+            "open_files": limits.open_files,
+            "threads": limits.threads,
+            "preload": PRELOADED[tier.name],
+            "path": [] if tier.name == "stdlib" else _site_packages(),
+            **_folders(tier.name != "stdlib"),
+        }
+        interpreter = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+        start = _START.format(folder=str(Path(__file__).parent))
+        command = [interpreter, "-s", "-S", "-B", "-P", "-X", "utf8", "-c", start]
+        outer = subprocess.Popen(
+            [*command, str(theirs.fileno()), json.dumps(settings)],
+            env=_ENVIRONMENT | {"PYTHONHASHSEED": str(tier.hash_seed)},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return outer, ours
+
+
+@cache
+def _installed(name: str) -> bool:
+    return importlib.machinery.PathFinder.find_spec(name, _site_packages()) is not None
+
+
+@cache
+def _site_packages() -> list[str]:
+    paths = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
+    return list(dict.fromkeys(path for path in paths if os.path.isdir(path)))
+
+
+# `pytest` is there in every tier: the part of it that one file of tests uses.
+_NOT_FROM_SITE = frozenset(sys.stdlib_module_names) | {"pytest"}
+
+
+@cache
+def _folders(with_site: bool) -> dict[str, object]:
+    """What the jail's root holds: folders to bind and links to make. Folders inside another are left to that one."""
+    wanted = [os.path.realpath(sys.base_prefix), os.path.realpath(sys.base_exec_prefix), *_LIBRARIES, *_DATA]
+    if with_site:
+        wanted += _site_packages()
+    there = [path for path in dict.fromkeys(wanted) if os.path.exists(path)]
+    links = {path: os.readlink(path) for path in there if os.path.islink(path)}
+    folders = [path for path in there if path not in links]
+    binds = [path for path in folders if not any(path.startswith(other + "/") for other in folders)]
+    links = {path: to for path, to in links.items() if not any(path.startswith(bind + "/") for bind in binds)}
+    return {"binds": binds, "links": links}
