@@ -141,7 +141,7 @@ def stdlib() -> Dataset:
 
 
 def test_the_standard_library_gives_enough_seeds_the_same_for_any_number_of_workers(stdlib: Dataset) -> None:
-    settings = SeedSettings(max_lines=30, max_chars=1200)
+    settings = SeedSettings(max_lines=40, max_chars=1600)
     rows = seeds(stdlib, settings)
     assert rows.features == STAGE.features
     judged = judge(STAGE, len(stdlib), rows)
