@@ -1,0 +1,69 @@
+"""Rows are mapped in order, from scripts and notebooks, with a bounded number in the works."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset, Features, Value
+
+from sca_hf.context import Context
+from sca_hf.recipe import load_recipe
+
+FEATURES = Features({"number": Value("int64"), "twice": Value("int64")})
+
+
+def context(scratch: Path, concurrency: int) -> Context:
+    return Context(load_recipe("demo", [f"run.concurrency={concurrency}", "run.batch_size=7"]), scratch)
+
+
+async def twice(row: dict[str, Any]) -> dict[str, Any]:
+    await asyncio.sleep(0.002 * (row["number"] % 5))
+    return row | {"twice": 2 * row["number"]}
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 64, 1000])
+def test_order_and_columns(tmp_path: Path, concurrency: int) -> None:
+    rows = Dataset.from_dict({"number": list(range(200)), "left over": ["x"] * 200})
+    made = context(tmp_path, concurrency).map_rows(rows.remove_columns("left over"), twice, FEATURES, "twice")
+    assert made.features == FEATURES
+    assert made["twice"][:] == list(range(0, 400, 2))
+
+
+def test_no_rows(tmp_path: Path) -> None:
+    rows = Dataset.from_dict({"number": []})
+    assert context(tmp_path, 4).map_rows(rows, twice, FEATURES, "twice").features == FEATURES
+
+
+def test_behind_a_slow_row_only_so_many_start(tmp_path: Path) -> None:
+    started: list[int] = []
+    at_the_end_of_the_slow_one: list[int] = []
+
+    async def slow_first(row: dict[str, Any]) -> dict[str, Any]:
+        started.append(row["number"])
+        if row["number"] == 0:
+            await asyncio.sleep(0.3)
+            at_the_end_of_the_slow_one.extend(started)
+        return row | {"twice": 2 * row["number"]}
+
+    made = context(tmp_path, 8).map_rows(Dataset.from_dict({"number": list(range(100))}), slow_first, FEATURES, "twice")
+    assert len(at_the_end_of_the_slow_one) == 8
+    assert made["number"][:] == list(range(100))
+
+
+def test_inside_a_running_loop(tmp_path: Path) -> None:
+    async def notebook() -> Dataset:
+        return context(tmp_path, 4).map_rows(Dataset.from_dict({"number": [1, 2]}), twice, FEATURES, "twice")
+
+    assert asyncio.run(notebook())["twice"][:] == [2, 4]
+
+
+def test_an_error_of_the_environment_stops_the_map(tmp_path: Path) -> None:
+    async def broken(row: dict[str, Any]) -> dict[str, Any]:
+        if row["number"] == 5:
+            raise OSError("down")
+        await asyncio.sleep(0.01)
+        return await twice(row)
+
+    with pytest.raises(OSError, match="down"):
+        context(tmp_path, 4).map_rows(Dataset.from_dict({"number": list(range(50))}), broken, FEATURES, "twice")

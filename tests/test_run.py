@@ -1,0 +1,168 @@
+"""The command as a user meets it: its help, its errors, and the stages that need no model."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset, load_dataset
+
+from sca_hf.stage import judge
+from sca_hf.stages import responses
+from sca_hf.store import Build, Store
+
+GOOD = '''def double(x):
+    """Twice x."""
+    return 2 * x
+'''
+
+
+def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sca_hf.run", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
+
+
+def one_line_error(done: subprocess.CompletedProcess[str], *parts: str) -> None:
+    """Exit code 2, and the last line on the standard error is the error, with all `parts`; no traceback."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1, done.stderr
+    assert done.stderr.rstrip().splitlines()[-1] == lines[0]
+    for part in parts:
+        assert part in lines[0]
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    (folder / "good.py").write_text(GOOD)
+    return folder
+
+
+def test_help_has_examples() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for word in ("examples:", "--recipe", "--model", "--set", "--store", "--limit", "--from", "--to", "--dry-run"):
+        assert word in done.stdout
+
+
+def test_unknown_recipe(tmp_path: Path) -> None:
+    one_line_error(run("--recipe", "dmeo", "--store", tmp_path), "'dmeo'", "demo")
+
+
+def test_unknown_key(tmp_path: Path) -> None:
+    one_line_error(
+        run("--recipe", "demo", "--store", tmp_path, "--set", "responses.sample=3"), "responses.sample", "samples"
+    )
+
+
+def test_missing_model_folder(tmp_path: Path) -> None:
+    one_line_error(run("--recipe", "demo", "--store", tmp_path, "--model", "./no/such/model"), "./no/such/model")
+
+
+def test_seed_file_without_the_column(tmp_path: Path) -> None:
+    file = tmp_path / "code.jsonl"
+    file.write_text('{"text": "def f(x): return x"}\n')
+    done = run("--recipe", "demo", "--store", tmp_path / "store", "--set", f"seeds.source={file}", "--to", "seeds")
+    one_line_error(done, "'content'", "'text'", "seeds.column")
+
+
+def test_store_that_can_not_be_written(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file")
+    one_line_error(run("--recipe", "demo", "--store", tmp_path / "store", "--to", "seeds"), str(tmp_path / "store"))
+
+
+def test_no_seed_left(tmp_path: Path, sources: Path) -> None:
+    (sources / "good.py").write_text("x = 1\n")
+    done = run("--recipe", "demo", "--store", tmp_path / "store", "--set", f"seeds.source={sources}")
+    one_line_error(done, "no row left", "'seeds'", "no-function: 1")
+
+
+def test_from_without_what_it_needs(tmp_path: Path) -> None:
+    one_line_error(run("--recipe", "demo", "--store", tmp_path, "--from", "execute"), "demo-responses", "--from")
+
+
+def test_stages_in_the_wrong_order(tmp_path: Path) -> None:
+    one_line_error(
+        run("--recipe", "demo", "--store", tmp_path, "--from", "select", "--to", "seeds"), "seeds -> concepts"
+    )
+
+
+def test_a_file_that_is_no_text_costs_its_own_row_alone(tmp_path: Path, sources: Path) -> None:
+    (sources / "bad.py").write_bytes(b'def f(x):\n    """\xff\xfe"""\n    return x\n')
+    done = run("--recipe", "demo", "--store", tmp_path / "store", "--set", f"seeds.source={sources}", "--to", "seeds")
+    assert done.returncode == 0, done.stderr
+    assert "undecodable-file 1" in done.stdout
+    (made,) = Store(tmp_path / "store").versions("demo-seeds")
+    assert made.load()["seed"][:] == [GOOD.rstrip()]
+    assert dict(made.counts.rejected) == {"undecodable-file": 1}
+
+
+def test_a_dry_run_runs_nothing(tmp_path: Path) -> None:
+    done = run("--recipe", "demo", "--store", tmp_path, "--limit", "10", "--dry-run", "--to", "seeds")
+    assert done.returncode == 0, done.stderr
+    assert "to run" in done.stdout
+    assert Store(tmp_path).versions() == []
+
+
+def answered(store: Path, tests: list[str]) -> None:
+    """A version of responses: one instruction, and one response with each of `tests`."""
+    text = {column.name: "x" for column in responses.STAGE.columns}
+    rows = [
+        text
+        | {
+            "id": f"response {index}",
+            "instruction_id": f"instruction {index}",
+            "instruction": f"Task {index}",
+            "concepts": ["slicing"],
+            "sample": 0,
+            "response": f"Answer {index}:\n\n```python\ndef double(x):\n    return 2 * x\n```",
+            "tests": f"```python\n{code}\n```",
+            "reject_reason": None,
+        }
+        for index, code in enumerate(tests)
+    ]
+    judged = judge(responses.STAGE, len(rows), Dataset.from_list(rows, features=responses.STAGE.features))
+    lineage = {"stage": "responses", "recipe": {}, "parents": [], "tokens": {"prompt": 0, "completion": 0}}
+    Store(store).write("demo-responses", "0123456789abcdef", Build(responses.STAGE, judged, lineage, {"seconds": 0.0}))
+
+
+def test_from_execute_to_conversations(tmp_path: Path) -> None:
+    answered(tmp_path, ["assert double(2) == 4", "assert double(2) == 5", "while True: pass", "double(2)"])
+    arguments = ("--recipe", "demo", "--store", tmp_path, "--from", "execute", "--set", "execute.cpu_seconds=0.5")
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    (executed,) = Store(tmp_path).versions("demo-execute")
+    assert executed.load()["status"][:] == ["passed", "failed", "timeout", "no-assertion"]
+    (selected,) = Store(tmp_path).versions("demo-select")
+    assert dict(selected.counts.rejected) == {
+        "execution-failed": 1,
+        "execution-no-assertion": 1,
+        "execution-timeout": 1,
+    }
+    (made,) = Store(tmp_path).versions("demo-sft")
+    row = load_dataset(str(made.path), split="train", cache_dir=str(tmp_path / "cache"))[0]
+    assert row["response_id"] == "response 0"
+    assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
+    again = run(*arguments, "--set", "run.jails=1", "--set", "run.batch_size=1", "--set", "run.concurrency=1")
+    assert again.stdout.count("cached") == 3
+    assert len(Store(tmp_path).versions()) == 4
+
+
+def test_no_user_namespaces(tmp_path: Path) -> None:
+    answered(tmp_path, ["assert double(2) == 4"])
+    # The limit holds below the namespace in which it is set, so only for this command.
+    forbidding = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
+    command = [sys.executable, "-m", "sca_hf.run", "--recipe", "demo", "--store", str(tmp_path), "--from", "execute"]
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "sh", "-c", forbidding, "sh", *command],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    one_line_error(done, "namespace")
+    assert Store(tmp_path).versions("demo-execute") == []
