@@ -62,6 +62,7 @@ def write_card(root: Path, dataset: str, stage: Stage, lineage: Mapping[str, Any
         stage=stage,
         lineage=lineage,
         counts=lineage["counts"],
+        models=lineage["models"],
         columns=[(column, str(schema.field(column.name).type)) for column in stage.columns],
         measured=[(column, str(schema.field(column.name).type)) for column in stage.measured],
         example=_example(kept),
@@ -97,9 +98,9 @@ def card_metadata(dataset: str, stage: Stage, lineage: Mapping[str, Any], manife
         if manifest.of(folder)
     ]
     rows = sum(file.rows for file in manifest.of("data"))
-    synthetic = ["synthetic", "self-instruct"] if lineage.get("model") else []
+    synthetic = ["synthetic", "self-instruct"] if lineage["models"] else []
     return DatasetCardData(
-        pretty_name=f"{dataset}: {stage.title}",
+        pretty_name=dataset,
         language=["en", "code"],
         **license,
         task_categories=["text-generation"],

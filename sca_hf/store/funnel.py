@@ -36,7 +36,7 @@ def draw_funnel(dataset: str, funnel: Sequence[Mapping[str, Any]]) -> bytes:
         for heading, bars in blocks:
             figure.text(0.035, (top - gap / 2) / height, heading, fontsize=10.5, color=_MUTED, va="center")
             size = _ROW * len(bars)
-            axes = figure.add_axes((0.235, (top - gap - size) / height, 0.56, size / height))
+            axes = figure.add_axes((0.305, (top - gap - size) / height, 0.50, size / height))
             _draw_bars(axes, bars)
             top -= gap + size
         picture = BytesIO()
@@ -81,4 +81,4 @@ def _draw_bars(axes: Any, bars: Sequence[Bar]) -> None:
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= 19 else f"{name[:18]}…"
+    return name if len(name) <= 24 else f"{name[:23]}…"

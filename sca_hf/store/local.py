@@ -14,7 +14,7 @@ import errno
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -28,8 +28,9 @@ from sca_hf.errors import StoreError
 from sca_hf.identity import digest
 from sca_hf.stage import REJECT_REASON, Column, Counts, Judged, Stage
 from sca_hf.store.card import write_card
+from sca_hf.store.disk import FULL, store_error, store_errors, sync
 from sca_hf.store.manifest import Manifest, read_manifest
-from sca_hf.store.parquet import SHARD_BYTES, read_features, sha256, sync, write_arrow, write_shards
+from sca_hf.store.parquet import SHARD_BYTES, read_features, sha256, write_arrow, write_shards
 from sca_hf.store.temporary import remove_dead, temporary_folder
 
 REJECTED_PER_REASON = 20
@@ -37,8 +38,6 @@ REJECTED_PER_REASON = 20
 _LINEAGE = "lineage.json"
 _TIMINGS = "timings.json"
 _LATEST = "latest"
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Version:
-    """A complete version. `lineage` is the build's, with `counts`, `funnel`, `licenses` and `manifest_sha`."""
+    """A complete version. `lineage` is the build's, with `counts`, `funnel`, `licenses`, `models`, `manifest_sha`."""
 
     dataset: str
     fingerprint: str
@@ -84,7 +83,7 @@ class Version:
         cached = Path(datasets.config.HF_DATASETS_CACHE, "sca_hf", self.manifest_sha)
         if not cached.exists():
             self.verify()
-            with _store_errors(cached.parent, "set HF_DATASETS_CACHE to"), temporary_folder(cached.parent) as temporary:
+            with store_errors(cached.parent, "set HF_DATASETS_CACHE to"), temporary_folder(cached.parent) as temporary:
                 write_arrow(self._shards(), temporary / "train.arrow")
                 sync(temporary)
                 _rename(temporary, cached)
@@ -128,7 +127,7 @@ class Store:
             raise StoreError(f"shard_bytes must be >= 1, got {shard_bytes}")
         self.root = root
         self.shard_bytes = shard_bytes
-        with _store_errors(root):
+        with store_errors(root):
             root.mkdir(parents=True, exist_ok=True)
             with TemporaryFile(dir=root):
                 pass
@@ -155,9 +154,20 @@ class Store:
         link = self.root / dataset / _LATEST
         return self.find(dataset, link.readlink().name) if link.is_symlink() else None
 
-    def scratch(self) -> AbstractContextManager[Path]:
-        """A folder for the files of one stage while it runs; of a killed run, the next one removes it."""
-        return temporary_folder(self.root / "scratch")
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for the files of one stage while it runs; of a killed run, the next one removes it.
+
+        Raises StoreError if the disk is full or refuses to be written, whatever in the stage met that.
+        """
+        folder = self.root / "scratch"
+        try:
+            with temporary_folder(folder) as temporary:
+                yield temporary
+        except OSError as error:
+            if error.errno not in FULL | {errno.EROFS}:
+                raise
+            raise store_error(folder, error) from error
 
     def versions(self, dataset: str | None = None) -> list[Version]:
         """All versions (of one dataset), by dataset and fingerprint."""
@@ -175,7 +185,7 @@ class Store:
         the store is full or can't be written.
         """
         folder = self.root / dataset
-        with _store_errors(folder), temporary_folder(folder) as temporary:
+        with store_errors(folder), temporary_folder(folder) as temporary:
             manifest = self._fill(temporary, dataset, fingerprint, build)
             sync(temporary)
             _rename(temporary, folder / fingerprint)
@@ -187,7 +197,7 @@ class Store:
                 f"version {dataset}/{fingerprint} exists with manifest {version.manifest_sha}, this build has "
                 f"{manifest.sha}; run again to adopt the existing one, or remove it to replace it: rm -r {version.path}"
             )
-        with _store_errors(folder):
+        with store_errors(folder):
             _point_latest(folder, fingerprint)
         return version
 
@@ -211,6 +221,7 @@ class Store:
             "counts": asdict(judged.counts),
             "funnel": [*self._funnel(build.lineage), {"stage": stage.name, **asdict(judged.counts)}],
             "licenses": self._licenses(build),
+            "models": self._models(build.lineage),
             "manifest_sha": manifest.sha,
         }
         _write_json(root / _LINEAGE, lineage)
@@ -226,6 +237,12 @@ class Store:
         """Counts of the stages before, first to last, as far as their versions are in this store."""
         steps = [step for parent in self._parents(lineage) for step in parent.lineage["funnel"]]
         return list({step["stage"]: step for step in steps}.values())
+
+    def _models(self, lineage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The models that wrote what is in the rows: this stage's and those of the stages before."""
+        models = [model for parent in self._parents(lineage) for model in parent.lineage["models"]]
+        own = lineage.get("model")
+        return models if own is None or own in models else [*models, own]
 
     def _licenses(self, build: Build) -> dict[str, int]:
         """Kept rows per license of their seed; the parents' where the rows don't say."""
@@ -272,19 +289,3 @@ def _point_latest(folder: Path, fingerprint: str) -> None:
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _store_errors(path: Path, instead: str = "give another folder with --store") -> Iterator[None]:
-    """Turn what the disk refuses into a StoreError that names the path and the fix."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        if error.errno in _FULL:
-            raise StoreError(
-                f"no space left to write {path} ({reason}); free some, or {instead} on another disk"
-            ) from error
-        if error.errno in _FORBIDDEN:
-            raise StoreError(f"{path} can't be written ({reason}); make it writable, or {instead} DIR") from error
-        raise StoreError(f"{path} can't be written: {reason}; {instead} DIR") from error

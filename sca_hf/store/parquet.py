@@ -6,7 +6,6 @@ written with options that are all pinned below. What is left to vary is the vers
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,16 +81,6 @@ def sha256(path: Path) -> str:
     """SHA-256, hex, of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync(folder: Path, recursive: bool = True) -> None:
-    """Bring a folder (and all that is in it) to the disk, so that after a crash no name stands for an empty file."""
-    for path in [*(folder.rglob("*") if recursive else ()), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _row_groups(rows: Dataset, schema: pa.Schema) -> Iterator[pa.Table]:

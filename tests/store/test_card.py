@@ -24,7 +24,7 @@ def test_each_stage_has_a_card_of_its_own(tmp_path: Path, toy: "Toy", name: str)
     stage = toy.stage(name)
     text = _card(tmp_path, toy.build(toy.rows(90), stage))
     assert f"sca-hf-{name}" in _head(text)["tags"]
-    described = text.split("\n![")[0].split("rows\n\n", 1)[1]
+    described = text.split("\n![")[0].split(" rows\n\n", 1)[1]
     limits = _section(text, "Limits and biases")
     others = [_card(tmp_path / other, toy.build(toy.rows(90), toy.stage(other))) for other in STAGES if other != name]
     assert not any(described in other for other in others)

@@ -147,6 +147,8 @@ def test_a_full_disk(tmp_path: Path, toy: "Toy") -> None:
         rows = rows.map(lambda row: {"instruction": noise.randbytes(1_000).hex()}, features=rows.features)
         with pytest.raises(StoreError, match=r"no space left to write .*toy.*--store"):
             store.write("toy", "f1", toy.build(rows))
+        with pytest.raises(StoreError, match=r"no space left to write .*scratch"), store.scratch() as scratch:
+            rows.map(lambda row: row, cache_file_name=str(scratch / "rows.arrow"))
         assert _leftovers(root) == []
         assert store.versions() == [first]
         assert first.load()["id"][:] == toy.build(toy.rows(10)).judged.kept["id"][:]

@@ -77,6 +77,18 @@ def test_find_and_versions(tmp_path: Path, toy: "Toy") -> None:
     assert store.versions() == [other, first, second]
     assert store.versions("toy") == [first, second]
     assert (tmp_path / "toy" / "latest").readlink() == Path("f1")
+    assert store.latest("toy") == second
+    assert store.latest("none") is None
+    store.write("toy", "f0", toy.build(toy.rows(10)))
+    assert store.latest("toy") == first
+
+
+def test_scratch_is_gone_at_the_end_and_passes_on_what_the_stage_raises(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(FileNotFoundError), store.scratch() as scratch:
+        scratch.joinpath("rows.arrow").rename(scratch / "missing" / "rows.arrow")
+    assert not scratch.exists()
+    assert store.versions() == []
 
 
 def test_the_manifest_has_the_checksums_of_all_row_files(tmp_path: Path, toy: "Toy") -> None:
@@ -154,17 +166,18 @@ def test_an_unreadable_lineage_is_named(tmp_path: Path, toy: "Toy") -> None:
         store.find("toy", "f0")
 
 
-def test_the_funnel_and_the_licenses_come_down_from_the_parents(tmp_path: Path, toy: "Toy") -> None:
+def test_funnel_licenses_and_models_come_down_from_the_parents(tmp_path: Path, toy: "Toy") -> None:
     store = Store(tmp_path)
     seeds = store.write("toy-seeds", "s0", toy.build(toy.rows(100, ("MIT", "PSF-2.0")), toy.stage("seeds")))
     parent = {"dataset": seeds.dataset, "fingerprint": seeds.fingerprint, "manifest_sha": seeds.manifest_sha}
     stage = toy.stage("concepts")
     columns = tuple(column for column in stage.columns if column.name != "license")
     stage = type(stage)(**{**vars(stage), "columns": columns})
-    concepts = store.write("toy-concepts", "c0", toy.build(toy.rows(40), stage, parents=[parent]))
+    concepts = store.write("toy-concepts", "c0", toy.build(toy.rows(40), stage, parents=[parent], model=None))
     assert [step["stage"] for step in concepts.lineage["funnel"]] == ["seeds", "concepts"]
     assert concepts.lineage["funnel"][0]["kept"] == seeds.counts.kept
     assert concepts.lineage["licenses"] == seeds.lineage["licenses"]
+    assert concepts.lineage["models"] == seeds.lineage["models"] == [seeds.lineage["model"]]
     assert sum(seeds.lineage["licenses"].values()) == seeds.counts.kept
 
 
