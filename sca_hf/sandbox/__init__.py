@@ -6,17 +6,18 @@
 
 A program runs in a fork of a warm interpreter inside a jail of its own namespaces (see `jail/launcher.py`).
 
-It is protected: files (only the interpreter can be seen, nothing can be written but two small scratch folders, new for each
-program), the environment and memory of the run, its processes, the network and every socket of the machine, its keyrings,
-clock and host name; memory, CPU, disk, descriptors, threads and output within limits; the next program from this one.
+It is protected: files (only the interpreter can be seen, nothing can be written but two small scratch folders, new
+for each program), the environment and memory of the run, its processes, the network and every socket of the machine,
+its keyrings, clock and host name; memory, CPU, disk, descriptors, threads and output within limits; the next program
+from this one.
 
-It is not protected: the kernel itself from an unknown flaw in a call that `jail/syscalls.py` allows; caches of the processor;
-and **the verdict from forgery inside the one process that both run in**. A program that walks frames or the garbage
-collector's objects can find the run's token, one that uses ctypes can write anywhere, one that replaces the counting
-functions in its own module or in `builtins` can count what did not hold, and an `__eq__` that is always true satisfies
-any comparison. Nothing inside one process can prevent that; such a program is flagged by what it mentions
-(`Verdict.flags`), and a name put together at run time escapes the flags. A program can see the source of an earlier
-program of its jail in freed memory, through ctypes.
+It is not protected: the kernel itself from an unknown flaw in a call that `jail/syscalls.py` allows; caches of the
+processor; and **the verdict from forgery inside the one process that both run in**. A program that walks frames or
+the garbage collector's objects can find the run's token, one that uses ctypes can write anywhere, one that replaces
+the counting functions in its own module or in `builtins` can count what did not hold, and an `__eq__` that is always
+true satisfies any comparison. Nothing inside one process can prevent that; such a program is flagged by what it
+mentions (`Verdict.flags`), and a name put together at run time escapes the flags. A program can see the source of an
+earlier program of its jail in freed memory, through ctypes.
 """
 
 from sca_hf.sandbox.pool import Jails

@@ -1,4 +1,4 @@
-"""`python -m sca_hf.sandbox check`: what this machine can isolate, what it can't, and how to allow it. Exit code 0 or 2."""
+"""`python -m sca_hf.sandbox check`: what this machine can isolate and how to allow the rest. Exits with 0 or 2."""
 
 import argparse
 import sys

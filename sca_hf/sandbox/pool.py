@@ -1,4 +1,5 @@
-"""The pool: a thread that hands programs to jails, starts and ends jails, and tries again what was not the program's fault."""
+"""The pool: a thread that hands programs to jails, starts and ends jails, and tries again what was not the program's
+fault."""
 
 import asyncio
 import heapq
@@ -28,6 +29,7 @@ _START_ATTEMPTS = 3
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 10.0
 _END_SECONDS = 2.0
+_LONGEST_PATIENCE = 5
 _JAILS_PER_WORKER = 6
 _HASH_SEEDS = (0, 1)
 
@@ -35,9 +37,9 @@ _HASH_SEEDS = (0, 1)
 class Jails:
     """Runs programs, `workers` at a time (those that sleep don't count), each in a jail under `limits`.
 
-    `repeat=2` runs a program that passes again under another hash seed; where the two verdicts differ, it is `failed` and
-    flagged "flaky". Usable from any event loop and thread, several at once. Entering raises SandboxUnavailable where this
-    machine can't isolate programs; `run` does where jails keep failing.
+    `repeat=2` runs a program that passes again under another hash seed; where the two verdicts differ, it is `failed`
+    and flagged "flaky". Usable from any event loop and thread, several at once. Entering raises SandboxUnavailable
+    where this machine can't isolate programs; `run` does where jails keep failing.
     """
 
     def __init__(self, workers: int, limits: Limits = Limits(), repeat: int = 1) -> None:  # noqa: B008 (frozen)
@@ -350,8 +352,10 @@ class _Dispatcher:
             return True
         jail = idle.pop()
         jail.run = run
-        jail.deadline = time.monotonic() + self._limits.wall_seconds + _GRACE_SECONDS
-        request = {"code": run.program.code, "tests": run.program.tests, "careful": run.attempts > 0}
+        patience = _LONGEST_PATIENCE if run.alone else 1
+        jail.deadline = time.monotonic() + self._limits.wall_seconds * patience + _GRACE_SECONDS
+        program = {"code": run.program.code, "tests": run.program.tests}
+        request = program | {"careful": run.attempts > 0, "patient": run.alone}
         packed = json.dumps(request).encode()
         try:
             jail.control.sendall(_LENGTH.pack(len(packed)) + packed)

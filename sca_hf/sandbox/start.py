@@ -53,7 +53,8 @@ def tier_of(program: Program) -> str:
 
 
 def start_jail(tier: Tier, limits: Limits) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """The jail's outer process and our end of its socket, on which `ready` or `unavailable` will come. Raises OSError."""
+    """The jail's outer process and our end of its socket, on which `ready` or `unavailable` will come. Raises
+    OSError."""
     ours, theirs = socket.socketpair()
     try:
         settings = {

@@ -11,7 +11,8 @@ Status = Literal["passed", "failed", "timeout", "out-of-memory", "killed", "synt
 
 @dataclass(frozen=True)
 class Program:
-    """`code` runs first, then `tests` in the same module `__main__`. Line numbers count through both, joined by a newline."""
+    """`code` runs first, then `tests` in the same module `__main__`. Line numbers count through both, joined by a
+    newline."""
 
     code: str
     tests: str
@@ -65,14 +66,14 @@ REFERENCE_LIMITS = Limits(cpu_seconds=10.0, wall_seconds=10.0, memory_mb=4096)
 class Verdict:
     """What became of a program. The first five say the same on every run; the rest is measured.
 
-    - status: `passed` only if the last line was reached (or the end of a unittest or pytest run), at least one assertion
-      in `tests` that touches the code ran and held, none failed, even where something swallowed it, and the run's own
-      token came back. `early-exit`: it ended before that. `killed`: by a signal, its name in `exception`.
+    - status: `passed` only if the last line was reached (or the end of a unittest or pytest run), at least one
+      assertion in `tests` that touches the code ran and held, none failed, even where something swallowed it, and the
+      run's own token came back. `early-exit`: it ended before that. `killed`: by a signal, its name in `exception`.
     - exception: name of the exception's type or of the signal; None where neither is the reason.
     - line: line of `code + "\\n" + tests` that raised it (1 is the first), None where no line did.
     - assertions: how many assertions that touch the code ran and held.
-    - flags: sorted. What makes a pass less sure: "ctypes", "frames", "gc", "always-equal" (an `__eq__` that always says yes),
-      "jail" (it looks for the runner), "flaky" (another verdict under a second hash seed).
+    - flags: sorted. What makes a pass less sure: "ctypes", "frames", "gc", "always-equal" (an `__eq__` that always
+      says yes), "jail" (it looks for the runner), "flaky" (another verdict under a second hash seed).
     - stdout, stderr: first and last 2,000 characters.
     """
 

@@ -1,8 +1,9 @@
 """Compiles a program so that its assertions count, and says which of them touch the code under test.
 
-An assertion touches the code if it mentions a name that `code` defines, or one that such a name has flowed into: a result,
-a changed argument, a parameter of a test function. It is judged leniently there and strictly elsewhere: constants, tuples
-and `x == x` never count. Every assertion of the tests is recorded when it fails, so that swallowing it hides nothing.
+An assertion touches the code if it mentions a name that `code` defines, or one that such a name has flowed into: a
+result, a changed argument, a parameter of a test function. It is judged leniently there and strictly elsewhere:
+constants, tuples and `x == x` never count. Every assertion of the tests is recorded when it fails, so that swallowing
+it hides nothing.
 """
 
 import ast
@@ -21,8 +22,8 @@ CODE, TESTS = "<code>", "<tests>"
 """File names of the two parts in tracebacks."""
 
 _MARKS = {
-    "frames": "_getframe currentframe _current_frames f_back f_locals f_globals tb_frame __traceback__ gi_frame cr_frame "
-    "settrace setprofile",
+    "frames": "_getframe currentframe _current_frames f_back f_locals f_globals tb_frame __traceback__ gi_frame "
+    "cr_frame settrace setprofile",
     "gc": "gc get_objects get_referrers get_referents",
     "ctypes": "ctypes _ctypes",
     "jail": "builtins __builtins__ __subclasses__ " + f"{HELD} {BARE} {COUNT}",
@@ -153,7 +154,7 @@ def _flags(compiled: CodeType) -> set[str]:
         marked = _MARKED.intersection(code.co_names) | _MARKED.intersection(
             constant for constant in code.co_consts if type(constant) is str
         )
-        found.update(_MARK_OF[name] for name in marked if name != COUNT and name != HELD and name != BARE)
+        found.update(_MARK_OF[name] for name in marked if name not in (COUNT, HELD, BARE))
         if code.co_name == "__eq__" and len(code.co_code) <= _RETURN_CONSTANT_BYTES and True in code.co_consts:
             found.add("always-equal")
         pending.extend(constant for constant in code.co_consts if isinstance(constant, CodeType))
@@ -239,13 +240,13 @@ class _Instrument:
     def _counts(self, test: ast.expr) -> bool:
         if isinstance(test, ast.Tuple | ast.Constant) or _compares_with_itself(test):
             return False
-        if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
-            if any(isinstance(value, ast.Constant) and value.value for value in test.values):
-                return False
+        if isinstance(test, ast.BoolOp) and any(isinstance(value, ast.Constant) for value in test.values):
+            return False
         return not self._touching.isdisjoint(_names([test]))
 
     def _checks(self, statement: ast.stmt) -> bool:
-        """A call like `self.assertEqual(…)` or a block under `assertRaises` or `pytest.raises`, which touches the code."""
+        """A call like `self.assertEqual(…)` or a block under `assertRaises` or `pytest.raises`, which touches the
+        code."""
         if isinstance(statement, ast.With):
             calls = [item.context_expr for item in statement.items]
             touches = not self._touching.isdisjoint(_names([*calls, *statement.body]))

@@ -1,8 +1,9 @@
 """Builds a jail around itself and becomes its first process.
 
-Run as a fresh interpreter with an empty environment and one socket, so that nothing of the parent's memory, environment or
-descriptors is there. Namespaces: user, mount, PID, network (without even a loopback), IPC, UTS, cgroup. The root is a
-read-only tmpfs with the interpreter, the C libraries and five devices; no /proc, no /sys, no setuid, no exec of anything.
+Run as a fresh interpreter with an empty environment and one socket, so that nothing of the parent's memory,
+environment or descriptors is there. Namespaces: user, mount, PID, network (without even a loopback), IPC, UTS,
+cgroup. The root is a read-only tmpfs with the interpreter, the C libraries and five devices; no /proc, no /sys, no
+setuid, no exec of anything.
 
 With the right to mount (root), the folders are bound first and the uid is dropped then, so that an interpreter under a
 home of mode 0700 is in reach. Either way the jail's processes have one kernel uid that isn't root, mapped as 1000.
@@ -28,12 +29,12 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"
 _NAMESPACES = kernel.NEW_PID | kernel.NEW_NET | kernel.NEW_IPC | kernel.NEW_UTS | kernel.NEW_CGROUP
 _ROOT = "/tmp"
 _HIGHEST_OOM_SCORE = "1000"
-_USUAL = (
-    "abc array ast base64 bisect calendar cmath collections contextlib copy csv dataclasses datetime decimal enum fractions "
-    "functools hashlib heapq io itertools json logging math numbers operator os os.path pathlib pickle pprint queue random re "
-    "statistics string struct sys tempfile textwrap threading time timeit traceback types typing unittest unittest.mock "
-    "urllib.parse uuid warnings weakref zlib"
-).split()
+_USUAL = """
+abc array ast base64 bisect calendar cmath collections contextlib copy csv dataclasses datetime decimal enum
+fractions functools hashlib heapq io itertools json logging math numbers operator os os.path pathlib pickle
+pprint queue random re statistics string struct sys tempfile textwrap threading time timeit traceback types
+typing unittest unittest.mock urllib.parse uuid warnings weakref zlib
+"""
 
 
 def main() -> None:
@@ -95,7 +96,7 @@ def _first(control: socket.socket, settings: Settings, path: list[str], open_fil
     sys.path[:] = path
     sys.argv[:] = ["program.py"]
     pytest_style.install()
-    warm.preload((*_USUAL, *settings.preload))
+    warm.preload((*_USUAL.split(), *settings.preload))
     warm.hide()
     step[0] = "limits"
     file_bytes = max(settings.file_bytes, settings.output_bytes + 1)
@@ -197,7 +198,8 @@ def _new_root(binds: list[str], links: dict[str, str]) -> None:
 
 
 def _open_proc() -> int:
-    """A /proc that only the first process can see, for what the kernel tells of waiting; -1 where a container forbids it."""
+    """A /proc that only the first process can see, for what the kernel tells of waiting; -1 where a container forbids
+    it."""
     try:
         kernel.mount_proc("/proc")
     except OSError:

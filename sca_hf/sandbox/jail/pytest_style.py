@@ -1,7 +1,8 @@
 """The part of pytest that tests of one file use, so that tests written for it run and count without it.
 
-`raises`, `approx`, `mark.parametrize`, `fixture`, `skip`, `fail` and collection by name. Installed as the module `pytest` of a jail.
-A program that imports pytest is meant for its runner: its tests are collected when its last line was reached.
+`raises`, `approx`, `mark.parametrize`, `fixture`, `skip`, `fail` and collection by name. Installed as the module
+`pytest` of a jail. A program that imports pytest is meant for its runner: its tests are collected when its last line
+was reached.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ import unittest
 from collections.abc import Callable, Iterator
 from typing import Any
 
-_ran = False
+_runs: list[str] = []
 
 
 class Skipped(Exception):
@@ -27,13 +28,12 @@ class Failed(AssertionError):
 
 
 def has_run() -> bool:
-    return _ran
+    return bool(_runs)
 
 
 def run(namespace: dict[str, Any]) -> None:
     """Collects and runs `test*` functions and `Test*` classes. The first failure propagates."""
-    global _ran
-    _ran = True
+    _runs.append("collected")
     fixtures = {name: value for name, value in namespace.items() if hasattr(value, "__sca_fixture__")}
     for name, value in list(namespace.items()):
         if not isinstance(value, type):
@@ -51,7 +51,7 @@ def run(namespace: dict[str, Any]) -> None:
 def install() -> None:
     module = types.ModuleType("pytest")
     vars(module).update(
-        raises=_Raises,
+        raises=_raises,
         approx=_Approx,
         mark=_Mark(),
         fixture=_fixture,
@@ -88,8 +88,8 @@ def _cases(parametrized: tuple[tuple[str | list[str], list[Any]], ...]) -> Itera
     alternatives = []
     for names, rows in parametrized:
         split = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
-        rows = [(row,) if len(split) == 1 else row for row in rows]
-        alternatives.append([dict(zip(split, row, strict=True)) for row in rows])
+        single = len(split) == 1
+        alternatives.append([dict(zip(split, (row,) if single else row, strict=True)) for row in rows])
     for combination in itertools.product(*alternatives):
         yield {name: value for case in combination for name, value in case.items()}
 
@@ -135,18 +135,20 @@ class _Mark:
         return test
 
 
-class _Raises:
+def _raises(expected: Any, *call: Any, match: str | None = None, **options: Any) -> "_Raises":
     """`with pytest.raises(Error, match=…) as info`, or `pytest.raises(Error, function, *arguments)`."""
+    context = _Raises(expected, match)
+    if call:
+        with context:
+            call[0](*call[1:], **options)
+    return context
 
-    def __new__(cls, expected: Any, *call: Any, match: str | None = None, **options: Any) -> Any:
-        self = super().__new__(cls)
+
+class _Raises:
+    def __init__(self, expected: Any, match: str | None) -> None:
         self._expected, self._match = expected, match
         self.value: BaseException | None = None
-        if not call:
-            return self
-        with self:
-            call[0](*call[1:], **options)
-        return self
+        self.type: type[BaseException] | None = None
 
     def __enter__(self) -> "_Raises":
         return self
@@ -187,7 +189,7 @@ class _Approx:
         if expected == actual:
             return True
         if isinstance(expected, float) and math.isnan(expected):
-            return self._nan_ok and bool(actual != actual)
+            return self._nan_ok and isinstance(actual, float) and math.isnan(actual)
         relative = 1e-6 if self._rel is None and self._abs is None else (self._rel or 0.0)
         tolerance = max(relative * abs(expected), 1e-12 if self._abs is None else self._abs)
         return bool(abs(expected - actual) <= tolerance) and tolerance < math.inf

@@ -15,7 +15,7 @@ import unittest
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from . import assertions, kernel, pytest_style
 from .assertions import Prepared
@@ -160,7 +160,7 @@ class _Record:
 
 def _start_clean(record: _Record, preloaded: frozenset[str]) -> None:
     """The state that a fresh interpreter would have, the same for every program."""
-    warnings.filters[:] = _default_warning_filters
+    cast(list[Any], warnings.filters)[:] = _default_warning_filters
     warnings._filters_mutated()  # type: ignore[attr-defined]
     random.seed(_RANDOM_SEED)
     if "numpy" in preloaded:
@@ -183,40 +183,38 @@ def _thread_hook(record: _Record) -> Callable[[Any], None]:
 
 def _watch_unittest(record: _Record) -> None:
     """A failing test fails the program, whatever it does with the result."""
-    run_tests = unittest.TestProgram.runTests  # type: ignore[attr-defined]
+    program: Any = unittest.TestProgram
+    result: Any = unittest.TestResult
+    run_tests, add_unexpected, add_subtest = program.runTests, result.addUnexpectedSuccess, result.addSubTest
 
-    def watched_run(program: Any) -> None:
+    def watched_run(self: Any) -> None:
         try:
-            run_tests(program)
+            run_tests(self)
         finally:
             record.unittest_ended = True
 
-    def watched(method: Callable[..., None]) -> Callable[..., None]:
-        def add(result: Any, test: Any, reason: Any, *rest: Any) -> None:
-            if reason is not None:
-                record.fail(reason[0].__name__, record.line_of(reason[1]))
-            method(result, test, reason, *rest)
-
-        return add
-
-    def unexpected(result: Any, test: Any) -> None:
-        record.fail("UnexpectedSuccess", None)
-        add_unexpected(result, test)
-
-    result_type = unittest.TestResult
-    add_unexpected = result_type.addUnexpectedSuccess
-    unittest.TestProgram.runTests = watched_run  # type: ignore[attr-defined]
-    result_type.addUnexpectedSuccess = unexpected  # type: ignore[method-assign]
-    for name in ("addError", "addFailure"):
-        setattr(result_type, name, watched(getattr(result_type, name)))
-    original = result_type.addSubTest
-
-    def add_subtest(result: Any, test: Any, subtest: Any, reason: Any) -> None:
+    def keep(reason: Any) -> None:
         if reason is not None:
             record.fail(reason[0].__name__, record.line_of(reason[1]))
-        original(result, test, subtest, reason)
 
-    result_type.addSubTest = add_subtest  # type: ignore[method-assign]
+    def watched(add: Callable[..., None]) -> Callable[..., None]:
+        def watched_add(self: Any, test: Any, reason: Any) -> None:
+            keep(reason)
+            add(self, test, reason)
+
+        return watched_add
+
+    def watched_subtest(self: Any, test: Any, subtest: Any, reason: Any) -> None:
+        keep(reason)
+        add_subtest(self, test, subtest, reason)
+
+    def watched_unexpected(self: Any, test: Any) -> None:
+        record.fail("UnexpectedSuccess", None)
+        add_unexpected(self, test)
+
+    program.runTests = watched_run
+    result.addError, result.addFailure = watched(result.addError), watched(result.addFailure)
+    result.addSubTest, result.addUnexpectedSuccess = watched_subtest, watched_unexpected
 
 
 def _use_reserve() -> None:

@@ -1,7 +1,7 @@
 """The system call filter of a program: a list of what is allowed; all else does not exist (ENOSYS).
 
-Installed after the fork by raw `prctl`. The kernel checks the architecture first: a call through another ABI (32-bit, x32)
-fails too, since its numbers mean something else.
+Installed after the fork by raw `prctl`. The kernel checks the architecture first: a call through another ABI (32-bit,
+x32) fails too, since its numbers mean something else.
 """
 
 import ctypes
@@ -25,7 +25,8 @@ _PRCTLS = (15, 16, 0x53564D41)
 
 _ABIS = {"x86_64": (0xC000003E, 1), "aarch64": (0xC00000B7, 2)}
 _SPECIAL = (
-    "socket:41:198 clone:56:220 fork:57:- vfork:58:- clone3:435:435 prlimit64:302:261 kill:62:129 tkill:200:130 tgkill:234:131 "
+    "socket:41:198 clone:56:220 fork:57:- vfork:58:- clone3:435:435 prlimit64:302:261 "
+    "kill:62:129 tkill:200:130 tgkill:234:131 "
     "ioctl:16:29 prctl:157:167 setxattr:188:5 lsetxattr:189:6 fsetxattr:190:7 removexattr:197:14 lremovexattr:198:15 "
     "fremovexattr:199:16"
 )
@@ -59,7 +60,7 @@ def build_filter() -> Filter:
     packed = b"".join(struct.pack("HBBI", *instruction) for instruction in head + body)
     buffer = ctypes.create_string_buffer(packed, len(packed))
     program = Filter(len(packed) // 8, ctypes.addressof(buffer))
-    program.keep_alive = buffer  # type: ignore[attr-defined]
+    program.keep_alive = buffer
     return program
 
 

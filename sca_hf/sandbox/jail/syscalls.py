@@ -1,8 +1,8 @@
 """The system calls that a program may make: `name:x86_64:aarch64`, numbers as in the kernel's headers.
 
-What a plain Python program needs for files, memory, threads, time and its own sockets. Left out on purpose: execve, ptrace,
-process_vm_*, mount, unshare, setns, chroot, set*id, keyctl, bpf, perf, io_uring, userfaultfd, memfd_create and System V IPC
-(memory that no limit counts), POSIX queues, inotify, settimeofday and whatever comes in later kernels.
+What a plain Python program needs for files, memory, threads, time and its own sockets. Left out on purpose: execve,
+ptrace, process_vm_*, mount, unshare, setns, chroot, set*id, keyctl, bpf, perf, io_uring, userfaultfd, memfd_create
+and System V IPC (memory that no limit counts), POSIX queues, inotify, settimeofday and whatever comes in later kernels.
 """
 
 ALLOWED = """
