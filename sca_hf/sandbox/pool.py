@@ -1,5 +1,4 @@
-"""The pool: a thread that hands programs to jails, starts and ends jails, and tries again what was not the program's
-fault."""
+"""The pool: a thread that hands programs to jails and tries again what was not the fault of a program."""
 
 import asyncio
 import heapq

@@ -100,7 +100,7 @@ def _installed(name: str) -> bool:
 @cache
 def _site_packages() -> list[str]:
     paths = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
-    return list(dict.fromkeys(path for path in paths if os.path.isdir(path)))
+    return list(dict.fromkeys(path for path in paths if Path(path).is_dir()))
 
 
 # `pytest` is there in every tier: the part of it that one file of tests uses.
@@ -113,8 +113,8 @@ def _folders(with_site: bool) -> dict[str, object]:
     wanted = [os.path.realpath(sys.base_prefix), os.path.realpath(sys.base_exec_prefix), *_LIBRARIES, *_DATA]
     if with_site:
         wanted += _site_packages()
-    there = [path for path in dict.fromkeys(wanted) if os.path.exists(path)]
-    links = {path: os.readlink(path) for path in there if os.path.islink(path)}
+    there = [path for path in dict.fromkeys(wanted) if Path(path).exists()]
+    links = {path: str(Path(path).readlink()) for path in there if Path(path).is_symlink()}
     folders = [path for path in there if path not in links]
     binds = [path for path in folders if not any(path.startswith(other + "/") for other in folders)]
     links = {path: to for path, to in links.items() if not any(path.startswith(bind + "/") for bind in binds)}

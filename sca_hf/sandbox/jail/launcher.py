@@ -9,6 +9,7 @@ With the right to mount (root), the folders are bound first and the uid is dropp
 home of mode 0700 is in reach. Either way the jail's processes have one kernel uid that isn't root, mapped as 1000.
 """
 
+import contextlib
 import errno
 import gc
 import json
@@ -60,34 +61,37 @@ def _enter(given: dict[str, Any], control: socket.socket, step: list[str]) -> No
     _prefer_for_oom(host)
     step[0] = "user and mount namespaces"
     privileged = _new_mounts(host)
-    step[0] = "root"
-    _new_root(binds, links)
-    if privileged:
-        step[0] = "user namespace after the bind mounts"
-        _become_nobody(host)
-    os.close(host)
     step[0] = "namespaces for processes, network, IPC, host name and cgroups"
     kernel.unshare(_NAMESPACES)
     kernel.set_hostname("jail")
-    kernel.die_with_parent()
     step[0] = "first process"
     first = os.fork()
     if first:
         control.close()
+        if privileged:
+            _drop_to_nobody()
         os.waitpid(first, 0)
         return
     kernel.die_with_parent()
-    _first(control, settings, path, open_files, step)
+    step[0] = "root"
+    processes = _new_root(binds, links)
+    if privileged:
+        step[0] = "user namespace after the bind mounts"
+        _drop_to_nobody()
+        _new_user(host)
+    kernel.die_with_parent()
+    os.close(host)
+    _first(control, processes, settings, path, open_files, step)
     os._exit(0)
 
 
-def _first(control: socket.socket, settings: Settings, path: list[str], open_files: int, step: list[str]) -> None:
+def _first(
+    control: socket.socket, processes: int, settings: Settings, path: list[str], open_files: int, step: list[str]
+) -> None:
     os.setsid()
     # The first process of a PID namespace ignores what it does not handle: nothing inside can end it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    step[0] = "proc"
-    processes = _open_proc()
     kernel.empty_bounding_set()
     kernel.forbid_new_privileges()
     kernel.set_dumpable(False)
@@ -138,11 +142,6 @@ def _new_mounts(host: int) -> bool:
     return False
 
 
-def _become_nobody(host: int) -> None:
-    _drop_to_nobody()
-    _new_user(host)
-
-
 def _drop_to_nobody() -> None:
     os.setgroups([])
     os.setresgid(_NOBODY, _NOBODY, _NOBODY)
@@ -163,7 +162,9 @@ def _new_user(host: int) -> None:
             os.close(descriptor)
 
 
-def _new_root(binds: list[str], links: dict[str, str]) -> None:
+def _new_root(binds: list[str], links: dict[str, str]) -> int:
+    """Returns a descriptor of a /proc that only the first process has, for what the kernel tells of waiting; -1 where a
+    container forbids it."""
     kernel.make_mounts_private()
     # Copied before the new root hides anything below its mount point.
     trees = {path: kernel.copy_tree(path) for path in binds}
@@ -191,19 +192,14 @@ def _new_root(binds: list[str], links: dict[str, str]) -> None:
     ):
         with open(f"{_ROOT}/etc/{name}", "w") as file:
             file.write(text)
+    processes = -1
+    # Only while another /proc can be seen.
+    with contextlib.suppress(OSError):
+        kernel.mount_proc(f"{_ROOT}/proc")
+        processes = os.open(f"{_ROOT}/proc", os.O_RDONLY | os.O_DIRECTORY)
+        kernel.unmount(f"{_ROOT}/proc")
     kernel.change_root(_ROOT)
     root = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
     kernel.restrict_tree(root, kernel.READ_ONLY | kernel.NO_SUID | kernel.NO_DEV | kernel.NO_EXEC, recursive=False)
     os.close(root)
-
-
-def _open_proc() -> int:
-    """A /proc that only the first process can see, for what the kernel tells of waiting; -1 where a container forbids
-    it."""
-    try:
-        kernel.mount_proc("/proc")
-    except OSError:
-        return -1
-    descriptor = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
-    kernel.unmount("/proc")
-    return descriptor
+    return processes

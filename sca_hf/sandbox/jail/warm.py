@@ -200,7 +200,7 @@ class _Warm:
             while not (ready := self._poll.poll(math.ceil(pause * 1000))):
                 cpu, wall = time.clock_gettime(clock), time.monotonic() - started
                 waited = self._waited(child)
-                if patient:
+                if patient and waited < math.inf:
                     wall -= min(waited, wall * _PATIENCE)
                 if cpu >= settings.cpu_seconds or wall >= settings.wall_seconds:
                     stopped = True
