@@ -141,7 +141,7 @@ class Pipeline:
                 jails=resources.jails() if stage.needs == "sandbox" else None,
                 few_shot=self._few_shot,
             )
-            with _timed() as timings:
+            with _measured(resources) as timings:
                 judged = judge(stage, len(rows), stage.run(rows, context))
             lineage = {
                 "sca_hf": __version__,
@@ -199,7 +199,8 @@ class Pipeline:
 
     def _engine(self) -> EngineIdentity:
         if self._identity is None:
-            self._identity = engine_identity(self.recipe.model, self.recipe.engine.dtype)
+            engine = self.recipe.engine
+            self._identity = engine_identity(self.recipe.model, engine.dtype, engine.options)
         return self._identity
 
     def _load_few_shot(self) -> FewShot:
@@ -232,11 +233,13 @@ def _from_version(made: Version, limit: int | None = None) -> _Input:
 
 
 @contextmanager
-def _timed() -> Iterator[dict[str, Any]]:
+def _measured(resources: Resources) -> Iterator[dict[str, Any]]:
+    """What one stage took: `seconds` (loading the model included), calls `made`, calls `reused` from the journal."""
     timings: dict[str, Any] = {}
-    began = time.monotonic()
+    calls, began = resources.calls(), time.monotonic()
     yield timings
-    timings["seconds"] = round(time.monotonic() - began, 3)
+    after = resources.calls()
+    timings |= {"seconds": round(time.monotonic() - began, 3)} | {name: after[name] - calls[name] for name in after}
 
 
 def _packages() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The engine and the jails of a run: started when a stage first needs them, ended with the run."""
 
+from collections import Counter
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,9 +37,18 @@ class Resources:
             self._engine = JournaledEngine(engine, self._journal)
         return self._engine
 
+    def calls(self) -> Counter[str]:
+        """Completions and programs so far: `made` by the engine or a jail, `reused` from the journal."""
+        return Counter(
+            {
+                name: sum(getattr(lent, name) for lent in (self._engine, self._jails) if lent is not None)
+                for name in ("made", "reused")
+            }
+        )
+
     def jails(self) -> JournaledJails:
         """The jail pool. The engine is ended first: no stage after this one needs it, and memory is scarce."""
-        self._close_engine()
+        self._end_engine()
         if self._jails is None:
             self._jails = JournaledJails(self._recipe.run.jails, self._recipe.execute.limits, self._journal)
         return self._jails
@@ -49,12 +59,11 @@ class Resources:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close_engine()
+        self._end_engine()
         if self._jails is not None:
             self._jails.close()
         self._journal.close()
 
-    def _close_engine(self) -> None:
+    def _end_engine(self) -> None:
         if self._engine is not None:
             self._engine.close()
-            self._engine = None
