@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # a recipe holds the stages' settings, and stages are given a
     from sca_hf.recipe import Recipe
 
 Row = dict[str, Any]
+"""A row, or a batch of rows by column. Of the lazy ones that `datasets` gives, `|` would lose what was not read yet."""
 
 
 class Runner(Protocol):
@@ -84,7 +85,11 @@ class Context:
 
     def map_batches(self, rows: Dataset, function: Callable[[Row], Row], features: Features, title: str) -> Dataset:
         """Batched `Dataset.map` of a CPU function, which may return more or fewer rows than it got."""
-        return self._map(rows, function, features, title, batched=True, batch_size=self.recipe.run.batch_size)
+
+        def plain(batch: Row) -> Row:
+            return function(dict(batch))
+
+        return self._map(rows, plain, features, title, batched=True, batch_size=self.recipe.run.batch_size)
 
     def _map(
         self, rows: Dataset, function: Callable[[Row], Any], features: Features, title: str, **how: Any
@@ -124,7 +129,7 @@ def _bounded(function: Callable[[Row], Awaitable[Row]], concurrency: int) -> Cal
         if index - head >= concurrency:
             async with moved:
                 await moved.wait_for(lambda: index - head < concurrency)
-        result = await function(row)
+        result = await function(dict(row))
         finished.add(index)
         if head in finished:
             while head in finished:

@@ -60,7 +60,7 @@ def test_unknown_key(tmp_path: Path) -> None:
 
 
 def test_missing_model_folder(tmp_path: Path) -> None:
-    one_line_error(run("--recipe", "demo", "--store", tmp_path, "--model", "./no/such/model"), "./no/such/model")
+    one_line_error(run("--recipe", "demo", "--store", tmp_path, "--model", "./no/such/model"), "no/such/model")
 
 
 def test_seed_file_without_the_column(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_dry_run_runs_nothing(tmp_path: Path) -> None:
 
 def answered(store: Path, tests: list[str]) -> None:
     """A version of responses: one instruction, and one response with each of `tests`."""
-    text = {column.name: "x" for column in responses.STAGE.columns}
+    text: dict[str, Any] = {column.name: "x" for column in responses.STAGE.columns}
     rows = [
         text
         | {
