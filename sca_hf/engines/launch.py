@@ -71,10 +71,11 @@ def load_engine(model: Model, arguments: Mapping[str, Any], log: EngineLog) -> t
 
 
 def _load(folder: str, arguments: Mapping[str, Any]) -> tuple[Any, Any]:
-    logging.getLogger("vllm").addHandler(logging.NullHandler())  # what it says before it has set up its own log
+    _hush()
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.v1.engine.async_llm import AsyncLLM
 
+    _hush()
     known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
     for name in arguments:
         if name not in known:
@@ -90,7 +91,16 @@ def _load(folder: str, arguments: Mapping[str, Any]) -> tuple[Any, Any]:
         **arguments,
     }
     llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**settings))
+    _hush()
     return llm, llm.get_tokenizer()
+
+
+def _hush() -> None:
+    """Silence vLLM's log in this process, unless the user wants it. What fails here is raised. vLLM undoes it twice."""
+    if lifeline.LOG_VARIABLE in os.environ:
+        log = logging.getLogger("vllm")
+        log.addHandler(logging.NullHandler())
+        log.setLevel(logging.CRITICAL)
 
 
 def _on_cpu(folder: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,7 +149,12 @@ def _environment(log: EngineLog) -> Iterator[None]:
         "HF_HUB_OFFLINE": "1",  # its files are in a folder by now
     }
     if "VLLM_LOGGING_LEVEL" not in os.environ:
-        wanted |= {"VLLM_LOGGING_LEVEL": "ERROR", "TORCH_CPP_LOG_LEVEL": "ERROR", lifeline.LOG_VARIABLE: log.path}
+        wanted |= {
+            "VLLM_LOGGING_LEVEL": "ERROR",
+            "TORCH_CPP_LOG_LEVEL": "ERROR",
+            "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",  # it cleans up, and says so
+            lifeline.LOG_VARIABLE: log.path,
+        }
     if _is_cpu():
         # One core is left to this process. OpenMP's threads spin: more of them than free cores make it 6 times slower.
         threads = max(1, len(os.sched_getaffinity(0)) - 1)

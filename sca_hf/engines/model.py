@@ -45,7 +45,7 @@ _SPEED_OPTIONS = {
 
 @dataclass(frozen=True)
 class Model:
-    """`name` as given by the user, `where` its folder or Hub repo, `revision` a commit or "local:" and 16 hex digits."""
+    """`name` as the user gave it, `where` its folder or Hub repo, `revision` a commit or "local:" and 16 hex digits."""
 
     name: str
     where: str
@@ -69,7 +69,7 @@ def resolve_model(model: str) -> Model:
     repo, _, revision = model.partition("@")
     if model == "demo" or not _HUB_ID.fullmatch(repo):
         raise EngineUnavailable(
-            f"there is no model folder {str(folder)!r}; give --model a folder that has config.json, or a Hub id (org/name)"
+            f"there is no model folder {str(folder)!r}; give --model a folder with config.json, or a Hub id"
         )
     return Model(model, repo, _hub_commit(repo, revision or "main"))
 
@@ -173,8 +173,8 @@ def _hub_commit(repo: str, revision: str) -> str:
         commit = _cached_commit(repo, revision)
         if commit is None:
             raise EngineUnavailable(
-                f"model {repo!r} is neither a folder nor in the Hub's cache, and the Hub doesn't answer ({_line(error)}); "
-                "connect, unset HF_HUB_OFFLINE, or give --model a local folder"
+                f"model {repo!r} is neither a folder nor in the Hub's cache, and the Hub can't be asked "
+                f"({_line(error)}); connect, unset HF_HUB_OFFLINE, or give --model a local folder"
             ) from error
     if commit is None:
         raise EngineUnavailable(f"the Hub names no commit for model {repo!r}; give --model {repo}@<commit>")

@@ -189,4 +189,5 @@ class VllmEngine:
         await asyncio.gather(*pending, return_exceptions=True)
         if self._llm is not None:
             self._llm.shutdown()
-            self._llm = None  # its __del__ would run when the interpreter is half gone
+            # Its __del__ calls this again, perhaps when the interpreter is half gone, and then prints a traceback.
+            self._llm.shutdown = lambda: None

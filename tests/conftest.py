@@ -1,0 +1,23 @@
+"""What tests of several folders share: one real engine on the bundled model, loaded once and only if a test asks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sca_hf.engines.model import DEMO_MODEL
+from sca_hf.engines.vllm import VllmEngine
+
+
+@pytest.fixture(scope="session")
+def model_folder() -> Path:
+    """The folder of the bundled model."""
+    return DEMO_MODEL
+
+
+@pytest.fixture(scope="session")
+def engine(model_folder: Path) -> Iterator[VllmEngine]:
+    """The bundled model behind vLLM: 1,024 tokens of context, 64 sequences at once."""
+    running = VllmEngine(str(model_folder), max_model_len=1024, max_num_seqs=64)
+    yield running
+    running.close()
