@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_counts_add_up_from_stage_to_stage(store: Path) -> None:
     versions = made(store)
-    for before, after in zip(NAMES, NAMES[1:], strict=False):
+    for before, after in pairwise(NAMES):
         assert versions[after].counts.rows_in == versions[before].counts.kept
     for version in versions.values():
         counts = version.counts
