@@ -373,7 +373,6 @@ class _Dispatcher:
 
 
 def _verdict(report: dict[str, Any]) -> Verdict:
-    report.pop("output_lost", None)
     return Verdict(**report | {"flags": tuple(report["flags"])})
 
 

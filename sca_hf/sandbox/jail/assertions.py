@@ -117,8 +117,8 @@ def _instrument_plain(tests: str, defined: set[str]) -> str | None:
         statement = match[0]
         if match[1] not in names or not _balanced(statement):
             return None
-        left, equals, right = statement.partition("==")
-        if equals and right.strip().startswith(left.strip()[len("assert ") :].strip()):
+        left, equals, right = statement.replace(" ", "").partition("==")
+        if equals and right.startswith(left.strip().removeprefix("assert")):
             return None
         found += 1
     if not found or found != tests.count("assert"):
@@ -202,7 +202,9 @@ def _flow(statement: ast.stmt) -> tuple[set[str], set[str]]:
         return _names([statement]), _names(statement.items)
     if isinstance(statement, ast.For | ast.AsyncFor):
         return _names([statement.iter]), _names([statement.target, statement.iter])
-    if isinstance(statement, ast.Assert | ast.If | ast.While | ast.Try):
+    if isinstance(statement, ast.Try):
+        return _names(statement.body), {handler.name for handler in statement.handlers if handler.name}
+    if isinstance(statement, ast.Assert | ast.If | ast.While):
         return set(), set()
     names = _names([statement])
     return names, names

@@ -25,6 +25,7 @@ Outcome = tuple[str, str | None, int | None]
 """Status, exception, line."""
 
 _RESERVE_BYTES = 64 << 20
+_FILE = "/tmp/program.py"
 _RANDOM_SEED = 0
 _RECURSION_LIMIT = 1000
 _default_warning_filters = list(warnings.filters)
@@ -59,6 +60,7 @@ def execute(prepared: Prepared, offset: int, preloaded: frozenset[str]) -> dict[
     module = types.ModuleType("__main__")
     namespace = module.__dict__
     namespace["__builtins__"] = builtins
+    namespace["__file__"] = _FILE
     namespace[assertions.HELD] = record.held
     namespace[assertions.BARE] = record.bare
     namespace[assertions.COUNT] = record.count
@@ -86,7 +88,6 @@ def _run(prepared: Prepared, namespace: dict[str, Any], record: "_Record") -> Ou
             threading._shutdown()  # type: ignore[attr-defined]
         if atexit._ncallbacks():
             atexit._run_exitfuncs()
-        sys.stdout.flush()
     except SystemExit as reason:
         if record.unittest_ended and reason.code in (0, False, None):
             return "passed", None, None
@@ -242,5 +243,5 @@ def send(descriptor: int, token: bytes, report: dict[str, Any]) -> None:
         sys.stderr.flush()
     except Exception:
         # The program closed or replaced its own output; what it wrote before is kept.
-        report = report | {"output_lost": True}
+        sys.stdout = sys.stderr = None
     os.write(descriptor, token + json.dumps(report).encode() + b"\n")
