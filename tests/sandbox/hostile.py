@@ -5,6 +5,8 @@ parent laid out for them (a secret file, listeners, its environment) is in BAIT.
 refused by an error.
 """
 
+# ruff: noqa: E501
+
 # name: body. {secret}, {port}, {udp}, {abstract}, {path}, {pid} are the bait.
 REFUSED = {
     "read the parent's secret file": "return open({secret!r}).read()",
@@ -209,9 +211,7 @@ ENDS = {
         {"timeout"},
     ),
     "loop in threads": (
-        "import threading\ndef spin():\n while True: pass\n"
-        "for _ in range(8): threading.Thread(target=spin).start()\n"
-        "return True",
+        "import threading\ndef f():\n while True: pass\nfor _ in '12345678': threading.Thread(target=f).start()\nreturn True",
         {"timeout"},
     ),
     "allocate one giant": ("return bytearray(1 << 36)", {"out-of-memory"}),
@@ -224,8 +224,7 @@ ENDS = {
         {"out-of-memory", "failed"},
     ),
     "allocate in threads": (
-        "import threading\ndef eat():\n held = []\n while True: held.append(bytearray(1 << 20))\n"
-        "for _ in range(8): threading.Thread(target=eat).start()",
+        "import threading as t\ndef f(x=[]):\n while True: x.append(bytearray(1 << 20))\nfor _ in '1234': t.Thread(target=f).start()",
         {"out-of-memory", "failed"},
     ),
     "recurse without end": ("def f(): return f()\nf()", {"failed"}),
@@ -235,7 +234,7 @@ ENDS = {
     ),
     "flood stdout": ("while True: print('x' * 10000)", {"killed"}),
     "flood stderr by descriptor": ("import os\nwhile True: os.write(2, b'x' * 100000)", {"killed"}),
-    "grow a sparse stdout": ("import os\nos.pwrite(1, b'x', 1 << 40); return True", {"killed", "failed", "passed"}),
+    "grow a sparse stdout": ("import os\nos.pwrite(1, b'x', 1 << 40); return True", {"killed"}),
     "write one giant file": (
         "with open('/tmp/x', 'wb') as file:\n while True: file.write(bytes(1 << 20))",
         {"killed", "failed"},
@@ -249,8 +248,7 @@ ENDS = {
     "abort": ("import os; os.abort()", {"killed"}),
     "stop itself": ("import os; os.kill(os.getpid(), 19)", {"timeout", "failed"}),
     "overflow the C stack by threads": (
-        "import threading, sys\nthreading.stack_size(1 << 30)\n"
-        "for _ in range(8): threading.Thread(target=input).start()",
+        "import threading\nthreading.stack_size(1 << 30)\nfor _ in '12345678': threading.Thread(target=input).start()",
         {"failed", "out-of-memory"},
     ),
 }  # fmt: skip
