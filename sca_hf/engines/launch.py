@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -25,45 +26,72 @@ _EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|Failure|Exit|Interrupt)\b.*"
 _NO_CAUSE = ("Engine core initialization failed", "WorkerProc initialization failed", "EngineCore encountered an issue")
 
 
-class EngineLog:
-    """What the processes of one engine write, in a file that is gone as soon as they have opened it."""
+class EngineProcesses:
+    """The processes of one engine: where they write, why they died, and how to end them before they are up.
+
+    Their log is a file without a name, gone with this process.
+    """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="sca-hf-engine-")  # noqa: SIM115
-        self._others = set(multiprocessing.active_children())
+        self._log = tempfile.TemporaryFile(prefix="sca-hf-engine-")  # noqa: SIM115
+        self._others: set[BaseProcess] = set()
+        self._ended = False
 
     @property
-    def path(self) -> str:
-        """A path to the file that holds while this process lives."""
-        return f"/proc/{os.getpid()}/fd/{self._file.fileno()}"
+    def log(self) -> str:
+        """A path to their log that holds while this process lives."""
+        return f"/proc/{os.getpid()}/fd/{self._log.fileno()}"
 
     def cause(self) -> str | None:
-        """The line that says what went wrong, None if no line does."""
-        self._file.seek(0)
-        lines = (_LOG_PREFIX.sub("", line) for line in self._file.read().decode(errors="replace").splitlines())
+        """The line of the log that says what went wrong, None if no line does."""
+        self._log.seek(0)
+        lines = (_LOG_PREFIX.sub("", line) for line in self._log.read().decode(errors="replace").splitlines())
         return _cause(lines)
 
-    def kill_children(self) -> None:
-        """Kill the processes that were spawned since this log was made."""
+    @contextmanager
+    def lifelines(self) -> Iterator[None]:
+        """Processes that this thread spawns meanwhile run `lifeline.py` in the place of the user's main module."""
+        self._others = set(multiprocessing.active_children())
+        original = multiprocessing.spawn.get_preparation_data
+        thread = threading.current_thread()
+
+        def prepared(name: str) -> dict[str, Any]:
+            data: dict[str, Any] = original(name)
+            if threading.current_thread() is thread:
+                if self._ended:
+                    raise EngineUnavailable("the engine was closed while it was loaded")
+                data.pop("init_main_from_name", None)
+                data["init_main_from_path"] = lifeline.__file__
+            return data
+
+        multiprocessing.spawn.get_preparation_data = prepared
+        try:
+            yield
+        finally:
+            multiprocessing.spawn.get_preparation_data = original
+
+    def end(self) -> None:
+        """Kill those that run, and let no more start: ends a load under way."""
+        self._ended = True
         for child in set(multiprocessing.active_children()) - self._others:
             if child.name.startswith("EngineCore"):
                 child.kill()
 
     def close(self) -> None:
-        """Give the file up."""
-        self._file.close()
+        """Give the log up."""
+        self._log.close()
 
 
-def load_engine(model: Model, arguments: Mapping[str, Any], log: EngineLog) -> tuple[Any, Any]:
+def load_engine(model: Model, arguments: Mapping[str, Any], processes: EngineProcesses) -> tuple[Any, Any]:
     """An AsyncLLM on the running event loop, and its tokenizer. Raises EngineUnavailable with the failure's cause."""
     folder = download(model)
     try:
-        with _environment(log), _lifelines():
+        with _environment(processes), processes.lifelines():
             return _load(folder, arguments)
     except EngineUnavailable:
         raise
     except Exception as error:
-        cause = log.cause() or _cause(str(error).splitlines()) or _last_line(error)
+        cause = processes.cause() or _cause(str(error).splitlines()) or _last_line(error)
         raise EngineUnavailable(
             f"vLLM can't load model {model.name!r}: {cause}; change --model or the recipe's engine settings "
             "(VLLM_LOGGING_LEVEL=INFO shows all of vLLM's log)"
@@ -140,7 +168,7 @@ def _is_cpu() -> bool:
 
 
 @contextmanager
-def _environment(log: EngineLog) -> Iterator[None]:
+def _environment(processes: EngineProcesses) -> Iterator[None]:
     """The environment that vLLM's processes start with. What the user has set stands."""
     wanted = {
         "DO_NOT_TRACK": "1",
@@ -153,7 +181,7 @@ def _environment(log: EngineLog) -> Iterator[None]:
             "VLLM_LOGGING_LEVEL": "ERROR",
             "TORCH_CPP_LOG_LEVEL": "ERROR",
             "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",  # it cleans up, and says so
-            lifeline.LOG_VARIABLE: log.path,
+            lifeline.LOG_VARIABLE: processes.log,
         }
     if _is_cpu():
         # One core is left to this process. OpenMP's threads spin: more of them than free cores make it 6 times slower.
@@ -168,26 +196,6 @@ def _environment(log: EngineLog) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
-
-
-@contextmanager
-def _lifelines() -> Iterator[None]:
-    """Processes that this thread spawns meanwhile run `lifeline.py` in the place of the user's main module."""
-    original = multiprocessing.spawn.get_preparation_data
-    thread = threading.current_thread()
-
-    def prepared(name: str) -> dict[str, Any]:
-        data: dict[str, Any] = original(name)
-        if threading.current_thread() is thread:
-            data.pop("init_main_from_name", None)
-            data["init_main_from_path"] = lifeline.__file__
-        return data
-
-    multiprocessing.spawn.get_preparation_data = prepared
-    try:
-        yield
-    finally:
-        multiprocessing.spawn.get_preparation_data = original
 
 
 def _cause(lines: Iterable[str]) -> str | None:

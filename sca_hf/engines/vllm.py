@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
-from sca_hf.engines.launch import EngineLog, load_engine
+from sca_hf.engines.launch import EngineProcesses, load_engine
 from sca_hf.engines.model import EngineOption, engine_identity, resolve_model
 from sca_hf.errors import EngineUnavailable
 
@@ -69,7 +69,7 @@ class VllmEngine:
         self._llm: Any = None
         self._tokenizer: Any = None
         self._failure: str | None = None
-        self._log = EngineLog()
+        self._processes = EngineProcesses()
         self._request_numbers = itertools.count()
         self._pending: set[asyncio.Task[Any]] = set()
 
@@ -104,16 +104,16 @@ class VllmEngine:
             return
         atexit.unregister(self.close)
         if self._llm is None:
-            self._log.kill_children()  # ends a load under way
+            self._processes.end()  # ends a load under way
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(_CLOSE_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         thread.join(_CLOSE_SECONDS)
-        self._log.close()
+        self._processes.close()
 
     def _load(self) -> None:
         """In the engine's thread: calls that came meanwhile wait behind it in the loop."""
         try:
-            self._llm, self._tokenizer = load_engine(self._model, self._arguments, self._log)
+            self._llm, self._tokenizer = load_engine(self._model, self._arguments, self._processes)
         except EngineUnavailable as error:
             self._failure = self._failure or str(error)
 
@@ -178,7 +178,7 @@ class VllmEngine:
 
     def _dead(self) -> EngineUnavailable:
         if self._failure is None:
-            cause = self._log.cause() or "one of its processes ended without a word: killed, or out of memory"
+            cause = self._processes.cause() or "one of its processes ended without a word: killed, or out of memory"
             self._failure = f"the vLLM engine died ({cause}); run the same command again: finished calls are kept"
         return EngineUnavailable(self._failure)
 

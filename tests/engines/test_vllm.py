@@ -1,6 +1,7 @@
 """The engine: the same text however a call is made, failures that fit their cause, and nothing of it left behind."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -103,6 +104,22 @@ def test_a_model_that_can_not_be_loaded_says_why(tmp_path: Path, model_folder: P
         complete(engine, "x", sampling())
     assert "\n" not in str(caught.value)
     engine.close()
+
+
+def test_a_load_can_be_ended(model_folder: Path) -> None:
+    before = set(multiprocessing.active_children())
+    engine = VllmEngine(str(model_folder), max_model_len=128)
+
+    with ThreadPoolExecutor(1) as thread:
+        call = thread.submit(complete, engine, "x", sampling())
+        while not set(multiprocessing.active_children()) - before:
+            time.sleep(0.1)
+        engine.close()
+        with pytest.raises(EngineUnavailable, match="the engine was closed"):
+            call.result()
+    assert set(multiprocessing.active_children()) == before
+    with pytest.raises(EngineUnavailable, match="the engine was closed"):
+        complete(engine, "x", sampling())
 
 
 # Scripts have no `if __name__ == "__main__"`, on purpose.
