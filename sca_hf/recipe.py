@@ -81,6 +81,10 @@ class Recipe(Settings):
         values["engine"] = self.engine.intent() | {"dtype": self.engine.dtype}
         values["model"], values["prompts"] = published_name(self.model), published_name(self.prompts)
         values["seeds"]["source"] = published_name(self.seeds.source)
+        for section in (values["seeds"], values["select"]):
+            if section["decontaminate"]:
+                files = section["decontaminate"]["files"]
+                section["decontaminate"]["files"] = {name: published_name(file) for name, file in files.items()}
         return values
 
 

@@ -1,4 +1,4 @@
-"""Seeds: documented functions of real code that stand alone (METHOD.md, section 1, steps 1, 3, 5).
+"""Seeds: documented functions of real code that stand alone (METHOD.md, section 1, steps 1, 3, 5, 6).
 
 Reasons, in the order in which they are looked for. Of a file, which then gives one row:
 - `unreadable-file`: it can't be read, or the row of a data file has no content;
@@ -16,6 +16,7 @@ Of a function:
 - `relative-import`: needs or makes an import that only works inside its package;
 - `undefined-name`: reads a name that nothing in it, no builtin and no plain top-level import of the file binds;
 - `not-compilable`: does not compile with its imports;
+- `contaminated-<benchmark>`: contains a text of that benchmark (see `decontaminate.py`; off unless set);
 - `duplicate`: same text as an earlier seed;
 - `not-sampled`: not among the `count` seeds that were drawn.
 """
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from datasets import Dataset, Value
 from pydantic import Field
 
+from sca_hf.decontaminate import Contaminants, DecontaminateSettings, load_contaminants
 from sca_hf.functions import PARSER_ERRORS, Function, compiles, decode, documented_functions
 from sca_hf.identity import digest, row_id
 from sca_hf.settings import Settings
@@ -50,7 +52,8 @@ class SeedSettings(Settings):
     """Where seeds come from and which are kept; the defaults are the paper's (METHOD.md, section 1).
 
     `source`, `column`, `license`: see `sca_hf.sources.open_source`. `count`: take at most so many of the seeds, drawn
-    by the run's seed. `max_lines`, `max_chars` (null: any) count a seed with its imports.
+    by the run's seed. `max_lines`, `max_chars` (null: any) count a seed with its imports. `decontaminate`: the
+    benchmarks whose texts no seed may contain (null: none).
     """
 
     source: str = Field(default="stdlib", min_length=1)
@@ -62,10 +65,14 @@ class SeedSettings(Settings):
     min_args: int = Field(default=1, ge=0, le=100)
     forbidden_words: Words = WORDS
     forbidden_imports: Words = IMPORTS
+    decontaminate: DecontaminateSettings | None = None
 
     def intent(self) -> dict[str, Any]:
-        """All but the name of the source, whose content counts, and the Python whose grammar and builtins judge."""
-        return self.model_dump(mode="json", exclude={"source"}) | {"python": "{}.{}".format(*sys.version_info)}
+        """All but the names of sources, whose content counts, and the Python whose grammar and builtins judge."""
+        return self.model_dump(mode="json", exclude={"source", "decontaminate"}) | {
+            "python": "{}.{}".format(*sys.version_info),
+            "decontaminate": self.decontaminate and self.decontaminate.intent(),
+        }
 
 
 def seeds(
@@ -83,8 +90,9 @@ def seeds(
     """
     if not len(files):
         return Dataset.from_dict({name: [] for name in STAGE.features}, features=STAGE.features)
+    contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
     judged = files.map(
-        partial(_judge_files, settings=settings),
+        partial(_judge_files, settings=settings, contaminants=contaminants),
         batched=True,
         batch_size=50,
         remove_columns=files.column_names,
@@ -98,31 +106,39 @@ def seeds(
     table = judged.with_format("arrow")
     ids, reasons = (table[name][:].to_pylist() for name in ("id", REJECT_REASON))
     reasons = _choose(ids, reasons, settings.count, run_seed)
-    return judged.remove_columns(REJECT_REASON).add_column(REJECT_REASON, reasons, feature=Value("string"))
+    judged = judged.remove_columns(REJECT_REASON).add_column(REJECT_REASON, reasons, feature=Value("string"))
+    return judged.select_columns(list(STAGE.features))
 
 
-def _judge_files(files: dict[str, list[Any]], settings: SeedSettings) -> dict[str, list[Any]]:
+def _judge_files(
+    files: dict[str, list[Any]], settings: SeedSettings, contaminants: Contaminants | None
+) -> dict[str, list[Any]]:
     rows: dict[str, list[Any]] = {name: [] for name in STAGE.features}
     for path, content, license in zip(files["path"], files["content"], files["license"], strict=True):
-        for row in _judge_file(path, content, settings):
+        for row in _judge_file(path, content, settings, contaminants):
             for name, value in (row | {"path": path, "license": license}).items():
                 rows[name].append(value)
     return rows
 
 
-def _judge_file(path: str, content: bytes | None, settings: SeedSettings) -> Iterator[dict[str, Any]]:
+def _judge_file(
+    path: str, content: bytes | None, settings: SeedSettings, contaminants: Contaminants | None
+) -> Iterator[dict[str, Any]]:
     functions, reason = _read(content)
     if reason:
         file_id = row_id("file", path, hashlib.sha256(content or b"").hexdigest())
-        yield {"id": file_id, "seed": "", "name": "", "sha1": "", REJECT_REASON: reason}
+        yield {"id": file_id, "seed": "", "name": "", "sha1": "", REJECT_REASON: reason, "benchmark_row": None}
     for function in functions:
         seed = function.standalone
+        reason = _reason(function, seed, settings)
+        found = contaminants.found_in(seed) if contaminants and reason is None else []
         yield {
             "id": row_id(seed),
             "seed": seed,
             "name": function.name,
             "sha1": hashlib.sha1(seed.encode()).hexdigest(),
-            REJECT_REASON: _reason(function, seed, settings),
+            REJECT_REASON: f"contaminated-{found[0].benchmark}" if found else reason,
+            "benchmark_row": "; ".join(map(str, found)) or None,
         }
 
 
@@ -151,10 +167,7 @@ def _reason(function: Function, seed: str, settings: SeedSettings) -> str | None
         return "too-many-lines"
     if settings.max_chars is not None and len(seed) > settings.max_chars:
         return "too-long"
-    if any(
-        re.search(rf"(?<![^\W\d_]){re.escape(word)}(?![^\W\d_])", seed, re.IGNORECASE)
-        for word in settings.forbidden_words
-    ):
+    if any(_has_word(seed, word) for word in settings.forbidden_words):
         return "forbidden-word"
     if any(f"{module}.".startswith(f"{name}.") for module in function.modules for name in settings.forbidden_imports):
         return "forbidden-import"
@@ -192,7 +205,7 @@ def _run(files: Dataset, context: "Context") -> Dataset:
 
 STAGE = Stage(
     name="seeds",
-    version=1,
+    version=2,
     title="Documented, self-contained functions of real code, with the imports that they need.",
     reads=("path", "content", "license"),
     columns=(
@@ -208,4 +221,5 @@ STAGE = Stage(
     needs=None,
     settings="seeds",
     run=_run,
+    measured=(Column("benchmark_row", Value("string"), "benchmark rows whose text it contains, if it was compared"),),
 )

@@ -1,14 +1,17 @@
-"""Selection: of all attempts at an instruction at most one is kept, drawn at random among those that pass every rule."""
+"""Selection: of all attempts at an instruction at most one is kept, drawn at random among those that pass all rules."""
 
 import ast
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Any
 
 from datasets import Dataset, Value
 from pydantic import Field
 
+from sca_hf.benchmark_texts import BenchmarkText
 from sca_hf.context import Context, Row
+from sca_hf.decontaminate import Contaminants, DecontaminateSettings, load_contaminants
 from sca_hf.identity import digest, row_id
 from sca_hf.markdown import code_blocks
 from sca_hf.settings import Settings
@@ -19,27 +22,41 @@ PASSED = "passed"
 
 
 class SelectSettings(Settings):
-    """Rules of selection; the defaults are the paper's (METHOD.md, section 5)."""
+    """Rules of selection; the defaults are the paper's (METHOD.md, section 5).
+
+    `decontaminate`: the benchmarks whose texts no instruction and no response may contain (null: none).
+    """
 
     max_instruction_words: int = Field(default=200, ge=1)
     leftovers: tuple[str, ...] = ("todo", "fixme", "your code here", "notimplemented")
     once_per_names: bool = True
+    decontaminate: DecontaminateSettings | None = None
+
+    def intent(self) -> dict[str, Any]:
+        """Of the benchmarks their texts, however they were had."""
+        return super().intent() | {"decontaminate": self.decontaminate and self.decontaminate.intent()}
 
 
 def select(attempts: Dataset, context: Context) -> Dataset:
     """All attempts, with the reason of those not chosen.
 
     One attempt alone: `execution-<status>` (did not pass), `leftover` (a word of `leftovers` in response or tests),
-    `long-instruction`. Among the rest of an instruction one is drawn: `not-chosen`. Among the chosen, in the order of
-    rows, the first is kept: `duplicate-instruction`, `duplicate-response` (equal but for whitespace), `duplicate-names`
-    (the same set of functions and classes).
+    `long-instruction`, `contaminated-<benchmark>` (instruction or response contains a text of that benchmark). Among
+    the rest of an instruction one is drawn: `not-chosen`. Among the chosen, in the order of rows, the first is kept:
+    `duplicate-instruction`, `duplicate-response` (equal but for whitespace), `duplicate-names` (the same set of
+    functions and classes).
     """
     settings = context.recipe.select
+    contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
     columns = ["id", "instruction_id", "instruction", "response", "tests", "status"]
     reasons: dict[str, str | None] = {}
+    benchmark_rows: dict[str, str] = {}
     candidates: dict[str, list[str]] = defaultdict(list)
     for attempt in _rows(attempts, columns):
         reason = _alone(attempt, settings)
+        if contaminants and reason is None and (found := _benchmark_rows(attempt, contaminants)):
+            reason = f"contaminated-{found[0].benchmark}"
+            benchmark_rows[attempt["id"]] = "; ".join(map(str, found))
         reasons[attempt["id"]] = reason
         if reason is None:
             candidates[attempt["instruction_id"]].append(attempt["id"])
@@ -61,6 +78,7 @@ def select(attempts: Dataset, context: Context) -> Dataset:
             "id": [row_id(attempt_id, "select") for attempt_id in ids],
             "execute_id": ids,
             REJECT_REASON: [reasons[attempt_id] for attempt_id in ids],
+            "benchmark_row": [benchmark_rows.get(attempt_id) for attempt_id in ids],
         }
 
     return context.map_batches(attempts, judged, STAGE.features, "select")
@@ -73,6 +91,10 @@ def _alone(attempt: Row, settings: SelectSettings) -> str | None:
     if any(word in text for word in settings.leftovers):
         return "leftover"
     return "long-instruction" if len(attempt["instruction"].split()) > settings.max_instruction_words else None
+
+
+def _benchmark_rows(attempt: Row, contaminants: Contaminants) -> list[BenchmarkText]:
+    return [found for column in ("instruction", "response") for found in contaminants.found_in(attempt[column])]
 
 
 def _duplicate_keys(settings: SelectSettings) -> Iterator[tuple[str, Callable[[Row], str]]]:
@@ -103,7 +125,7 @@ def _rows(attempts: Dataset, columns: list[str]) -> Iterable[Row]:
 
 STAGE = Stage(
     name="select",
-    version=1,
+    version=2,
     title="One passing response per instruction, drawn at random; duplicates and leftovers go.",
     reads=EXECUTE.names,
     columns=(
@@ -114,4 +136,5 @@ STAGE = Stage(
     needs=None,
     settings="select",
     run=select,
+    measured=(Column("benchmark_row", Value("string"), "benchmark rows whose text it contains, if it was compared"),),
 )

@@ -1,15 +1,18 @@
 """The stage `seeds`: one golden case per reason, and the promises about order, counts and draws."""
 
 import hashlib
+import json
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from datasets import Dataset
 from pydantic import ValidationError
 
+from sca_hf.decontaminate import DecontaminateSettings
 from sca_hf.functions import decode
 from sca_hf.identity import row_id
 from sca_hf.sources import FEATURES, MAX_FILE_BYTES, open_source
@@ -102,7 +105,21 @@ def test_a_seed_is_the_function_below_its_imports_with_its_ids() -> None:
         "license": "MIT",
         "sha1": hashlib.sha1(seed.encode()).hexdigest(),
         REJECT_REASON: None,
+        "benchmark_row": None,
     }
+
+
+def test_a_seed_with_a_benchmark_in_it_is_rejected_and_the_benchmark_row_reported(tmp_path: Path) -> None:
+    prompt = GOOD.replace("f(", "planted(").replace("doc", "Sum up what the sailor saw at sea.")
+    (tmp_path / "tasks.jsonl").write_text(json.dumps({"task_id": "T/3", "prompt": prompt}))
+    contents = [GOOD, prompt.upper().replace("DEF", "def").replace("RETURN", "return"), GOOD.replace("f(", "g(")]
+    settings = SeedSettings(decontaminate=DecontaminateSettings(files={"own": str(tmp_path / "tasks.jsonl")}))
+    rows = seeds(_files(*contents), settings, num_proc=2)
+    assert rows[REJECT_REASON] == [None, "contaminated-own", None]
+    assert rows["benchmark_row"] == [None, "own T/3 (prompt)", None]
+    judged = judge(STAGE, 3, rows)
+    assert judged.measured is not None
+    assert judged.measured.column_names == ["id", "benchmark_row"]
 
 
 def test_rows_come_by_file_and_line_and_an_exact_copy_is_taken_once() -> None:

@@ -1,5 +1,6 @@
 """Selection: every attempt is kept or has one reason, and the choice is random but repeatable."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,21 @@ def reasons(rows: list[dict[str, Any]], scratch: Path, *changes: str) -> dict[st
 )
 def test_rules_of_one_attempt(tmp_path: Path, changes: dict[str, Any], reason: str | None) -> None:
     assert reasons([attempt(1, **changes)], tmp_path) == {"attempt 1": reason}
+
+
+def test_what_has_a_benchmark_in_its_instruction_or_response_goes(tmp_path: Path) -> None:
+    text, code = "Write a function to count the herons.", "def herons(x):\n    return len(x)"
+    (tmp_path / "mbpp.jsonl").write_text(json.dumps({"task_id": 5, "text": text, "code": code}))
+    rows = [
+        attempt(1, instruction=f"- {text.upper()}"),
+        attempt(2, response=f"Here:\n\n```python\n{code}\n```"),
+        attempt(3),
+        attempt(4, status="failed", instruction=text),
+    ]
+    change = f"select.decontaminate={{files: {{mbpp: {tmp_path / 'mbpp.jsonl'}}}}}"
+    found = reasons(rows, tmp_path, change)
+    assert list(found.values()) == ["contaminated-mbpp", "contaminated-mbpp", None, "execution-failed"]
+    assert str(tmp_path) not in json.dumps(load_recipe("demo", [change]).published())
 
 
 def test_duplicates_go_but_for_the_first(tmp_path: Path) -> None:
