@@ -144,16 +144,17 @@ class JournaledJails:
     `made`: programs that ran; `reused`: programs that were spared. A verdict is kept with what was measured.
     """
 
-    def __init__(self, workers: int, limits: Limits, journal: Journal) -> None:
+    def __init__(self, workers: int, limits: Limits, journal: Journal, repeat: int = 1) -> None:
         self.made = 0
         self.reused = 0
         self._workers = workers
         self._limits = limits
+        self._repeat = repeat
         self._journal = journal
         self._once = _Once()
         self._lock = threading.Lock()
         self._jails: Jails | None = None
-        self._maker = json.dumps([JAIL_VERSION, sys.version, asdict(limits)], sort_keys=True)
+        self._maker = json.dumps([JAIL_VERSION, sys.version, asdict(limits), repeat], sort_keys=True)
 
     async def run(self, program: Program) -> Verdict:
         """The verdict on a program, from the journal or a jail. Raises SandboxUnavailable and StoreError."""
@@ -183,7 +184,7 @@ class JournaledJails:
     def _started(self) -> Jails:
         with self._lock:
             if self._jails is None:
-                self._jails = _in_a_loop_of_its_own(Jails(self._workers, self._limits).__aenter__())
+                self._jails = _in_a_loop_of_its_own(Jails(self._workers, self._limits, self._repeat).__aenter__())
             return self._jails
 
 

@@ -50,7 +50,8 @@ class Resources:
         """The jail pool. The engine is ended first: no stage after this one needs it, and memory is scarce."""
         self._end_engine()
         if self._jails is None:
-            self._jails = JournaledJails(self._recipe.run.jails, self._recipe.execute.limits, self._journal)
+            execute = self._recipe.execute
+            self._jails = JournaledJails(self._recipe.run.jails, execute.limits, self._journal, execute.repeat)
         return self._jails
 
     def __enter__(self) -> Self:

@@ -1,6 +1,7 @@
 """Each response runs with its own tests in a jail. Every attempt is kept, with its verdict."""
 
 import sys
+from typing import Literal
 
 from datasets import Dataset, List, Value
 from pydantic import Field
@@ -16,15 +17,25 @@ from sca_hf.stages.responses import STAGE as RESPONSES
 
 
 class ExecuteSettings(Settings):
-    """Limits of one program. The reference's are 10 s and 4 GB."""
+    """Limits of one program (`sca_hf.sandbox.Limits` says what each means; the reference's are 10 s and 4 GB).
 
-    cpu_seconds: float = Field(default=10.0, gt=0)
-    wall_seconds: float = Field(default=20.0, gt=0)
+    `repeat`: 2 runs what passes again under another hash seed, and fails it with the flag `flaky` where that differs.
+    """
+
+    cpu_seconds: float = Field(default=10.0, ge=0.05)
+    wall_seconds: float = Field(default=20.0, ge=0.05)
     memory_mb: int = Field(default=4096, ge=64)
+    output_bytes: int = Field(default=1 << 20, ge=0)
+    file_bytes: int = Field(default=64 << 20, ge=4096)
+    files: int = Field(default=1024, ge=1)
+    open_files: int = Field(default=256, ge=16)
+    threads: int = Field(default=64, ge=1)
+    repeat: Literal[1, 2] = 1
 
     @property
     def limits(self) -> Limits:
-        return Limits(cpu_seconds=self.cpu_seconds, wall_seconds=self.wall_seconds, memory_mb=self.memory_mb)
+        """For the jails."""
+        return Limits(**self.model_dump(exclude={"repeat"}))
 
 
 def execute(responses: Dataset, context: Context) -> Dataset:
