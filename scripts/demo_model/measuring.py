@@ -7,7 +7,7 @@ import asyncio
 import random
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,10 +15,10 @@ from typing import Any
 from demo_model.novelty import normalised, trained_instructions
 from demo_model.training import PROCESSES, Training
 
-from sca_hf.markdown import code_blocks
 from sca_hf.pipeline import Pipeline
 from sca_hf.recipe import load_recipe
-from sca_hf.sandbox import Jails, Program
+from sca_hf.sandbox import Jails
+from sca_hf.stages.execute import program_of
 from sca_hf.store import Store
 
 SAMPLES = 10
@@ -64,8 +64,9 @@ def measure(model: str, steps: int, seeds: int) -> Figures:
     with TemporaryDirectory() as folder:
         recipe = load_recipe("demo", [f"model={model}", f"responses.samples={SAMPLES}"])
         outcomes = Pipeline(recipe, Store(Path(folder)), last="execute", limit=seeds).run(lambda stage, cached: None)
-        rows = {outcome.stage.name: list(outcome.version.load()) for outcome in outcomes[2:]}
+        rows = {outcome.stage.name: list(outcome.version.load()) for outcome in outcomes}
         drawn = outcomes[3].version.counts
+    passed = [row for row in rows["execute"] if row["status"] == "passed"]
     responses = drawn.kept + sum(drawn.rejected.values())
     by_instruction = defaultdict(set)
     for row in rows["responses"]:
@@ -73,11 +74,11 @@ def measure(model: str, steps: int, seeds: int) -> Figures:
     full = [len(answers) for answers in by_instruction.values()]
     seen = set(trained_instructions(Training.seed, PROCESSES, steps * _MAX_TEXTS_A_STEP))
     instructions = [row["instruction"] for row in rows["instructions"]]
-    swapped, renamed = asyncio.run(_swapped(rows["execute"]))
+    swapped, renamed = asyncio.run(_swapped(passed))
     return Figures(
         instructions=len(instructions),
         responses=responses,
-        pass_rate=len(rows["execute"]) / responses,
+        pass_rate=len(passed) / responses,
         distinct=sum(full) / len(full),
         novel=sum(normalised(instruction) not in seen for instruction in instructions) / len(instructions),
         swapped=swapped,
@@ -94,13 +95,12 @@ async def _swapped(passed: list[Row]) -> tuple[float, float]:
     async with Jails(2) as jails:
 
         async def passes(tested: Row, other: Row, rename: bool) -> bool:
-            code = "\n\n".join(code_blocks(other["response"]))
-            wanted = _FIRST_NAME.search("\n\n".join(code_blocks(tested["response"])))
-            found = _FIRST_NAME.search(code)
+            program = program_of(other["response"], tested["tests"])
+            wanted = _FIRST_NAME.search(program_of(tested["response"], "").code)
+            found = _FIRST_NAME.search(program.code)
             if rename and wanted and found:
-                code = re.sub(rf"\b{found[1]}\b", wanted[1], code)
-            tests = "\n\n".join(code_blocks(tested["tests"]))
-            return (await jails.run(Program(code=code, tests=tests))).status == "passed"
+                program = replace(program, code=re.sub(rf"\b{found[1]}\b", wanted[1], program.code))
+            return (await jails.run(program)).status == "passed"
 
         rates = []
         for rename in (False, True):

@@ -44,18 +44,27 @@ def _functions_of(text: str, module: ast.Module) -> list[str]:
             for alias in node.names:
                 imports[(alias.asname or alias.name).split(".")[0]] = ast.unparse(_single(node, alias))
     functions = []
+    lines = text.split("\n")
     for node in module.body:
         if not isinstance(node, ast.FunctionDef) or not (node.args.args or node.args.vararg):
+            continue
+        if (node.end_lineno or 0) - node.lineno >= MAX_LINES:
             continue
         if not any(isinstance(child, ast.Return) and child.value for child in ast.walk(node)):
             continue
         names = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
         needed = sorted({line for name, line in imports.items() if name in names})
-        source = ast.get_source_segment(text, node) or ""
+        source = _segment(lines, node)
         source = "\n".join(needed) + "\n\n\n" * bool(needed) + source
         if len(source) <= MAX_CHARACTERS and source.count("\n") < MAX_LINES:
             functions.append(source)
     return functions
+
+
+def _segment(lines: list[str], node: ast.FunctionDef) -> str:
+    # ast.get_source_segment splits the whole file again for every function.
+    last = lines[(node.end_lineno or 0) - 1].encode()[: node.end_col_offset].decode()
+    return "\n".join((*lines[node.lineno - 1 : (node.end_lineno or 0) - 1], last))
 
 
 def _single(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> ast.stmt:

@@ -14,7 +14,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from demo_model.batches import Batch, draw_batches
 from demo_model.muon import Muon
-from demo_model.tokenizer import train_tokenizer
+from demo_model.tokenizer import END_OF_TEXT, train_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 PROCESSES = 2
@@ -78,7 +78,17 @@ def save_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, fold
     half = half.to(torch.bfloat16)
     half.config.dtype = torch.bfloat16
     half.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)
     tokenizer.save_pretrained(folder)
+    # The class name that every version of transformers knows, and nothing of the folder that it was loaded from.
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": END_OF_TEXT,
+        "pad_token": END_OF_TEXT,
+        "model_max_length": model.config.max_position_embeddings,
+        "clean_up_tokenization_spaces": False,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def _run(rank: int, settings: Training, folder: Path, resume: Path | None, store: Path) -> None:
