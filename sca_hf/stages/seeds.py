@@ -1,4 +1,4 @@
-"""Seeds: documented functions of real code that stand alone (METHOD.md, section 1, steps 1, 3, 5, 6).
+"""Seeds: documented functions of real code that stand alone (METHOD.md, section 1, steps 1, 2, 3, 5, 6).
 
 Reasons, in the order in which they are looked for. Of a file, which then gives one row:
 - `unreadable-file`: it can't be read, or the row of a data file has no content;
@@ -18,6 +18,7 @@ Of a function:
 - `not-compilable`: does not compile with its imports;
 - `contaminated-<benchmark>`: contains a text of that benchmark (see `decontaminate.py`; off unless set);
 - `duplicate`: same text as an earlier seed;
+- `near-duplicate`: near an earlier seed that is none itself (see `near_duplicates.py`; off unless set);
 - `not-sampled`: not among the `count` seeds that were drawn.
 """
 
@@ -35,6 +36,7 @@ from pydantic import Field
 from sca_hf.decontaminate import Contaminants, DecontaminateSettings, load_contaminants
 from sca_hf.functions import PARSER_ERRORS, Function, compiles, decode, documented_functions
 from sca_hf.identity import digest, row_id
+from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.settings import Settings
 from sca_hf.sources import MAX_FILE_BYTES
 from sca_hf.stage import REJECT_REASON, Column, Stage
@@ -53,7 +55,7 @@ class SeedSettings(Settings):
 
     `source`, `column`, `license`: see `sca_hf.sources.open_source`. `count`: take at most so many of the seeds, drawn
     by the run's seed. `max_lines`, `max_chars` (null: any) count a seed with its imports. `decontaminate`: the
-    benchmarks whose texts no seed may contain (null: none).
+    benchmarks whose texts no seed may contain, `near_duplicates`: how near two seeds may be (null: no such rule).
     """
 
     source: str = Field(default="stdlib", min_length=1)
@@ -66,12 +68,14 @@ class SeedSettings(Settings):
     forbidden_words: Words = WORDS
     forbidden_imports: Words = IMPORTS
     decontaminate: DecontaminateSettings | None = None
+    near_duplicates: NearDuplicateSettings | None = None
 
     def intent(self) -> dict[str, Any]:
         """All but the names of sources, whose content counts, and the Python whose grammar and builtins judge."""
-        return self.model_dump(mode="json", exclude={"source", "decontaminate"}) | {
+        return self.model_dump(mode="json", exclude={"source", "decontaminate", "near_duplicates"}) | {
             "python": "{}.{}".format(*sys.version_info),
             "decontaminate": self.decontaminate and self.decontaminate.intent(),
+            "near_duplicates": self.near_duplicates and self.near_duplicates.intent(),
         }
 
 
@@ -105,7 +109,11 @@ def seeds(
     )
     table = judged.with_format("arrow")
     ids, reasons = (table[name][:].to_pylist() for name in ("id", REJECT_REASON))
-    reasons = _choose(ids, reasons, settings.count, run_seed)
+    _reject_copies(ids, reasons)
+    if settings.near_duplicates:
+        _reject_near(judged, reasons, settings.near_duplicates, cache_file and cache_file.parent)
+    if settings.count is not None:
+        _draw(ids, reasons, settings.count, run_seed)
     judged = judged.remove_columns(REJECT_REASON).add_column(REJECT_REASON, reasons, feature=Value("string"))
     return judged.select_columns(list(STAGE.features))
 
@@ -184,18 +192,30 @@ def _has_word(text: str, word: str) -> bool:
     return re.search(rf"(?<!{letter}){re.escape(word)}(?!{letter})", text, re.IGNORECASE) is not None
 
 
-def _choose(ids: list[str], reasons: list[str | None], count: int | None, run_seed: int) -> list[str | None]:
-    """The reasons with those of rows that depend on other rows: exact duplicates, and seeds that were not drawn."""
-    chosen = list(reasons)
-    first: dict[str, int] = {}
-    for index, (seed_id, reason) in enumerate(zip(ids, reasons, strict=True)):
-        if reason is None and first.setdefault(seed_id, index) != index:
-            chosen[index] = "duplicate"
-    if count is not None:
-        drawn = sorted(first, key=lambda seed_id: digest(run_seed, "seeds", seed_id))
-        for seed_id in drawn[count:]:
-            chosen[first[seed_id]] = "not-sampled"
-    return chosen
+def _reject_copies(ids: list[str], reasons: list[str | None]) -> None:
+    seen: set[str] = set()
+    for index, seed_id in enumerate(ids):
+        if reasons[index] is None:
+            if seed_id in seen:
+                reasons[index] = "duplicate"
+            seen.add(seed_id)
+
+
+def _reject_near(
+    judged: Dataset, reasons: list[str | None], settings: NearDuplicateSettings, folder: Path | None
+) -> None:
+    left = [index for index, reason in enumerate(reasons) if reason is None]
+    batches = (batch["seed"] for batch in judged.select(left).select_columns(["seed"]).iter(1000))
+    for index, original in zip(left, near_duplicates(batches, settings, folder), strict=True):
+        if original is not None:
+            reasons[index] = "near-duplicate"
+
+
+def _draw(ids: list[str], reasons: list[str | None], count: int, run_seed: int) -> None:
+    left = [index for index, reason in enumerate(reasons) if reason is None]
+    left.sort(key=lambda index: digest(run_seed, "seeds", ids[index]))
+    for index in left[count:]:
+        reasons[index] = "not-sampled"
 
 
 def _run(files: Dataset, context: "Context") -> Dataset:

@@ -1,6 +1,7 @@
 """Selection: of all attempts at an instruction at most one is kept, drawn at random among those that pass all rules."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -14,6 +15,7 @@ from sca_hf.context import Context, Row
 from sca_hf.decontaminate import Contaminants, DecontaminateSettings, load_contaminants
 from sca_hf.identity import digest, row_id
 from sca_hf.markdown import code_blocks
+from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage, carried
 from sca_hf.stages.execute import STAGE as EXECUTE
@@ -24,17 +26,22 @@ PASSED = "passed"
 class SelectSettings(Settings):
     """Rules of selection; the defaults are the paper's (METHOD.md, section 5).
 
-    `decontaminate`: the benchmarks whose texts no instruction and no response may contain (null: none).
+    `decontaminate`: the benchmarks whose texts no instruction and no response may contain; `near_duplicates`: how near
+    two instructions, two responses, or the code of two responses without its comments may be (null: no such rule).
     """
 
     max_instruction_words: int = Field(default=200, ge=1)
     leftovers: tuple[str, ...] = ("todo", "fixme", "your code here", "notimplemented")
     once_per_names: bool = True
     decontaminate: DecontaminateSettings | None = None
+    near_duplicates: NearDuplicateSettings | None = None
 
     def intent(self) -> dict[str, Any]:
         """Of the benchmarks their texts, however they were had."""
-        return super().intent() | {"decontaminate": self.decontaminate and self.decontaminate.intent()}
+        return self.model_dump(mode="json", exclude={"decontaminate", "near_duplicates"}) | {
+            "decontaminate": self.decontaminate and self.decontaminate.intent(),
+            "near_duplicates": self.near_duplicates and self.near_duplicates.intent(),
+        }
 
 
 def select(attempts: Dataset, context: Context) -> Dataset:
@@ -44,7 +51,8 @@ def select(attempts: Dataset, context: Context) -> Dataset:
     `long-instruction`, `contaminated-<benchmark>` (instruction or response contains a text of that benchmark). Among
     the rest of an instruction one is drawn: `not-chosen`. Among the chosen, in the order of rows, the first is kept:
     `duplicate-instruction`, `duplicate-response` (equal but for whitespace), `duplicate-names` (the same set of
-    functions and classes).
+    functions and classes); then, text by text, `near-duplicate-instruction`, `near-duplicate-response` and
+    `near-duplicate-code`.
     """
     settings = context.recipe.select
     contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
@@ -71,6 +79,9 @@ def select(attempts: Dataset, context: Context) -> Dataset:
                 if attempt_key in seen:
                     reasons[attempt["id"]] = name
                 seen.add(attempt_key)
+    if settings.near_duplicates:
+        for name, text in _NEAR_TEXTS.items():
+            _reject_near(attempts, columns, reasons, name, text, settings.near_duplicates)
 
     def judged(batch: Row) -> Row:
         ids = batch["id"]
@@ -103,6 +114,28 @@ def _duplicate_keys(settings: SelectSettings) -> Iterator[tuple[str, Callable[[R
     if settings.once_per_names:
         # What defines no name is compared by its id, so it is nobody's duplicate.
         yield "duplicate-names", lambda attempt: digest(*defined_names(attempt["response"]) or ["", attempt["id"]])
+
+
+def _reject_near(
+    attempts: Dataset,
+    columns: list[str],
+    reasons: dict[str, str | None],
+    name: str,
+    text: Callable[[Row], str],
+    settings: NearDuplicateSettings,
+) -> None:
+    left = [(attempt["id"], text(attempt)) for attempt in _rows(attempts, columns) if reasons[attempt["id"]] is None]
+    batches = ([text for _, text in left[begin : begin + 1000]] for begin in range(0, len(left), 1000))
+    for (attempt_id, _), original in zip(left, near_duplicates(batches, settings), strict=True):
+        if original is not None:
+            reasons[attempt_id] = f"near-duplicate-{name}"
+
+
+_NEAR_TEXTS: dict[str, Callable[[Row], str]] = {
+    "instruction": lambda attempt: str(attempt["instruction"]),
+    "response": lambda attempt: str(attempt["response"]),
+    "code": lambda attempt: re.sub(r"#[^\n]*", "", "\n".join(code_blocks(attempt["response"]))),
+}
 
 
 def defined_names(response: str) -> list[str]:

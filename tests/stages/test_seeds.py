@@ -134,6 +134,14 @@ def test_rows_come_by_file_and_line_and_an_exact_copy_is_taken_once() -> None:
     ]
 
 
+def test_a_near_duplicate_of_an_earlier_seed_goes_if_that_is_asked_for() -> None:
+    long = f"def f(a):\n    'doc'\n    return a + {' + '.join(f'a * {number}' for number in range(40))}"
+    contents = [long, long.replace("f(", "g("), GOOD, long.replace("39", "40"), "x", long.replace("a", "b")]
+    assert _reasons(*contents)[3] is None
+    found = _reasons(*contents, near_duplicates={"threshold": 0.8})
+    assert found == [None, "near-duplicate", None, "near-duplicate", "no-function", None]
+
+
 def test_no_file_gives_no_row_with_the_declared_columns() -> None:
     rows = seeds(_files(), SeedSettings())
     assert (len(rows), rows.features) == (0, STAGE.features)

@@ -84,6 +84,23 @@ def test_duplicates_go_but_for_the_first(tmp_path: Path) -> None:
     assert list(found.values()) == [None, "duplicate-instruction", "duplicate-response", "duplicate-names", None]
 
 
+def test_near_duplicates_go_if_that_is_asked_for(tmp_path: Path) -> None:
+    words = " ".join(f"word{number}" for number in range(30))
+    code = "\n".join(f"    x += {number}  # {{0}}" for number in range(30))
+    rows = [
+        attempt(1, instruction=f"{words} one"),
+        attempt(2, instruction=f"{words} two"),
+        attempt(3, response=f"{words} three"),
+        attempt(4, response=f"{words} four"),
+        attempt(5, response=f"```python\ndef five(x):\n{code.format('a long note on it')}\n    return x\n```"),
+        attempt(6, response=f"```python\ndef six(x):\n{code.format('said in other words')}\n    return x\n```"),
+    ]
+    assert set(reasons(rows, tmp_path).values()) == {None}
+    found = reasons(rows, tmp_path, "select.near_duplicates={threshold: 0.7}")
+    expected = [None, "near-duplicate-instruction", None, "near-duplicate-response", None, "near-duplicate-code"]
+    assert list(found.values()) == expected
+
+
 def test_one_random_pass_an_instruction(tmp_path: Path) -> None:
     rows = [
         attempt(10 * task + sample, instruction_id=f"task {task}", instruction=f"Task {task}", status=status)
