@@ -1,4 +1,4 @@
-"""Seeds: documented functions of real code that stand alone (METHOD.md, section 1, steps 1, 2, 3, 5, 6).
+"""Seeds: documented functions of real code that stand alone (METHOD.md, section 1, steps 1 to 6).
 
 Reasons, in the order in which they are looked for. Of a file, which then gives one row:
 - `unreadable-file`: it can't be read, or the row of a data file has no content;
@@ -19,13 +19,14 @@ Of a function:
 - `contaminated-<benchmark>`: contains a text of that benchmark (see `decontaminate.py`; off unless set);
 - `duplicate`: same text as an earlier seed;
 - `near-duplicate`: near an earlier seed that is none itself (see `near_duplicates.py`; off unless set);
+- `type-error`, `type-checker-crash`: a type checker finds an error, or comes to no end (off unless set);
 - `not-sampled`: not among the `count` seeds that were drawn.
 """
 
 import hashlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,6 +41,7 @@ from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.settings import Settings
 from sca_hf.sources import MAX_FILE_BYTES
 from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.type_check import TypeCheckSettings, type_errors
 
 if TYPE_CHECKING:
     from sca_hf.context import Context
@@ -55,7 +57,8 @@ class SeedSettings(Settings):
 
     `source`, `column`, `license`: see `sca_hf.sources.open_source`. `count`: take at most so many of the seeds, drawn
     by the run's seed. `max_lines`, `max_chars` (null: any) count a seed with its imports. `decontaminate`: the
-    benchmarks whose texts no seed may contain, `near_duplicates`: how near two seeds may be (null: no such rule).
+    benchmarks whose texts no seed may contain, `near_duplicates`: how near two seeds may be, `type_check`: who checks
+    their types (null: no such rule).
     """
 
     source: str = Field(default="stdlib", min_length=1)
@@ -69,14 +72,16 @@ class SeedSettings(Settings):
     forbidden_imports: Words = IMPORTS
     decontaminate: DecontaminateSettings | None = None
     near_duplicates: NearDuplicateSettings | None = None
+    type_check: TypeCheckSettings | None = None
 
     def intent(self) -> dict[str, Any]:
         """All but the names of sources, whose content counts, and the Python whose grammar and builtins judge."""
-        return self.model_dump(mode="json", exclude={"source", "decontaminate", "near_duplicates"}) | {
-            "python": "{}.{}".format(*sys.version_info),
-            "decontaminate": self.decontaminate and self.decontaminate.intent(),
-            "near_duplicates": self.near_duplicates and self.near_duplicates.intent(),
-        }
+        rules = {name: getattr(self, name) for name in ("decontaminate", "near_duplicates", "type_check")}
+        return (
+            self.model_dump(mode="json", exclude={"source", *rules})
+            | {"python": "{}.{}".format(*sys.version_info)}
+            | {name: rule and rule.intent() for name, rule in rules.items()}
+        )
 
 
 def seeds(
@@ -111,7 +116,10 @@ def seeds(
     ids, reasons = (table[name][:].to_pylist() for name in ("id", REJECT_REASON))
     _reject_copies(ids, reasons)
     if settings.near_duplicates:
-        _reject_near(judged, reasons, settings.near_duplicates, cache_file and cache_file.parent)
+        folder = cache_file and cache_file.parent
+        _reject(judged, reasons, partial(_near, settings=settings.near_duplicates, folder=folder))
+    if settings.type_check:
+        _reject(judged, reasons, partial(type_errors, settings=settings.type_check))
     if settings.count is not None:
         _draw(ids, reasons, settings.count, run_seed)
     judged = judged.remove_columns(REJECT_REASON).add_column(REJECT_REASON, reasons, feature=Value("string"))
@@ -201,14 +209,19 @@ def _reject_copies(ids: list[str], reasons: list[str | None]) -> None:
             seen.add(seed_id)
 
 
-def _reject_near(
-    judged: Dataset, reasons: list[str | None], settings: NearDuplicateSettings, folder: Path | None
+def _reject(
+    judged: Dataset, reasons: list[str | None], rule: Callable[[Iterable[list[str]]], list[str | None]]
 ) -> None:
+    """Ask a rule about all seeds that are left, in batches."""
     left = [index for index, reason in enumerate(reasons) if reason is None]
     batches = (batch["seed"] for batch in judged.select(left).select_columns(["seed"]).iter(1000))
-    for index, original in zip(left, near_duplicates(batches, settings, folder), strict=True):
-        if original is not None:
-            reasons[index] = "near-duplicate"
+    for index, reason in zip(left, rule(batches), strict=True):
+        reasons[index] = reason
+
+
+def _near(texts: Iterable[list[str]], settings: NearDuplicateSettings, folder: Path | None) -> list[str | None]:
+    found = near_duplicates(texts, settings, folder)
+    return [None if original is None else "near-duplicate" for original in found]
 
 
 def _draw(ids: list[str], reasons: list[str | None], count: int, run_seed: int) -> None:

@@ -142,6 +142,18 @@ def test_a_near_duplicate_of_an_earlier_seed_goes_if_that_is_asked_for() -> None
     assert found == [None, "near-duplicate", None, "near-duplicate", "no-function", None]
 
 
+def test_a_type_error_rejects_a_seed_if_that_is_asked_for() -> None:
+    wrong = "def g(a: int) -> str:\n    'doc'\n    return a + 1"
+    contents = [
+        GOOD,
+        wrong,
+        "x",
+        "import numpy\n\n" + GOOD.replace("f(", "h(").replace("return a", "return numpy.abs(a)"),
+    ]
+    assert _reasons(*contents) == [None, None, "no-function", None]
+    assert _reasons(*contents, type_check={"checker": "ty"}) == [None, "type-error", "no-function", None]
+
+
 def test_no_file_gives_no_row_with_the_declared_columns() -> None:
     rows = seeds(_files(), SeedSettings())
     assert (len(rows), rows.features) == (0, STAGE.features)
