@@ -1,18 +1,14 @@
 """What a running stage is given besides its rows, and the one way in which rows are mapped."""
 
-import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import datasets
+import numpy as np
 from datasets import Dataset, Features
 
+from sca_hf.ahead import Row, Worked, WorkedAhead
 from sca_hf.engines import Engine, Sampling
 from sca_hf.errors import ScaError
 from sca_hf.prompts.few_shot import FewShot
@@ -21,8 +17,7 @@ from sca_hf.sandbox import Program, Verdict
 if TYPE_CHECKING:  # a recipe holds the stages' settings, and stages are given a context
     from sca_hf.recipe import Recipe
 
-Row = dict[str, Any]
-"""A row, or a batch of rows by column. Of the lazy ones that `datasets` gives, `|` would lose what was not read yet."""
+__all__ = ["Context", "Row", "Runner", "Tokens"]
 
 
 class Runner(Protocol):
@@ -63,40 +58,47 @@ class Context:
         return completion.text, completion.finish_reason
 
     def map_rows(
-        self, rows: Dataset, function: Callable[[Row], Awaitable[Row]], features: Features, title: str
+        self,
+        rows: Dataset,
+        function: Callable[[Row], Awaitable[Worked]],
+        features: Features,
+        title: str,
+        order: Sequence[int] | None = None,
     ) -> Dataset:
-        """`Dataset.map` of an async function of one row, at most `run.concurrency` rows in the works.
+        """`Dataset.map` of an async function of one row, which gives a row or a list of them.
 
-        The result has `features`' columns only, in the order of `rows`. Works inside a running event loop too
-        (a notebook), where `Dataset.map` itself refuses.
+        At most `run.concurrency` rows are in the works, started in `order` (indices of all rows; None: as they are).
+        The result has `features`' columns only, in the order of `rows`, whatever `order` is. Works inside a running
+        event loop too (a notebook). The first exception of the function ends the map.
         """
-        concurrency = self.recipe.run.concurrency
+        if not len(rows):
+            return _empty(features)
+        sent = rows if order is None else rows.select(order)
+        run = self.recipe.run
+        with WorkedAhead(sent, function, run.concurrency) as ahead:
 
-        def mapped() -> Dataset:
-            with _async_tasks(concurrency):
-                return self._map(rows, _bounded(function, concurrency), features, title)
+            def results(indices: list[int]) -> Row:
+                worked = ahead.take(len(indices))
+                return {name: [row[name] for row in worked] for name in features}
 
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return mapped()
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(mapped).result()
+            batch_size = min(run.batch_size, run.concurrency)
+            mapped = self._map(
+                sent, results, features, title, batched=True, batch_size=batch_size, with_indices=True, input_columns=[]
+            )
+        return mapped if order is None else mapped.select(_back(order, ahead.counts))
 
     def map_batches(self, rows: Dataset, function: Callable[[Row], Row], features: Features, title: str) -> Dataset:
         """Batched `Dataset.map` of a CPU function, which may return more or fewer rows than it got."""
 
         def plain(batch: Row) -> Row:
-            return function(dict(batch))
+            return function(dict(batch))  # of the lazy one, `|` would lose what was not read yet
 
         return self._map(rows, plain, features, title, batched=True, batch_size=self.recipe.run.batch_size)
 
-    def _map(
-        self, rows: Dataset, function: Callable[[Row], Any], features: Features, title: str, **how: Any
-    ) -> Dataset:
+    def _map(self, rows: Dataset, function: Callable[..., Row], features: Features, title: str, **how: Any) -> Dataset:
         name = title.replace(" ", "-")
-        if not len(rows):  # `map` gives an empty dataset back as it is, without `features`
-            return Dataset.from_dict({column: [] for column in features}, features=features)
+        if not len(rows):
+            return _empty(features)
         return rows.map(
             function,
             remove_columns=rows.column_names,
@@ -110,45 +112,16 @@ class Context:
         )
 
 
-def _bounded(function: Callable[[Row], Awaitable[Row]], concurrency: int) -> Callable[[Row], Awaitable[Row]]:
-    """`function`, held back while its row is `concurrency` or more ahead of the first unfinished row.
-
-    `datasets` bounds the pending rows alone: behind one slow row it would start all others, and hold their results in
-    memory, since rows are written in order.
-    """
-    started = 0
-    finished: set[int] = set()
-    head = 0
-    moved = asyncio.Condition()
-
-    @wraps(function)
-    async def bounded(row: Row) -> Row:
-        nonlocal started, head
-        index = started
-        started += 1
-        if index - head >= concurrency:
-            async with moved:
-                await moved.wait_for(lambda: index - head < concurrency)
-        result = await function(dict(row))
-        finished.add(index)
-        if head in finished:
-            while head in finished:
-                finished.remove(head)
-                head += 1
-            async with moved:
-                moved.notify_all()
-        return result
-
-    assert inspect.iscoroutinefunction(bounded)  # `datasets` awaits nothing else
-    return bounded
+def _empty(features: Features) -> Dataset:
+    """What `map` does not give: of an empty dataset it keeps the old features."""
+    return Dataset.from_dict({column: [] for column in features}, features=features)
 
 
-@contextmanager
-def _async_tasks(concurrency: int) -> Iterator[None]:
-    """The number of pending tasks of `Dataset.map`, for the time of one map."""
-    before = datasets.config.MAX_NUM_RUNNING_ASYNC_MAP_FUNCTIONS_IN_PARALLEL
-    datasets.config.MAX_NUM_RUNNING_ASYNC_MAP_FUNCTIONS_IN_PARALLEL = concurrency
-    try:
-        yield
-    finally:
-        datasets.config.MAX_NUM_RUNNING_ASYNC_MAP_FUNCTIONS_IN_PARALLEL = before
+def _back(order: Sequence[int], counts: Sequence[int]) -> Any:
+    """Indices that put rows made in `order`, `counts` of each, into the order of what they were made from."""
+    became = np.empty(len(order), dtype=np.int64)
+    start = np.empty(len(order), dtype=np.int64)
+    became[order] = counts
+    start[order] = np.cumsum(counts) - counts
+    within = np.arange(became.sum()) - np.repeat(np.cumsum(became) - became, became)
+    return np.repeat(start, became) + within

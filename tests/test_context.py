@@ -1,12 +1,14 @@
 """Rows are mapped in order, from scripts and notebooks, with a bounded number in the works."""
 
 import asyncio
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from datasets import Dataset, Features, Value
 
+from sca_hf.ahead import AHEAD
 from sca_hf.context import Context
 from sca_hf.recipe import load_recipe
 
@@ -42,13 +44,45 @@ def test_behind_a_slow_row_only_so_many_start(tmp_path: Path) -> None:
     async def slow_first(row: dict[str, Any]) -> dict[str, Any]:
         started.append(row["number"])
         if row["number"] == 0:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.5)
             at_the_end_of_the_slow_one.extend(started)
         return row | {"twice": 2 * row["number"]}
 
-    made = context(tmp_path, 8).map_rows(Dataset.from_dict({"number": list(range(100))}), slow_first, FEATURES, "twice")
-    assert len(at_the_end_of_the_slow_one) == 8
-    assert made["number"][:] == list(range(100))
+    made = context(tmp_path, 4).map_rows(Dataset.from_dict({"number": list(range(500))}), slow_first, FEATURES, "twice")
+    assert len(at_the_end_of_the_slow_one) == 4 * AHEAD
+    assert made["number"][:] == list(range(500))
+
+
+def test_only_so_many_are_in_the_works(tmp_path: Path) -> None:
+    in_the_works = 0
+    most = 0
+
+    async def counted(row: dict[str, Any]) -> dict[str, Any]:
+        nonlocal in_the_works, most
+        in_the_works += 1
+        most = max(most, in_the_works)
+        made = await twice(row)
+        in_the_works -= 1
+        return made
+
+    context(tmp_path, 5).map_rows(Dataset.from_dict({"number": list(range(100))}), counted, FEATURES, "twice")
+    assert most == 5
+
+
+@pytest.mark.parametrize("concurrency", [1, 6, 1000])
+def test_rows_sent_in_another_order_come_back_in_their_own(tmp_path: Path, concurrency: int) -> None:
+    sent: list[int] = []
+
+    async def several(row: dict[str, Any]) -> list[dict[str, Any]]:
+        sent.append(row["number"])
+        await asyncio.sleep(0.001 * (row["number"] % 3))
+        return [row | {"twice": copy} for copy in range(row["number"] % 4)]
+
+    order = random.Random(1).sample(range(100), 100)
+    rows = Dataset.from_dict({"number": list(range(100))})
+    made = context(tmp_path, concurrency).map_rows(rows, several, FEATURES, "several", order)
+    assert made.to_list() == [{"number": n, "twice": copy} for n in range(100) for copy in range(n % 4)]
+    assert sent == order
 
 
 def test_inside_a_running_loop(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from sca_hf.engines import RowFailure
 from sca_hf.identity import row_id
 from sca_hf.prompts.build import concepts_prompt
 from sca_hf.stage import REJECT_REASON, Column, Stage, carried
-from sca_hf.stages.sampling import ShotSettings, sample
+from sca_hf.stages.sampling import FewShotStep, ShotSettings
 from sca_hf.stages.seeds import STAGE as SEEDS
 
 MAX_WORDS = 8  # a longer one is prose, not the name of a concept
@@ -23,17 +23,18 @@ class ConceptsSettings(ShotSettings):
 def concepts(seeds: Dataset, context: Context) -> Dataset:
     """One row a seed: `seeds`' columns with `concepts`. Reasons: `no-concepts`, `prompt-too-long`, `engine-error`."""
     settings = context.recipe.concepts
+    step = FewShotStep(context, settings, "concepts", concepts_prompt)
 
     async def concepts_of(seed: Row) -> Row:
         row = {**seed, "id": row_id(seed["id"], "concepts"), "seed_id": seed["id"], "concepts": [], REJECT_REASON: None}
         try:
-            text, _ = await sample(context, settings, "concepts", seed["id"], concepts_prompt, seed["seed"])
+            text, _ = await step.sample(seed["id"], seed["seed"])
         except RowFailure as failure:
             return row | {REJECT_REASON: failure.reason}
         found = parse_concepts(text)[: settings.max_concepts]
         return row | {"concepts": found, REJECT_REASON: None if found else "no-concepts"}
 
-    return context.map_rows(seeds, concepts_of, STAGE.features, "concepts")
+    return step.map_rows(seeds, concepts_of, STAGE.features)
 
 
 def parse_concepts(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from sca_hf.prompts.build import instruction_prompt
 from sca_hf.prompts.few_shot import PARTS, Property
 from sca_hf.stage import REJECT_REASON, Column, Stage, carried
 from sca_hf.stages.concepts import STAGE as CONCEPTS
-from sca_hf.stages.sampling import ShotSettings, sample
+from sca_hf.stages.sampling import FewShotStep, ShotSettings
 
 _LABEL = re.compile(r"^\[(" + "|".join(PARTS) + r")\]", re.MULTILINE)
 
@@ -34,6 +34,7 @@ def instructions(rows: Dataset, context: Context) -> Dataset:
     in it), `prompt-too-long`, `engine-error`.
     """
     settings = context.recipe.instructions
+    step = FewShotStep(context, settings, "instructions", instruction_prompt)
 
     async def instruction_of(concepts: Row) -> Row:
         wanted = draw_property(settings, context.recipe.seed, concepts["id"], concepts["concepts"])
@@ -47,15 +48,13 @@ def instructions(rows: Dataset, context: Context) -> Dataset:
             REJECT_REASON: None,
         }
         try:
-            text, finish_reason = await sample(
-                context, settings, "instructions", concepts["id"], instruction_prompt, wanted
-            )
+            text, finish_reason = await step.sample(concepts["id"], wanted)
         except RowFailure as failure:
             return row | {REJECT_REASON: failure.reason}
         instruction = text.strip()
         return row | {"instruction": instruction, REJECT_REASON: _reject_reason(instruction, finish_reason)}
 
-    return context.map_rows(rows, instruction_of, STAGE.features, "instructions")
+    return step.map_rows(rows, instruction_of, STAGE.features)
 
 
 def draw_property(settings: InstructionsSettings, run_seed: int, concepts_id: str, concepts: list[str]) -> Property:

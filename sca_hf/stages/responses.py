@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from datasets import Dataset, Features, Value
+from datasets import Dataset, Value
 from pydantic import Field
 
 from sca_hf.context import Context, Row
@@ -13,7 +13,7 @@ from sca_hf.markdown import code_blocks
 from sca_hf.prompts.build import TESTS_LABEL, response_prompt
 from sca_hf.stage import REJECT_REASON, Column, Stage, carried
 from sca_hf.stages.instructions import STAGE as INSTRUCTIONS
-from sca_hf.stages.sampling import ShotSettings, sample
+from sca_hf.stages.sampling import FewShotStep, ShotSettings
 
 
 class ResponsesSettings(ShotSettings):
@@ -39,6 +39,7 @@ def responses(instructions: Dataset, context: Context) -> Dataset:
     `no-code` (no Python block in one of the parts), `prompt-too-long`, `engine-error`.
     """
     settings = context.recipe.responses
+    step = FewShotStep(context, settings, "responses", response_prompt)
 
     async def one(instruction: Row, index: int) -> Row:
         row = {
@@ -50,19 +51,16 @@ def responses(instructions: Dataset, context: Context) -> Dataset:
             "tests": "",
         }
         try:
-            text, finish_reason = await sample(
-                context, settings, "responses", instruction["id"], response_prompt, instruction["instruction"], index
-            )
+            text, finish_reason = await step.sample(instruction["id"], instruction["instruction"], index)
         except RowFailure as failure:
             return row | {REJECT_REASON: failure.reason}
         answer = parse_answer(text, finish_reason)
         return row | {"response": answer.response, "tests": answer.tests, REJECT_REASON: answer.reject_reason}
 
-    async def samples_of(instruction: Row) -> Row:
-        return {"samples": await asyncio.gather(*(one(instruction, index) for index in range(settings.samples)))}
+    async def samples_of(instruction: Row) -> list[Row]:
+        return await asyncio.gather(*(one(instruction, index) for index in range(settings.samples)))
 
-    drawn = context.map_rows(instructions, samples_of, Features({"samples": [dict(STAGE.features)]}), "responses")
-    return context.map_batches(drawn, _flattened, STAGE.features, "responses, one a row")
+    return step.map_rows(instructions, samples_of, STAGE.features)
 
 
 def parse_answer(completion: str, finish_reason: str) -> Answer:
@@ -77,11 +75,6 @@ def parse_answer(completion: str, finish_reason: str) -> Answer:
     else:
         reason = None if code_blocks(response) and code_blocks(tests[0]) else "no-code"
     return Answer(response, "\n\n".join(tests), reason)
-
-
-def _flattened(batch: Row) -> Row:
-    rows = [row for samples in batch["samples"] for row in samples]
-    return {name: [row[name] for row in rows] for name in STAGE.features}
 
 
 STAGE = Stage(
