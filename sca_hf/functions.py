@@ -42,6 +42,11 @@ class Function:
         return "\n".join((*self.imports, "", self.source)) if self.imports else self.source
 
     @property
+    def line(self) -> int:
+        """Its first line in the file, from 1."""
+        return _first_line(self.node)
+
+    @property
     def arguments(self) -> int:
         """How many parameters it has, `*args` and `**kwargs` included."""
         parameters = self.node.args
@@ -69,15 +74,22 @@ def decode(content: bytes) -> str:
 
 def documented_functions(text: str) -> list[Function]:
     """The top-level functions of a file that have a docstring, in order. Raises one of PARSER_ERRORS."""
+    tree = parse(text)
+    nodes = [node for node in tree.body if _is_documented(node)]
+    if not nodes:
+        return []
+    lines = text.split("\n")
+    scope = _FileScope(tree)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "\d" in a plain literal and the like: not ours to report
-        tree = ast.parse(text)
-        nodes = [node for node in tree.body if _is_documented(node)]
-        if not nodes:
-            return []
-        lines = text.split("\n")
-        scope = _FileScope(tree)
+        warnings.simplefilter("ignore")
         return [_function(node, lines, scope) for node in nodes]
+
+
+def parse(text: str) -> ast.Module:
+    """The syntax tree, without warnings ("\\d" in a plain literal and the like). Raises one of PARSER_ERRORS."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
 
 
 def compiles(source: str) -> bool:
@@ -156,8 +168,7 @@ class _FileScope:
 
 
 def _function(node: _FunctionNode, lines: Sequence[str], scope: _FileScope) -> Function:
-    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    source = "\n".join(lines[first - 1 : node.end_lineno]).rstrip()
+    source = "\n".join(lines[_first_line(node) - 1 : node.end_lineno]).rstrip()
     reads, declared_global = _global_names(symtable.symtable(source, "<seed>", "exec"))
     free = reads - _BUILTINS - {node.name}
     imported = sorted(free & scope.imports.keys())
@@ -176,6 +187,10 @@ def _function(node: _FunctionNode, lines: Sequence[str], scope: _FileScope) -> F
         modules=tuple(dict.fromkeys(binding.module for binding in [*bindings, *inner])),
         undefined=tuple(sorted(free - scope.imports.keys() | declared_global)),
     )
+
+
+def _first_line(node: _FunctionNode) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 def _import_lines(bindings: Sequence[_Binding], postponed_annotations: bool) -> Iterator[str]:

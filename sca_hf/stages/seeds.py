@@ -4,10 +4,11 @@ Reasons, in the order in which they are looked for. Of a file, which then gives 
 - `unreadable-file`: it can't be read, or the row of a data file has no content;
 - `oversized-file`: over 1 MB (`sources.MAX_FILE_BYTES`), which is generated code or data;
 - `undecodable-file`: its bytes are no text in the encoding that it declares, or in UTF-8;
-- `unparsable-file`: Python can't parse it;
+- `unparsable-file`: Python can't parse it, nor any documented function in it;
 - `no-function`: it has no top-level function with a docstring.
 
 Of a function:
+- `unparsable-function`: its file does not parse, and neither does its body;
 - `no-return-value`: no `return` of its own has a value other than None;
 - `no-arguments`: fewer parameters than `min_args`;
 - `too-many-lines`, `too-long`: more lines than `max_lines`, more characters than `max_chars`, imports included;
@@ -26,7 +27,7 @@ Of a function:
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,6 +39,7 @@ from sca_hf.decontaminate import Contaminants, DecontaminateSettings, load_conta
 from sca_hf.functions import PARSER_ERRORS, Function, compiles, decode, documented_functions
 from sca_hf.identity import digest, row_id
 from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
+from sca_hf.salvage import BrokenFunction, salvaged_functions
 from sca_hf.settings import Settings
 from sca_hf.sources import MAX_FILE_BYTES
 from sca_hf.stage import REJECT_REASON, Column, Stage
@@ -145,8 +147,11 @@ def _judge_file(
         file_id = row_id("file", path, hashlib.sha256(content or b"").hexdigest())
         yield {"id": file_id, "seed": "", "name": "", "sha1": "", REJECT_REASON: reason, "benchmark_row": None}
     for function in functions:
-        seed = function.standalone
-        reason = _reason(function, seed, settings)
+        if isinstance(function, BrokenFunction):
+            seed, reason = function.source, "unparsable-function"
+        else:
+            seed = function.standalone
+            reason = _reason(function, seed, settings)
         found = contaminants.found_in(seed) if contaminants and reason is None else []
         yield {
             "id": row_id(seed),
@@ -158,7 +163,7 @@ def _judge_file(
         }
 
 
-def _read(content: bytes | None) -> tuple[list[Function], str | None]:
+def _read(content: bytes | None) -> tuple[Sequence[Function | BrokenFunction], str | None]:
     if content is None:
         return [], "unreadable-file"
     if len(content) > MAX_FILE_BYTES:
@@ -170,7 +175,8 @@ def _read(content: bytes | None) -> tuple[list[Function], str | None]:
     try:
         functions = documented_functions(text)
     except PARSER_ERRORS:
-        return [], "unparsable-file"
+        salvaged = salvaged_functions(text)
+        return salvaged, None if salvaged else "unparsable-file"
     return functions, None if functions else "no-function"
 
 
@@ -238,7 +244,7 @@ def _run(files: Dataset, context: "Context") -> Dataset:
 
 STAGE = Stage(
     name="seeds",
-    version=2,
+    version=3,
     title="Documented, self-contained functions of real code, with the imports that they need.",
     reads=("path", "content", "license"),
     columns=(

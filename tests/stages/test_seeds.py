@@ -85,6 +85,8 @@ def test_a_file_that_gives_no_function_costs_one_row_and_nothing_else(content: b
         ("import os\ndef f(a):\n 'doc'\n return os.sep", {"forbidden_imports": []}, None),
         ("from .x import y\ndef f(a):\n 'doc'\n return y", {}, "relative-import"),
         ("Y = 1\ndef f(a):\n 'doc'\n return Y", {}, "undefined-name"),
+        (GOOD.replace("return", "print") + "\n", {}, "unparsable-function"),
+        (f"print 1\n{GOOD}", {}, None),
         ("def f(a):\n 'doc'\n for b in a:\n  pass\n else:\n  break\n return b", {}, "not-compilable"),
     ],
 )
