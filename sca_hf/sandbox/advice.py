@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_MOUNT_SETATTR_SINCE = (5, 12)
+_NEEDED_SINCE = (5, 14)
 _SWITCHES = (
     ("/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
     (
@@ -35,8 +35,8 @@ def _fix(refusal: Mapping[str, Any]) -> str:
     if switches:
         return f"allow it with: {' && '.join(switches)} (as root)"
     release = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2])
-    if refusal["errno"] == errno.ENOSYS and release < _MOUNT_SETATTR_SINCE:
-        return f"it needs Linux 5.12 or later, this is {platform.release()}"
+    if refusal["errno"] == errno.ENOSYS and release < _NEEDED_SINCE:
+        return f"it needs Linux 5.14 or later, this is {platform.release()}"
     if refusal["errno"] in (errno.EPERM, errno.ENOSYS, errno.EACCES):
         return (
             "in a container, start it with `--security-opt seccomp=unconfined --security-opt apparmor=unconfined` "

@@ -43,7 +43,7 @@ def check() -> int:
             print(f"     it {verdict.status}: {verdict.stderr or verdict.exception}")
     for name in PRELOADED:
         if name not in ("stdlib", "site"):
-            there = tier_of(Program(f"import {name}", "")) == name
+            there = tier_of(Program(f"import {name}", "")).name == name
             print(f"{'yes  a' if there else '-    no'} program can import {name}")
     print("-    memory is limited by address space, not by cgroup: programs can't fork, so that is all of it")
     for fix in kernel_switches():

@@ -134,8 +134,7 @@ class _Dispatcher:
         return self._started
 
     def submit(self, program: Program) -> "Future[Verdict]":
-        tier = Tier(tier_of(program), _HASH_SEEDS[0])
-        run = _Run(program, Future(), tier, next(self._numbers))
+        run = _Run(program, Future(), tier_of(program), next(self._numbers))
         if self._closing or not self._thread.is_alive():
             raise RuntimeError("these jails are closed: run programs inside `async with Jails(…)`")
         self._new.append(run)
@@ -155,7 +154,7 @@ class _Dispatcher:
 
     def _serve(self) -> None:
         try:
-            self._start(Tier("stdlib", _HASH_SEEDS[0]))
+            self._start(Tier("stdlib", full=False, hash_seed=_HASH_SEEDS[0]))
             while not self._closing:
                 for key, _ in self._selector.select(self._seconds_left()):
                     if key.data is None:
@@ -217,13 +216,17 @@ class _Dispatcher:
             self._started.set_result(None)
 
     def _conclude(self, run: _Run, report: dict[str, Any]) -> None:
+        if "needs_full" in report:
+            run.tier = replace(run.tier, full=True)
+            self._queue(run)
+            return
         if report.pop("starved") and not run.alone:
             run.alone = True
             self._queue(run)
             return
         verdict = _verdict(report)
         if run.first is None and verdict.status == "passed" and self._repeat == 2:
-            run.first, run.tier, run.alone = verdict, Tier(run.tier.name, _HASH_SEEDS[1]), False
+            run.first, run.tier, run.alone = verdict, replace(run.tier, hash_seed=_HASH_SEEDS[1]), False
             self._queue(run)
             return
         if run.first is not None:
@@ -325,6 +328,8 @@ class _Dispatcher:
         busy = [jail for jail in self._jails if jail.run is not None and not jail.sleeping]
         if any(jail.run is not None and jail.run.alone for jail in busy):
             return
+        while self._alone and self._alone[0].future.cancelled():
+            self._alone.popleft()
         if self._alone:
             if not busy and self._give(self._alone[0]):
                 self._alone.popleft()
@@ -333,8 +338,10 @@ class _Dispatcher:
         starting = Counter(jail.tier for jail in self._jails if not jail.ready)
         for tier, queue in sorted(self._pending.items(), key=lambda entry: entry[1][:1]):
             while free > 0 and queue and self._idle.get(tier):
-                self._give(heapq.heappop(queue)[1])
-                free -= 1
+                run = heapq.heappop(queue)[1]
+                if not run.future.cancelled():
+                    self._give(run)
+                    free -= 1
             while free > 0 and starting[tier] < min(len(queue), free) and self._make_room():
                 self._start(tier)
                 starting[tier] += 1
@@ -347,8 +354,6 @@ class _Dispatcher:
             if not any(jail.tier == run.tier and not jail.ready for jail in self._jails) and self._make_room():
                 self._start(run.tier)
             return False
-        if run.future.cancelled():
-            return True
         jail = idle.pop()
         jail.run = run
         patience = _LONGEST_PATIENCE if run.alone else 1

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from sca_hf.sandbox.jail.assertions import may_be_plain
+from sca_hf.sandbox.jail.launcher import SMALL
 from sca_hf.sandbox.verdict import Limits, Program
 
 PRELOADED: dict[str, tuple[str, ...]] = {"stdlib": (), "site": (), "numpy": ("numpy",), "pandas": ("numpy", "pandas")}
-"""Tiers: what a jail has imported beforehand. All but `stdlib` see the environment's site-packages."""
+"""What a jail has imported beforehand. All but `stdlib` see the environment's site-packages."""
 
 _LIBRARIES = ("/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32")
 _DATA = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
@@ -29,27 +31,39 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-_START = "import sys; sys.path.insert(0, {folder!r}); from jail.launcher import main; main()"
+# Without hooks that would run in every fork: `random` would draw a seed (it is given one), `threading` and `logging`
+# would make locks anew that no thread can hold in a jail.
+_START = (
+    "import os, sys; os.register_at_fork = lambda **_: None; sys.path.insert(0, {folder!r}); "
+    "from jail.launcher import main; main()"
+)
 _IMPORT = re.compile(r"\b(?:from|import)[ \t]+(\w+(?:[ \t]*,[ \t]*\w+)*)")
 
 
 @dataclass(frozen=True)
 class Tier:
-    """What distinguishes jails: one of PRELOADED, and the hash seed."""
+    """What distinguishes jails: one of PRELOADED, whether the usual modules are imported too, and the hash seed."""
 
     name: str
+    full: bool
     hash_seed: int
 
 
-def tier_of(program: Program) -> str:
-    """The smallest tier that has what a program may import."""
+def tier_of(program: Program, hash_seed: int = 0) -> Tier:
+    """The smallest tier that has what a program may import. A jail that turns out too small for it says so."""
     text = program.code + "\n" + program.tests
-    if "pandas" in text and _installed("pandas"):
-        return "pandas"
-    if "numpy" in text and _installed("numpy"):
-        return "numpy"
     names = {name.strip() for found in _IMPORT.findall(text) for name in found.split(",")}
-    return "site" if any(_installed(name) for name in names - _NOT_FROM_SITE) else "stdlib"
+    packages = names - _STANDARD
+    # What packages import covers the usual modules, but for the test runners.
+    small = names <= _IMPORTED_IN_ALL or (packages and names.isdisjoint(_RUNNERS))
+    full = not small or not may_be_plain(program.tests)
+    if "pandas" in text and _installed("pandas"):
+        return Tier("pandas", full, hash_seed)
+    if "numpy" in text and _installed("numpy"):
+        return Tier("numpy", full, hash_seed)
+    if any(_installed(name) for name in packages):
+        return Tier("site", True, hash_seed)
+    return Tier("stdlib", full, hash_seed)
 
 
 def start_jail(tier: Tier, limits: Limits) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -68,6 +82,7 @@ def start_jail(tier: Tier, limits: Limits) -> tuple[subprocess.Popen[bytes], soc
             "open_files": limits.open_files,
             "threads": limits.threads,
             "preload": PRELOADED[tier.name],
+            "full": tier.full,
             "path": [] if tier.name == "stdlib" else _site_packages(),
             **_folders(tier.name != "stdlib"),
         }
@@ -103,8 +118,10 @@ def _site_packages() -> list[str]:
     return list(dict.fromkeys(path for path in paths if Path(path).is_dir()))
 
 
-# `pytest` is there in every tier: the part of it that one file of tests uses.
-_NOT_FROM_SITE = frozenset(sys.stdlib_module_names) | {"pytest"}
+# `pytest` is there without site-packages: the part of it that one file of tests uses.
+_STANDARD = frozenset(sys.stdlib_module_names) | {"pytest"}
+_RUNNERS = {"unittest", "pytest"}
+_IMPORTED_IN_ALL = frozenset(SMALL) | {"__future__", "builtins", "os", "sys", "itertools", "abc", "types", "contextlib"}
 
 
 @cache

@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import platform
 
 from .seccomp import Filter
 
@@ -22,7 +21,7 @@ _MOVE_FROM_FD = 0x4
     _MOVE_MOUNT,
     _MOUNT_SETATTR,
 ) = 428, 429, 442
-_PIVOT_ROOT = 41 if platform.machine() == "aarch64" else 155
+_PIVOT_ROOT = 41 if os.uname().machine == "aarch64" else 155
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
 _SECCOMP_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -113,16 +112,29 @@ def empty_bounding_set() -> None:
             break
 
 
+# What a forked child calls is made and called once before: a first call touches some 50 pages more, each a copy.
 _header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
 _no_capabilities = (ctypes.c_uint32 * 6)()
+_capset = _libc["capset"]
+_capset.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+_set_filter = _libc["prctl"]
+_set_filter.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong)
+
+
+def rehearse() -> None:
+    """Makes the calls of `drop_capabilities` and `install_filter` with arguments that the kernel refuses."""
+    _capset(None, None)
+    _set_filter(_PR_SET_SECCOMP, 0, None, 0, 0)
 
 
 def drop_capabilities() -> None:
-    _call("capset", _libc.capset(_header, _no_capabilities))
+    if _capset(_header, _no_capabilities):
+        _call("capset", -1)
 
 
 def install_filter(program: Filter) -> None:
-    _call("seccomp", _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_FILTER, ctypes.byref(program), 0, 0))
+    if _set_filter(_PR_SET_SECCOMP, _SECCOMP_FILTER, ctypes.addressof(program), 0, 0):
+        _call("seccomp", -1)
 
 
 def _prctl(option: int, value: int) -> None:

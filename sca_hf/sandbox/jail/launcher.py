@@ -16,12 +16,12 @@ import json
 import os
 import resource
 import signal
-import socket
 import stat
 import sys
 from typing import Any
 
-from . import kernel, pytest_style, warm
+from . import kernel, warm
+from .runner import RESERVE_BYTES, Full
 from .warm import Settings
 
 _INSIDE = 1000
@@ -30,17 +30,23 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"
 _NAMESPACES = kernel.NEW_PID | kernel.NEW_NET | kernel.NEW_IPC | kernel.NEW_UTS | kernel.NEW_CGROUP
 _ROOT = "/tmp"
 _HIGHEST_OOM_SCORE = "1000"
+SMALL = (
+    *("bisect", "collections", "copy", "functools", "heapq", "itertools", "json", "math", "operator", "random", "re"),
+    *("string", "time", "typing"),
+)
+"""Imported in every jail. Each module's pages are copied with each fork, so these are the cheap and common ones."""
+
 _USUAL = """
-abc array ast base64 bisect calendar cmath collections contextlib copy csv dataclasses datetime decimal enum
-fractions functools hashlib heapq io itertools json logging math numbers operator os os.path pathlib pickle
-pprint queue random re statistics string struct sys tempfile textwrap threading time timeit traceback types
-typing unittest unittest.mock urllib.parse uuid warnings weakref zlib
+abc array ast base64 calendar cmath contextlib csv dataclasses datetime decimal enum fractions hashlib io logging
+numbers os.path pathlib pickle pprint queue statistics struct tempfile textwrap threading timeit traceback types
+unittest unittest.mock urllib.parse uuid warnings weakref zlib
 """
+"""Imported in full jails too."""
 
 
 def main() -> None:
     """`launcher DESCRIPTOR SETTINGS-AS-JSON`. Ends with the jail; a failure to build it is told over the socket."""
-    control = socket.socket(fileno=int(sys.argv[1]))
+    control = int(sys.argv[1])
     given = json.loads(sys.argv[2])
     kernel.die_with_parent()
     if os.getppid() != given.pop("parent"):
@@ -53,10 +59,12 @@ def main() -> None:
         warm.send_message(control, {"unavailable": str(reason), "step": step[0], "errno": number, "uid": os.geteuid()})
 
 
-def _enter(given: dict[str, Any], control: socket.socket, step: list[str]) -> None:
+def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     binds, links, path = given.pop("binds"), given.pop("links"), [*sys.path[1:], *given.pop("path")]
-    open_files = given.pop("open_files")
-    settings = Settings(**given | {"preload": tuple(given["preload"])})
+    preload, full = given.pop("preload"), given.pop("full")
+    settings = Settings(**given)
+    # While this package's files can be seen.
+    beyond = _full() if full else None
     host = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     _prefer_for_oom(host)
     step[0] = "user and mount namespaces"
@@ -67,9 +75,9 @@ def _enter(given: dict[str, Any], control: socket.socket, step: list[str]) -> No
     step[0] = "first process"
     first = os.fork()
     if first:
-        control.close()
+        os.close(control)
         if privileged:
-            _drop_to_nobody()
+            _drop_to_nobody(host)
         os.waitpid(first, 0)
         return
     kernel.die_with_parent()
@@ -77,16 +85,23 @@ def _enter(given: dict[str, Any], control: socket.socket, step: list[str]) -> No
     processes = _new_root(binds, links)
     if privileged:
         step[0] = "user namespace after the bind mounts"
-        _drop_to_nobody()
+        _drop_to_nobody(host)
         _new_user(host)
     kernel.die_with_parent()
     os.close(host)
-    _first(control, processes, settings, path, open_files, step)
+    modules = (*SMALL, *(_USUAL.split() if full else ()), *preload)
+    _first(control, processes, settings, beyond, path, modules, step)
     os._exit(0)
 
 
 def _first(
-    control: socket.socket, processes: int, settings: Settings, path: list[str], open_files: int, step: list[str]
+    control: int,
+    processes: int,
+    settings: Settings,
+    full: Full | None,
+    path: list[str],
+    modules: tuple[str, ...],
+    step: list[str],
 ) -> None:
     os.setsid()
     # The first process of a PID namespace ignores what it does not handle: nothing inside can end it.
@@ -99,23 +114,33 @@ def _first(
     gc.disable()
     sys.path[:] = path
     sys.argv[:] = ["program.py"]
-    pytest_style.install()
-    warm.preload((*_USUAL.split(), *settings.preload))
+    for name in modules:
+        __import__(name)
     warm.hide()
     step[0] = "limits"
     file_bytes = max(settings.file_bytes, settings.output_bytes + 1)
-    for what, amount in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_MEMLOCK, 0),
-        (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_NOFILE, open_files),
-        (resource.RLIMIT_FSIZE, file_bytes),
-        (resource.RLIMIT_STACK, 8 << 20),
-        (resource.RLIMIT_AS, settings.memory_bytes + (64 << 20)),
+    hard_memory = settings.memory_bytes + RESERVE_BYTES
+    # Processes are counted per user namespace, since Linux 5.14; the first process is one.
+    for what, soft, hard in (
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_MEMLOCK, 0, 0),
+        (resource.RLIMIT_MSGQUEUE, 0, 0),
+        (resource.RLIMIT_NOFILE, settings.open_files, settings.open_files),
+        (resource.RLIMIT_FSIZE, file_bytes, file_bytes),
+        (resource.RLIMIT_STACK, 8 << 20, 8 << 20),
+        (resource.RLIMIT_NPROC, settings.threads + 1, settings.threads + 1),
+        (resource.RLIMIT_AS, settings.memory_bytes, hard_memory),
     ):
-        resource.setrlimit(what, (amount, amount))
+        resource.setrlimit(what, (soft, hard))
     step[0] = "warm interpreter"
-    warm.serve(control, processes, settings)
+    warm.serve(control, processes, settings, full)
+
+
+def _full() -> Full:
+    from . import instrument, runners
+
+    runners.install()
+    return Full(instrument.instrument, runners.watch, runners.collect)
 
 
 def _prefer_for_oom(host: int) -> None:
@@ -137,12 +162,17 @@ def _new_mounts(host: int) -> bool:
             if reason.errno != errno.EPERM:
                 raise
         # Root in a container without the right to mount: as good as an ordinary user, and must not stay root.
-        _drop_to_nobody()
+        _drop_to_nobody(host)
     _new_user(host)
     return False
 
 
-def _drop_to_nobody() -> None:
+def _drop_to_nobody(host: int) -> None:
+    with open(os.open("self/uid_map", os.O_RDONLY, dir_fd=host)) as file:
+        mapped = [line.split() for line in file]
+    if len(mapped) == 1 and mapped[0][2] == "1":
+        # The only user of its namespace: an ordinary one outside, who merely looks like root.
+        return
     os.setgroups([])
     os.setresgid(_NOBODY, _NOBODY, _NOBODY)
     os.setresuid(_NOBODY, _NOBODY, _NOBODY)

@@ -6,7 +6,7 @@ x32) fails too, since its numbers mean something else.
 
 import ctypes
 import errno
-import platform
+import os
 import struct
 
 from .syscalls import ALLOWED
@@ -42,7 +42,7 @@ class Filter(ctypes.Structure):
 
 def build_filter() -> Filter:
     """The filter for this machine's architecture. Raises OSError on one that has no table."""
-    machine = platform.machine()
+    machine = os.uname().machine
     if machine not in _ABIS:
         raise OSError(errno.ENOSYS, f"no system call table for {machine}, only for {', '.join(_ABIS)}")
     audit, column = _ABIS[machine]

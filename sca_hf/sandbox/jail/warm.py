@@ -11,15 +11,13 @@ import math
 import os
 import select
 import signal
-import socket
 import struct
 import sys
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import assertions, kernel, runner
-from .runner import Confinement
+from .runner import Full
 from .seccomp import build_filter
 
 _NOTICE_SECONDS = 0.1
@@ -29,6 +27,7 @@ _WAITED_SHARE = 0.1
 _PATIENCE = 0.8
 _COMPILED_HERE_CHARS = 50_000
 _COMPILED_HERE_FINALLY = 3
+_REPORT = 3
 _REPORT_BYTES = 1 << 16
 _KEPT_CHARS = 2000
 _COLLECT_EVERY = 500
@@ -37,8 +36,7 @@ _LENGTH = struct.Struct("!I")
 _SCRATCH = ("/tmp", "/dev/shm")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What a jail is started with. Sizes in bytes."""
 
     cpu_seconds: float
@@ -47,17 +45,18 @@ class Settings:
     output_bytes: int
     file_bytes: int
     files: int
+    open_files: int
     threads: int
-    preload: tuple[str, ...]
 
 
 class Broken(Exception):
     """The jail or the machine failed, not the program."""
 
 
-def serve(control: socket.socket, processes: int, settings: Settings) -> None:
-    """Answers requests until the other side hangs up. `processes`: descriptor of this namespace's /proc, or -1."""
-    warm = _Warm(control, processes, settings)
+def serve(control: int, processes: int, settings: Settings, full: Full | None) -> None:
+    """Answers requests until the other side hangs up. `control`: descriptor of a socket. `processes`: of this
+    namespace's /proc, or -1. `full`: None in a jail that keeps to what small programs need."""
+    warm = _Warm(control, processes, settings, full)
     send_message(control, {"ready": True})
     served = 0
     while (request := _receive(control)) is not None:
@@ -68,15 +67,18 @@ def serve(control: socket.socket, processes: int, settings: Settings) -> None:
             return
         served += 1
         if served % _COLLECT_EVERY == 0:
+            gc.unfreeze()
             gc.collect()
 
 
-def send_message(control: socket.socket, message: dict[str, Any]) -> None:
+def send_message(control: int, message: dict[str, Any]) -> None:
     packed = json.dumps(message).encode()
-    control.sendall(_LENGTH.pack(len(packed)) + packed)
+    packed = _LENGTH.pack(len(packed)) + packed
+    while packed:
+        packed = packed[os.write(control, packed) :]
 
 
-def _receive(control: socket.socket) -> dict[str, Any] | None:
+def _receive(control: int) -> dict[str, Any] | None:
     head = _receive_exactly(control, _LENGTH.size)
     body = head and _receive_exactly(control, _LENGTH.unpack(head)[0])
     if not body:
@@ -85,10 +87,10 @@ def _receive(control: socket.socket) -> dict[str, Any] | None:
     return request
 
 
-def _receive_exactly(control: socket.socket, size: int) -> bytes:
+def _receive_exactly(control: int, size: int) -> bytes:
     received = bytearray()
     while len(received) < size:
-        part = control.recv(size - len(received))
+        part = os.read(control, size - len(received))
         if not part:
             return b""
         received += part
@@ -96,18 +98,20 @@ def _receive_exactly(control: socket.socket, size: int) -> bytes:
 
 
 class _Warm:
-    def __init__(self, control: socket.socket, processes: int, settings: Settings) -> None:
+    def __init__(self, control: int, processes: int, settings: Settings, full: Full | None) -> None:
         self._control = control
         self._processes = processes
         self._settings = settings
-        self._confinement = Confinement(settings.cpu_seconds, settings.memory_bytes, settings.threads, build_filter())
-        self._preloaded = frozenset(settings.preload)
+        self._calls = build_filter()
+        self._full = full
+        self._rewrite = None if full is None else full.rewrite
         self._clean = [self._mount_scratch(path) for path in _SCRATCH]
         os.chdir("/tmp")
         self._poll = select.poll()
         self._poll.register(control, select.POLLRDHUP)
+        runner.fix_state()
+        kernel.rehearse()
         gc.collect()
-        gc.freeze()
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
         """One program's report. Raises Broken or OSError where the jail is at fault."""
@@ -116,7 +120,9 @@ class _Warm:
         prepared: assertions.Prepared | None = None
         if not request["careful"] and _compiles_fast(code) and _compiles_fast(tests):
             try:
-                prepared = assertions.prepare(code, tests)
+                prepared = assertions.prepare(code, tests, self._rewrite)
+            except assertions.NeedsFull:
+                return {"needs_full": True}
             except assertions.Uncompilable as refusal:
                 return _nothing_ran(_refused(refusal, offset))
         token = os.urandom(_TOKEN_BYTES).hex().encode()
@@ -124,9 +130,11 @@ class _Warm:
         report_end, write_end = os.pipe()
         try:
             started = time.monotonic()
+            # What is alive is taken out of the collector's sight, or it would touch it all in the child.
+            gc.freeze()
             child = os.fork()
             if child == 0:
-                self._child(code, tests, offset, prepared, token, (output, errors, report_end, write_end))
+                self._child(code, tests, offset, prepared, token, (output, errors, write_end))
             os.close(write_end)
             write_end = -1
             status, usage, stopped, starved = self._watch(child, started, request["patient"])
@@ -140,6 +148,9 @@ class _Warm:
             for descriptor in (output, errors, report_end, write_end):
                 if descriptor >= 0:
                     os.close(descriptor)
+        if "needs_full" in report:
+            self._clean_up()
+            return report
         if (too_long or too_long_too) and report["status"] not in ("timeout", "out-of-memory"):
             report |= {"status": "killed", "exception": "OutputLimit", "line": None}
         self._clean_up()
@@ -159,29 +170,27 @@ class _Warm:
         offset: int,
         prepared: assertions.Prepared | None,
         token: bytes,
-        descriptors: tuple[int, int, int, int],
+        descriptors: tuple[int, int, int],
     ) -> None:
-        """Never returns."""
-        output, errors, report_end, write_end = descriptors
+        """Never returns. `descriptors`: what becomes stdout, stderr and the way back."""
         try:
-            self._control.close()
-            os.dup2(output, 1)
-            os.dup2(errors, 2)
-            for descriptor in (output, errors, report_end, self._processes):
-                if descriptor >= 0:
-                    os.close(descriptor)
-            runner.confine(self._confinement)
+            for place, descriptor in enumerate(descriptors, start=1):
+                os.dup2(descriptor, place)
+            os.closerange(_REPORT + 1, self._settings.open_files)
+            runner.confine(self._settings.cpu_seconds, self._calls)
         except BaseException as reason:
-            runner.send(write_end, token, {"broken": f"{type(reason).__name__}: {reason}"})
+            runner.send(descriptors[-1], token, {"broken": f"{type(reason).__name__}: {reason}"})
             os._exit(1)
         try:
             try:
                 if prepared is None:
-                    prepared = assertions.prepare(code, tests)
-                report = runner.execute(prepared, offset, self._preloaded)
+                    prepared = assertions.prepare(code, tests, self._rewrite)
+                report = runner.execute(prepared, offset, self._full)
+            except assertions.NeedsFull:
+                report = {"needs_full": True}
             except assertions.Uncompilable as refusal:
                 report = _refused(refusal, offset)
-            runner.send(write_end, token, report)
+            runner.send(_REPORT, token, report)
         finally:
             os._exit(0)
 
@@ -335,11 +344,6 @@ def _read_report(report_end: int, token: bytes) -> dict[str, Any] | None:
         return None
     report: dict[str, Any] = json.loads(line)
     return report
-
-
-def preload(modules: tuple[str, ...]) -> None:
-    for name in modules:
-        __import__(name)
 
 
 def hide() -> None:

@@ -1,0 +1,246 @@
+"""What the machine does to a jail is never a verdict on a program, and nothing outlives the run."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sca_hf.errors import SandboxUnavailable
+from sca_hf.sandbox import Jails, Limits, Program, Verdict
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+GOOD = Program("def double(x):\n    return 2 * x", "assert double(2) == 4")
+SLOW = Program("import time\ndef nap():\n    time.sleep(1)\n    return 1", "assert nap() == 1")
+_PATIENCE_SECONDS = 20.0
+
+
+def test_a_jail_that_is_killed_costs_no_verdict() -> None:
+    async def run() -> list[Verdict]:
+        async with Jails(2) as jails:
+            running = [asyncio.ensure_future(jails.run(SLOW)) for _ in range(4)]
+            await asyncio.sleep(0.5)
+            for jail in _descendants(os.getpid()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(jail, signal.SIGKILL)
+            return list(await asyncio.gather(*running))
+
+    assert [verdict.status for verdict in asyncio.run(run())] == ["passed"] * 4
+
+
+def test_a_program_that_the_machine_kills_is_run_again() -> None:
+    async def run() -> Verdict:
+        async with Jails(1) as jails:
+            running = asyncio.ensure_future(jails.run(SLOW))
+            await asyncio.sleep(0.5)
+            os.kill(max(_descendants(os.getpid())), signal.SIGKILL)
+            return await running
+
+    assert asyncio.run(run()).status == "passed"
+
+
+def test_jails_that_keep_dying_stop_the_run() -> None:
+    ended = threading.Event()
+
+    def kill_all() -> None:
+        while not ended.wait(0.1):
+            for jail in _descendants(os.getpid()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(jail, signal.SIGKILL)
+
+    async def run() -> None:
+        async with Jails(1) as jails:
+            await jails.run(GOOD)
+            killer.start()
+            with pytest.raises(SandboxUnavailable, match="jail"):
+                await jails.run(Program("import time\ntime.sleep(5)", ""))
+            with pytest.raises(SandboxUnavailable, match="jail"):
+                await jails.run(GOOD)
+
+    killer = threading.Thread(target=kill_all)
+    try:
+        asyncio.run(run())
+    finally:
+        ended.set()
+        killer.join()
+
+
+def test_too_few_descriptors_are_an_error_and_no_verdict() -> None:
+    script = """
+        import asyncio, resource
+        from sca_hf.errors import SandboxUnavailable
+        from sca_hf.sandbox import Jails, Program
+        async def main():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (11, 11))
+            try:
+                async with Jails(1) as jails:
+                    print((await jails.run(Program("f = lambda: 1", "assert f() == 1"))).status)
+            except SandboxUnavailable as reason:
+                print("unavailable:", reason)
+        asyncio.run(main())
+    """
+    said = _python(script).stdout
+    assert said.startswith(("passed", "unavailable: a jail could not be started"))
+
+
+def test_no_user_namespaces_is_an_error_with_the_fix() -> None:
+    # The limit is that of a namespace which the script makes for itself, as an ordinary user in it.
+    script = """
+        import asyncio, os
+        from sca_hf.sandbox.jail import kernel
+        uid, gid = os.geteuid(), os.getegid()
+        kernel.unshare(kernel.NEW_USER)
+        for name, text in (("setgroups", "deny"), ("gid_map", f"65534 {gid} 1"), ("uid_map", f"65534 {uid} 1")):
+            with open(f"/proc/self/{name}", "w") as file: file.write(text)
+        with open("/proc/sys/user/max_user_namespaces", "w") as file: file.write("0")
+        from sca_hf.sandbox.check import check
+        raise SystemExit(check())
+    """
+    done = _python(script)
+    assert done.returncode == 2, done.stderr
+    assert "sysctl -w user.max_user_namespaces=" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_check_says_that_programs_are_isolated_here() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sca_hf.sandbox", "check"], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "NO " not in done.stdout
+
+
+def test_nothing_outlives_a_parent_that_is_killed() -> None:
+    script = """
+        import asyncio
+        from sca_hf.sandbox import Jails, Limits, Program
+        async def main():
+            async with Jails(2, Limits(cpu_seconds=600, wall_seconds=600)) as jails:
+                running = [asyncio.ensure_future(jails.run(Program("while True: pass", ""))) for _ in range(2)]
+                await asyncio.sleep(1)
+                print("running", flush=True)
+                await asyncio.gather(*running)
+        asyncio.run(main())
+    """
+    with _started(script) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"running\n"
+        left = _descendants(parent.pid)
+        assert len(left) >= 6
+        parent.kill()
+        parent.wait()
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while any(_alive(jail) for jail in left) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [jail for jail in left if _alive(jail)] == []
+
+
+def test_jails_serve_several_event_loops_at_once(run_programs: Callable[..., list[Verdict]]) -> None:
+    found: list[str] = []
+
+    async def run() -> None:
+        async with Jails(2) as jails:
+
+            def in_a_thread() -> None:
+                async def run_there() -> list[Verdict]:
+                    return list(await asyncio.gather(*(jails.run(GOOD) for _ in range(20))))
+
+                found.extend(verdict.status for verdict in asyncio.run(run_there()))
+
+            threads = [asyncio.to_thread(in_a_thread) for _ in range(3)]
+            await asyncio.gather(*threads, *(jails.run(GOOD) for _ in range(20)))
+
+    asyncio.run(run())
+    assert found == ["passed"] * 60
+
+
+def test_a_run_that_is_cancelled_leaves_its_jail_to_others() -> None:
+    async def run() -> Verdict:
+        async with Jails(1, Limits(cpu_seconds=1.0)) as jails:
+            loop = asyncio.ensure_future(jails.run(Program("while True: pass", "")))
+            waiting = asyncio.ensure_future(jails.run(GOOD))
+            await asyncio.sleep(0.2)
+            loop.cancel()
+            waiting.cancel()
+            return await jails.run(GOOD)
+
+    assert asyncio.run(run()).status == "passed"
+
+
+def test_programs_that_sleep_leave_their_core_to_others() -> None:
+    """All of these fit into the time only if they sleep at the same time."""
+
+    async def run() -> list[Verdict]:
+        async with Jails(1, Limits(cpu_seconds=5.0, wall_seconds=30.0)) as jails:
+            nap = Program("import time\nstart = time.time()\ntime.sleep(3)\nprint(start, time.time())", "")
+            return list(await asyncio.gather(*(jails.run(nap) for _ in range(3))))
+
+    times = sorted(tuple(map(float, verdict.stdout.split())) for verdict in asyncio.run(run()))
+    assert times[1][0] < times[0][1]
+    assert times[2][0] < times[0][1]
+
+
+def test_waiting_for_a_core_is_not_the_programs_fault() -> None:
+    """On a crowded machine: its own time is below the limit, the clock's is not."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4 * (os.cpu_count() or 1))]
+    try:
+        work = Program(
+            "import time\ndef work():\n    while time.process_time() < 0.6: pass\n    return 1", "assert work() == 1"
+        )
+
+        async def run() -> Verdict:
+            async with Jails(1, Limits(cpu_seconds=5.0, wall_seconds=1.0)) as jails:
+                return await jails.run(work)
+
+        assert asyncio.run(run()).status == "passed"
+    finally:
+        for hog in busy:
+            hog.kill()
+            hog.wait()
+
+
+def test_closed_jails_say_so() -> None:
+    async def run() -> None:
+        async with Jails(1) as jails:
+            pass
+        with pytest.raises(RuntimeError, match="async with Jails"):
+            await jails.run(GOOD)
+
+    asyncio.run(run())
+
+
+def _python(script: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+
+
+@contextlib.contextmanager
+def _started(script: str) -> "Iterator[subprocess.Popen[bytes]]":
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE) as started:
+        yield started
+
+
+def _descendants(pid: int) -> list[int]:
+    """Processes below this one, outermost first."""
+    found = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, children.read_text().split()):
+                found += [child, *_descendants(child)]
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
