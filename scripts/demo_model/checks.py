@@ -29,7 +29,7 @@ def draw_checks(
 ) -> list[str]:
     """Assertions about `name`; `extra` goes after the first argument of every call (', 3'), '' for none."""
     source = pipeline.source
-    variable = rng.choice(("x", "v", source.noun)) if source.parameter != "n" else "x"
+    variable = rng.choice(("x", source.noun)) if source.parameter != "n" else "x"
     literal = draw_literal(rng, source, pipeline.numbers(), pipeline.letters())
     call = f"{name}({source.parameter}{extra})"
     spec = fused(pipeline, variable, source.values)

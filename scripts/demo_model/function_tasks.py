@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 from demo_model.checks import draw_checks, guard_checks
-from demo_model.phrasing import capital, constant_words, describe_steps, in_one_sentence, third_person
+from demo_model.phrasing import capital, constant_words, describe_steps, in_one_sentence, plain_steps, third_person
 from demo_model.pipelines import Pipeline, draw_body, draw_pipeline
 from demo_model.sources import Source, draw_source
 from demo_model.task import CATEGORIES, Task, finished_task, function_name, steps_for, with_imports
@@ -21,7 +21,7 @@ def function_task(rng: random.Random, difficulty: str) -> Task:
     guard = (
         rng.choice(_GUARDS) if source.form == "list" and rng.random() < (0.35 if difficulty == "hard" else 0.12) else ""
     )
-    pipeline = draw_pipeline(rng, source, steps_for(rng, difficulty) - (1 if guard and difficulty == "hard" else 0))
+    pipeline = draw_pipeline(rng, source, max(1, steps_for(rng, difficulty) - (1 if guard else 0)))
     name = function_name(rng, pipeline)
     shown, limit, value = _with_limit(rng, pipeline) if rng.random() < 0.2 else (pipeline, "", "")
     default = value if limit and rng.random() < 0.4 else ""
@@ -96,8 +96,8 @@ def _function_code(
     if rng.random() < 0.3:
         head = head.replace(f"({source.parameter}", f"({source.parameter}: {source.hint}", 1)
     lines = [head]
-    if rng.random() < 0.3:
-        lines.append(f'    """{capital(in_one_sentence(rng, describe_steps(rng, pipeline)))}."""')
+    if rng.random() < 0.2:
+        lines.append(f'    """{capital(", ".join(plain_steps(pipeline)))}."""')
     if guard:
         test = rng.choice((f"if not {source.parameter}:", f"if len({source.parameter}) == 0:"))
         action = {"raise": f'raise ValueError("no {source.nouns}")', "none": "return None", "minus": "return -1"}[guard]

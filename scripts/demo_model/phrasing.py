@@ -2,6 +2,7 @@
 
 import random
 
+from demo_model.operations import Change
 from demo_model.pipelines import Pipeline, Step, fill
 from demo_model.sources import NUMBER_WORDS
 
@@ -22,10 +23,24 @@ def constant_words(rng: random.Random, constant: str) -> str:
     """How a text names a constant: `3`, `three`, `'a'` or a parameter's name in backticks."""
     if constant.isdigit():
         number = int(constant)
-        return NUMBER_WORDS[number] if number < len(NUMBER_WORDS) and rng.random() < 0.35 else constant
+        return NUMBER_WORDS[number] if number < len(NUMBER_WORDS) and rng.random() < 0.2 else constant
     if constant.startswith('"'):
         return f"'{constant[1:-1]}'"
     return f"`{constant}`"
+
+
+def plain_steps(pipeline: Pipeline) -> list[str]:
+    """One phrase in the imperative a step, always in the same words: how a response says what its code does."""
+    phrases = []
+    for place, step in enumerate(pipeline.steps):
+        operation, constant = step.operation, _plain_constant(step.constant)
+        if isinstance(operation, Change):
+            target = f"each {pipeline.source.noun}" if place == 0 else "each one"
+            phrases.append(fill(operation.phrasings[0], n=target, k=constant))
+        else:
+            things = pipeline.source.nouns if place == 0 else "ones"
+            phrases.append(f"keep the {things} {fill(operation.keep[0], k=constant)}")
+    return [*phrases, fill(pipeline.result.phrasings[0], k=_plain_constant(pipeline.constant))]
 
 
 def describe_steps(rng: random.Random, pipeline: Pipeline) -> list[str]:
@@ -35,21 +50,25 @@ def describe_steps(rng: random.Random, pipeline: Pipeline) -> list[str]:
     return [*phrases, fill(result, k=constant_words(rng, pipeline.constant))]
 
 
+def _plain_constant(constant: str) -> str:
+    return f"'{constant[1:-1]}'" if constant.startswith('"') else constant if constant.isdigit() else f"`{constant}`"
+
+
 def _describe(rng: random.Random, step: Step, pipeline: Pipeline, is_first: bool) -> str:
     constant = constant_words(rng, step.constant)
     if not step.is_condition:
         target = (
             f"{rng.choice(('each', 'every'))} {pipeline.source.noun}"
             if is_first
-            else rng.choice(("each one", "each of them", "each result"))
+            else rng.choice(("each one", "each result"))
         )
         return fill(rng.choice(step.operation.phrasings), n=target, k=constant)  # type: ignore[union-attr]
     things = pipeline.source.nouns if is_first else rng.choice(("results", "ones"))
-    if rng.random() < 0.65:
-        verb = rng.choice(("keep the", "keep only the", "take the", "select the", "pick the"))
+    if rng.random() < 0.7:
+        verb = rng.choice(("keep the", "keep only the", "take the", "select the"))
         clause = rng.choice(step.operation.keep)  # type: ignore[union-attr]
     else:
-        verb = rng.choice(("drop the", "ignore the", "skip the", "discard the", "leave out the"))
+        verb = rng.choice(("drop the", "ignore the", "skip the"))
         clause = rng.choice(step.operation.drop)  # type: ignore[union-attr]
     return f"{verb} {things} {fill(clause, k=constant)}"
 

@@ -132,11 +132,22 @@ def _fuse(steps: tuple[Step, ...], variable: str) -> tuple[str, list[str]]:
 
 def draw_body(rng: random.Random, pipeline: Pipeline, values: str) -> list[str]:
     """Statements that compute the pipeline over `values` and return its result, in a style at random."""
-    variable = rng.choice((pipeline.source.noun, pipeline.source.noun[0], "value", "x"))
+    variable = rng.choice((pipeline.source.noun, pipeline.source.noun, "x"))
     if variable in ("c", "d", "i", "a", "b", "n", "item") or variable == pipeline.source.parameter:
         variable = "value" if pipeline.source.kind == INT else "w"
-    names = rng.choice((("kept", "result"), ("chosen", "changed"), ("selected", "output"), ("found", "results")))
-    styles = [_one_line, _comprehension, _loop, _loop, _stepwise, _stepwise, _lambdas, _generator]
+    names = rng.choice((("kept", "result"), ("chosen", "changed")))
+    styles = [
+        _one_line,
+        _one_line,
+        _comprehension,
+        _comprehension,
+        _loop,
+        _loop,
+        _stepwise,
+        _stepwise,
+        _lambdas,
+        _generator,
+    ]
     lines = rng.choice(styles)(rng, pipeline, values, variable, names)
     return lines or _comprehension(rng, pipeline, values, variable, names)
 

@@ -106,7 +106,7 @@ def draw_literal(rng: random.Random, source: Source, near: tuple[int, ...] = (),
     """The Python source of a small argument for `source`, with numbers around `near` and words with `letters`."""
     if source.form == "range":
         return str(rng.randint(4, 12))
-    size = rng.randint(3, 5)
+    size = rng.randint(3, 4)
     if source.kind == INT:
         values = [
             rng.randint(0, 20) if source.form == "numbers" or rng.random() < 0.85 else -rng.randint(1, 9)

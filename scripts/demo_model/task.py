@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 
 from demo_model.labels import concept_labels
-from demo_model.phrasing import describe_steps, in_one_sentence, third_person
+from demo_model.phrasing import plain_steps, third_person
 from demo_model.pipelines import Pipeline, fused, kept, over
 from demo_model.sources import ADJECTIVES
 
@@ -30,7 +30,7 @@ class Task:
 
 
 def steps_for(rng: random.Random, difficulty: str) -> int:
-    return {"easy": 1, "medium": 2, "hard": 3}[difficulty]
+    return {"easy": 1, "medium": 2, "hard": rng.choice((2, 3))}[difficulty]
 
 
 def function_name(rng: random.Random, pipeline: Pipeline) -> str:
@@ -40,7 +40,7 @@ def function_name(rng: random.Random, pipeline: Pipeline) -> str:
 
 def spec_checks(rng: random.Random, pipeline: Pipeline, call: str, values: str) -> list[str]:
     """The pipeline said again as one expression over the list called `values`."""
-    variable = rng.choice(("x", "v", pipeline.source.noun))
+    variable = rng.choice(("x", pipeline.source.noun))
     if spec := fused(pipeline, variable, values):
         return [f"assert {call} == {spec}"]
     return [f"kept = {kept(pipeline, variable, values)}", f"assert {call} == {over(pipeline, 'kept', variable)}"]
@@ -63,14 +63,11 @@ def finished_task(
     rng: random.Random, category: str, difficulty: str, instruction: str, code: str, pipeline: Pipeline,
     checks: list[str], thing: str, name: str,
 ) -> Task:  # fmt: skip
-    phrases = describe_steps(rng, pipeline)
-    thirds = in_one_sentence(rng, [third_person(phrase) for phrase in phrases])
-    opening = rng.choice(
-        (f"The {thing} {thirds}.", f"Here is `{name}`. It {thirds}.", f"`{name}` {thirds}.",
-         f"We {in_one_sentence(rng, phrases)}.", f"The idea is to {in_one_sentence(rng, phrases)}.")
-    )  # fmt: skip
+    phrases = plain_steps(pipeline)
+    thirds = ", ".join(third_person(phrase) for phrase in phrases)
+    opening = rng.choice((f"The {thing} {thirds}.", f"`{name}` {thirds}.", f"We {', '.join(phrases)}."))
     closing = ""
-    if rng.random() < 0.3:
+    if rng.random() < 0.15:
         closing = "\n\n" + rng.choice(
             ("The input stays as it was.", "Each step is one line or one condition.", "No step changes the input.",
              "The steps run in the order of the task.")

@@ -8,8 +8,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedTokenizerFast
 
 END_OF_TEXT = "<|endoftext|>"
-# Words split at capitals (`DailyPriceBox`) and at underscores, so that names are copied word by word.
-_PIECES = r" ?[A-Z][a-z]*| ?[a-z]+| ?\d| ?[^\sA-Za-z\d]+|\s+(?!\S)|\s+"
+# Words split at capitals (`DailyPriceBox`) and before underscores (`sum`, `_daily`, `_prices`): a name is copied word
+# by word, and each word but the first follows from the one before it.
+_PIECES = r" ?[A-Z][a-z]*| ?_?[a-z]+| ?\d| ?[^\sA-Za-z\d_]+|_+|\s+(?!\S)|\s+"
 
 
 def train_tokenizer(size: int) -> PreTrainedTokenizerFast:

@@ -28,9 +28,9 @@ class Training:
     steps: int = 4000
     decay: int = 800
     warm_up: int = 60
-    tokens: tuple[tuple[str, int], ...] = (("I->R", 2400), ("C->I", 800), ("S->C", 500))
-    shares: tuple[tuple[str, float], ...] = (("I->R", 0.7), ("C->I", 0.2), ("S->C", 0.1))
-    prompt_weight: float = 0.15
+    tokens: tuple[tuple[str, int], ...] = (("I->R", 1600), ("C->I", 450), ("S->C", 300))
+    shares: tuple[tuple[str, float], ...] = (("I->R", 0.75), ("C->I", 0.17), ("S->C", 0.08))
+    prompt_weight: float = 0.1
     muon_rate: float = 0.02
     adam_rate: float = 0.004
     vocabulary: int = 2048
