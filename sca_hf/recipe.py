@@ -10,10 +10,10 @@ import os
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from sca_hf.errors import RecipeError
 from sca_hf.identity import published_name
@@ -30,18 +30,34 @@ _CORES = os.cpu_count() or 1
 
 
 class EngineSettings(Settings):
-    """The in-process vLLM engine. `max_prompt_tokens`: rows with a longer prompt are rejected.
+    """`kind`: vLLM in this process, or servers at `urls`: OpenAI-compatible ones, or TGI.
 
-    `max_num_seqs`, `gpu_memory_utilization` and `options` (any other argument of vLLM's engine, parallelism above all)
-    are about speed, and no part of a fingerprint.
+    `max_prompt_tokens`: rows with a longer prompt are rejected. `max_num_seqs`, `gpu_memory_utilization` and `options`
+    (any other argument of vLLM's engine, parallelism above all) are about the speed of vLLM. Of servers, a request is
+    given up after `request_seconds`, and the run after `patience` seconds without a success. None of these, nor where
+    the servers are, is part of a fingerprint; what they say that they run is.
     """
 
+    kind: Literal["vllm", "openai", "tgi"] = "vllm"
+    urls: tuple[str, ...] = ()
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     max_model_len: int | None = Field(default=None, ge=64)
     max_prompt_tokens: int | None = Field(default=None, ge=1)
     max_num_seqs: int = Field(default=256, ge=1)
     gpu_memory_utilization: float = Field(default=0.9, gt=0.0, le=1.0)
     options: dict[str, bool | int | float | str] = Field(default={})
+    request_seconds: float = Field(default=600.0, gt=0.0)
+    patience: float = Field(default=300.0, gt=0.0)
+
+    @model_validator(mode="after")
+    def _urls_fit(self) -> Self:
+        if (self.kind == "vllm") == bool(self.urls):
+            raise ValueError(
+                f"engine.kind {self.kind} and engine.urls {list(self.urls)} don't fit; urls are for servers"
+            )
+        if not all(url.startswith(("http://", "https://")) for url in self.urls):
+            raise ValueError("engine.urls must begin with http:// or https://")
+        return self
 
     def intent(self) -> dict[str, Any]:
         """What decides which prompts are too long; the dtype is the engine's to tell."""

@@ -45,6 +45,16 @@ class EngineIdentity:
         return self.intent() | {"model": published_name(self.model)}
 
 
+@dataclass
+class Usage:
+    """What an engine has done so far. `cached_prompt_tokens`: those of `prompt_tokens` that the prefix cache served."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
 class RowFailure(Exception):
     """This one call can't be served (prompt too long, engine error after retries); `reason` becomes `reject_reason`."""
 

@@ -10,25 +10,14 @@ import atexit
 import itertools
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
+from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling, Usage
 from sca_hf.engines.launch import EngineProcesses, load_engine
 from sca_hf.engines.model import EngineOption, engine_identity, resolve_model
 from sca_hf.errors import EngineUnavailable
 
 _CLOSE_SECONDS = 60.0
-
-
-@dataclass
-class Usage:
-    """What an engine has done so far. `cached_prompt_tokens`: those of `prompt_tokens` that the prefix cache served."""
-
-    calls: int = 0
-    prompt_tokens: int = 0
-    cached_prompt_tokens: int = 0
-    completion_tokens: int = 0
 
 
 class VllmEngine:

@@ -1,0 +1,286 @@
+"""What the engines that ask servers share: which server is asked, when a call is made again, when all is given up.
+
+A call goes to the server with the fewest calls on it. One that can't be reached, or asks for patience, rests for a
+while and the others take its calls. A call that fails on its own account is made again a few times and is then its
+row's failure; where no call of any server has succeeded for `patience` seconds, it is the servers that are broken.
+"""
+
+import asyncio
+import itertools
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling, Usage
+from sca_hf.errors import EngineUnavailable
+
+ATTEMPTS = 5
+"""Times that a call is made which fails on its own account, before it is its row's failure."""
+
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 20.0
+_LOOK_AGAIN = 0.1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Tokens of a prompt, and of prompt and completion together, as in the recipe: None for no bound but the server's.
+
+    They reject the same rows as in the in-process engine, by the count that the server gives.
+    """
+
+    max_prompt_tokens: int | None
+    max_model_len: int | None
+
+    def check(self, prompt_tokens: int, max_tokens: int) -> None:
+        """Raise RowFailure for a prompt that is too long."""
+        too_long = self.max_prompt_tokens is not None and prompt_tokens > self.max_prompt_tokens
+        if too_long or (self.max_model_len is not None and prompt_tokens + max_tokens > self.max_model_len):
+            raise RowFailure("prompt-too-long")
+
+
+class Unreachable(Exception):
+    """The server was not there, so the call did not even begin."""
+
+
+class Busy(Exception):
+    """The server asks for patience: `seconds` of it, if it says so."""
+
+    def __init__(self, why: str, seconds: float | None = None) -> None:
+        super().__init__(why)
+        self.seconds = seconds
+
+
+class Failed(Exception):
+    """The call failed on the way or in the server, and may succeed the next time."""
+
+
+class Server(Protocol):
+    """One server. `ask` raises the three above, RowFailure, or EngineUnavailable where no call can succeed."""
+
+    url: str
+
+    async def ask(self, prompt: str, sampling: Sampling) -> Completion: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(eq=False)
+class _Seat:
+    server: Server
+    calls: int = 0
+    rests_until: float = 0.0
+    troubles: int = 0
+
+
+class RemoteEngine:
+    """Asks `servers`, which all serve the same model. `patience`: seconds without any success that are borne."""
+
+    def __init__(self, identity: EngineIdentity, servers: Sequence[Server], limits: Limits, patience: float) -> None:
+        self.usage = Usage()
+        self._identity = identity
+        self._limits = limits
+        self._patience = patience
+        self._seats = [_Seat(server) for server in servers]
+        self._turn = itertools.count()
+        self._last_success = 0.0
+        self._failure: str | None = None
+        self._lock = threading.Lock()
+        self._loop = asyncio.new_event_loop()
+        self._thread: threading.Thread | None = None
+        self._tasks: set[asyncio.Task[Completion]] = set()
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """What the servers say that they run."""
+        return self._identity
+
+    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+        """One sample. RowFailure: "prompt-too-long", "undecodable-prompt", "undecodable-completion", "engine-error"."""
+        with self._lock:
+            if self._failure is not None:
+                raise EngineUnavailable(self._failure)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop.run_forever, name="remote-engine", daemon=True)
+                self._thread.start()
+        call = asyncio.run_coroutine_threadsafe(self._complete(prompt, sampling), self._loop)
+        return await asyncio.wrap_future(call)
+
+    def close(self) -> None:
+        """Give the connections up. Pending calls raise EngineUnavailable. A second call does nothing."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            self._failure = self._failure or "the engine was closed"
+        if thread is not None:
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            thread.join(10)
+
+    async def _complete(self, prompt: str, sampling: Sampling) -> Completion:
+        if not _is_text(prompt):
+            raise RowFailure("undecodable-prompt")
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            completion = await self._asked(prompt, sampling)
+        except EngineUnavailable as error:
+            self._failure = self._failure or str(error)
+            raise
+        except asyncio.CancelledError:
+            if self._failure is None:
+                raise
+            raise EngineUnavailable(self._failure) from None
+        finally:
+            self._tasks.discard(task)
+        if not _is_text(completion.text):
+            raise RowFailure("undecodable-completion")
+        self._limits.check(completion.prompt_tokens, sampling.max_tokens)
+        self.usage.calls += 1
+        self.usage.prompt_tokens += completion.prompt_tokens
+        self.usage.completion_tokens += completion.completion_tokens
+        return completion
+
+    async def _asked(self, prompt: str, sampling: Sampling) -> Completion:
+        began = time.monotonic()
+        failures = 0
+        while True:
+            if self._failure is not None:
+                raise EngineUnavailable(self._failure)
+            seat = await self._awake_seat()
+            seat.calls += 1
+            trouble: Exception
+            try:
+                completion = await seat.server.ask(prompt, sampling)
+            except Unreachable as error:
+                trouble = error
+                self._rest(seat, None)
+            except Busy as error:
+                trouble = error
+                self._rest(seat, error.seconds)
+            except Failed as error:
+                trouble = error
+                failures += 1
+                if failures >= ATTEMPTS and (self._last_success > began or await self._serves(seat)):
+                    raise RowFailure("engine-error") from None
+                await asyncio.sleep(_pause(failures))
+            else:
+                seat.troubles = 0
+                self._last_success = time.monotonic()
+                return completion
+            finally:
+                seat.calls -= 1
+            self._check_patience(began, seat, trouble)
+
+    async def _serves(self, seat: _Seat) -> bool:
+        """Whether the server completes anything at all."""
+        try:
+            await seat.server.ask("1", Sampling(temperature=0.0, max_tokens=1, stop=(), seed=0))
+        except (Unreachable, Busy, Failed, RowFailure):
+            return False
+        self._last_success = time.monotonic()
+        return True
+
+    async def _awake_seat(self) -> _Seat:
+        """The seat with the fewest calls of those that don't rest; waits while all do."""
+        while True:
+            now = time.monotonic()
+            awake = [seat for seat in self._seats if seat.rests_until <= now]
+            if awake:
+                turn = next(self._turn) % len(self._seats)
+                return min(awake, key=lambda seat: (seat.calls, (self._seats.index(seat) - turn) % len(self._seats)))
+            if self._failure is not None:
+                raise EngineUnavailable(self._failure)
+            await asyncio.sleep(min(_LOOK_AGAIN, min(seat.rests_until for seat in self._seats) - now))
+
+    def _rest(self, seat: _Seat, seconds: float | None) -> None:
+        """Calls that fail together are one trouble."""
+        now = time.monotonic()
+        if seat.rests_until <= now:
+            seat.troubles += 1
+            seat.rests_until = now + _pause(seat.troubles)
+        if seconds is not None:
+            seat.rests_until = max(seat.rests_until, now + seconds)
+
+    def _check_patience(self, began: float, seat: _Seat, trouble: Exception) -> None:
+        now = time.monotonic()
+        if now - max(began, self._last_success) <= self._patience or any(
+            other.rests_until <= now and other is not seat and not other.troubles for other in self._seats
+        ):
+            return
+        names = ", ".join(shown(other.server.url) for other in self._seats)
+        raise EngineUnavailable(
+            f"no call has succeeded for {self._patience:.0f} s at {names} (last: {trouble}); start the servers or "
+            "change engine.urls, and run the same command again: finished calls are kept"
+        )
+
+    async def _end(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for seat in self._seats:
+            await seat.server.close()
+
+
+def key_of(variable: str) -> str | None:
+    """The key in an environment variable: keys stand nowhere else."""
+    return os.environ.get(variable) or None
+
+
+def without(text: str, key: str | None) -> str:
+    """One line of at most 300 characters, without the key."""
+    line = " ".join(text.split())
+    return (line.replace(key, "***") if key else line)[:300]
+
+
+def shown(url: str) -> str:
+    """An address as it may be printed: without a name and password in it."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+
+
+def ask_first(urls: Sequence[str], look: Callable[[str], EngineIdentity], patience: float) -> EngineIdentity:
+    """What the servers that answer say that they run. Raises EngineUnavailable if none does, or if they differ."""
+    deadline = time.monotonic() + min(patience, 10.0)
+    while True:
+        found: dict[str, EngineIdentity] = {}
+        trouble = "none was given"
+        for url in urls:
+            try:
+                found[url] = look(url)
+            except (Unreachable, Busy, Failed) as error:
+                trouble = f"{shown(url)}: {error}"
+        if found or time.monotonic() > deadline:
+            break
+        time.sleep(1.0)
+    if not found:
+        raise EngineUnavailable(f"no server of engine.urls answers ({trouble}); start one, or change engine.urls")
+    first_url, first = next(iter(found.items()))
+    for url, identity in found.items():
+        if identity != first:
+            raise EngineUnavailable(
+                f"the servers of engine.urls differ: {shown(first_url)} has {first.intent()}, {shown(url)} has "
+                f"{identity.intent()}; give servers of one model and one build"
+            )
+    return first
+
+
+def _pause(times: int) -> float:
+    """Seconds before the next attempt: doubled each time, with a spread so that calls don't come back all at once."""
+    longest: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(times - 1, 10))
+    return longest * random.uniform(0.5, 1.0)
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8: a lone surrogate can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

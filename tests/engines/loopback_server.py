@@ -1,0 +1,132 @@
+"""A server on loopback that speaks the protocols of OpenAI and of TGI, well or as badly as a test asks."""
+
+import json
+import threading
+import time
+from collections import Counter, deque
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from sca_hf.identity import digest
+
+MODEL = "org/toy"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def text_of(prompt: str, seed: int) -> str:
+    """What the model writes: it depends on prompt and seed alone."""
+    return digest(prompt, seed)[:16]
+
+
+class Loopback:
+    """`faults`: what the next requests meet, one each. `poison`: what a prompt always meets, by prompt.
+
+    A fault is a status (with "retry" a 429 that says when), "hang", "cut", "garbage" (broken JSON), "utf-8" (invalid),
+    "surrogate", "empty", "long" (context exceeded) or "gone" (no such model).
+    """
+
+    def __init__(self, *, key: str | None = None, models: tuple[str, ...] = (MODEL,), port: int = 0) -> None:
+        self.key = key
+        self.models = models
+        self.faults: deque[int | str] = deque()
+        self.poison: dict[str, int | str] = {}
+        self.asked: Counter[str] = Counter()
+        self.bodies: list[dict[str, Any]] = []
+        self.version = "1.0"
+        owner = self
+
+        class Handler(_Handler):
+            server_of_test = owner
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._http.daemon_threads = True
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        return int(self._http.server_port)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server_of_test: Loopback
+
+    def do_GET(self) -> None:
+        it = self.server_of_test
+        if it.key and self.headers.get("Authorization") != f"Bearer {it.key}":
+            self._answer(401, {"error": {"message": f"wrong key {self.headers.get('Authorization')}"}})
+        elif self.path == "/v1/models":
+            self._answer(200, {"data": [{"id": model} for model in it.models]})
+        elif self.path == "/version":
+            self._answer(200, {"version": it.version})
+        elif self.path == "/info":
+            self._answer(
+                200, {"model_id": it.models[0], "model_sha": COMMIT, "model_dtype": "bf16", "version": it.version}
+            )
+        else:
+            self._answer(404, {"error": "no such page"})
+
+    def do_POST(self) -> None:
+        it = self.server_of_test
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        tgi = "inputs" in body
+        prompt = body["inputs"] if tgi else body["prompt"]
+        it.asked[prompt] += 1
+        it.bodies.append(body)
+        if it.key and self.headers.get("Authorization") != f"Bearer {it.key}":
+            self._answer(401, {"error": {"message": f"wrong key {self.headers.get('Authorization')}"}})
+            return
+        fault = it.poison.get(prompt) or (it.faults.popleft() if it.faults else None)
+        if fault == "retry":
+            self._answer(429, {"error": "slow down", "error_type": "overloaded"}, {"Retry-After": "0.3"})
+        elif fault == "long":
+            said = "inputs must have less than 9 tokens" if tgi else "This model's maximum context length is 9 tokens"
+            self._answer(422 if tgi else 400, {"error": said, "error_type": "validation"})
+        elif fault == "gone":
+            self._answer(404, {"error": {"message": "The model does not exist"}})
+        elif isinstance(fault, int):
+            self._answer(fault, {"error": "broken"})
+        elif fault == "hang":
+            time.sleep(5)
+        elif fault == "cut":
+            self._send(200, b'{"choices": [{"te', {"Content-Length": "1000"})
+            self.close_connection = True
+        elif fault == "garbage":
+            self._send(200, b'{"choices": [{"te', {})
+        else:
+            seed = body["parameters"]["seed"] if tgi else body["seed"]
+            text = {"empty": "", "surrogate": "\ud800", "utf-8": "UTF-8"}.get(str(fault), text_of(prompt, seed))
+            answer: Any
+            if tgi:
+                stop = "".join(body["parameters"]["stop"][:1])
+                details = {"finish_reason": "stop_sequence", "generated_tokens": 4, "seed": seed, "prefill": []}
+                answer = {"generated_text": text + stop, "details": details | {"tokens": [], "top_tokens": None}}
+                answer = [answer]
+            else:
+                choice = {"text": text, "finish_reason": "stop", "index": 0, "logprobs": None}
+                usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": 4, "total_tokens": 9}
+                answer = {"id": "1", "object": "text_completion", "created": 1, "model": MODEL}
+                answer |= {"choices": [choice], "usage": usage}
+            encoded = json.dumps(answer).encode()
+            self._send(200, encoded.replace(b"UTF-8", b"\xff\xfe"), {})
+
+    def _answer(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        self._send(status, json.dumps(body).encode(), headers or {})
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
