@@ -4,6 +4,7 @@ Reasons, in the order in which they are looked for. Of a file, which then gives 
 - `unreadable-file`: it can't be read, or the row of a data file has no content;
 - `oversized-file`: over 1 MB (`sources.MAX_FILE_BYTES`), which is generated code or data;
 - `undecodable-file`: its bytes are no text in the encoding that it declares, or in UTF-8;
+- `parser-crash`: it makes the parser crash, hang or run out of memory;
 - `unparsable-file`: Python can't parse it, nor any documented function in it;
 - `no-function`: it has no top-level function with a docstring.
 
@@ -38,6 +39,7 @@ from pydantic import Field
 from sca_hf.decontaminate import Contaminants, DecontaminateSettings, load_contaminants
 from sca_hf.functions import PARSER_ERRORS, Function, compiles, decode, documented_functions
 from sca_hf.identity import digest, row_id
+from sca_hf.isolated import Isolated
 from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.salvage import BrokenFunction, salvaged_functions
 from sca_hf.settings import Settings
@@ -102,18 +104,19 @@ def seeds(
     if not len(files):
         return Dataset.from_dict({name: [] for name in STAGE.features}, features=STAGE.features)
     contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
-    judged = files.map(
-        partial(_judge_files, settings=settings, contaminants=contaminants),
-        batched=True,
-        batch_size=50,
-        remove_columns=files.column_names,
-        features=STAGE.features,
-        num_proc=min(num_proc, len(files)) if num_proc > 1 else None,
-        load_from_cache_file=False,
-        cache_file_name=str(cache_file) if cache_file else None,
-        new_fingerprint=row_id("seeds", STAGE.version, settings.model_dump_json(), files._fingerprint),
-        desc="seeds",
-    )
+    with Isolated(partial(_judge_files, settings=settings, contaminants=contaminants)) as isolated:
+        judged = files.map(
+            partial(_rows, isolated=isolated),
+            batched=True,
+            batch_size=50,
+            remove_columns=files.column_names,
+            features=STAGE.features,
+            num_proc=min(num_proc, len(files)) if num_proc > 1 else None,
+            load_from_cache_file=False,
+            cache_file_name=str(cache_file) if cache_file else None,
+            new_fingerprint=row_id("seeds", STAGE.version, settings.model_dump_json(), files._fingerprint),
+            desc="seeds",
+        )
     table = judged.with_format("arrow")
     ids, reasons = (table[name][:].to_pylist() for name in ("id", REJECT_REASON))
     _reject_copies(ids, reasons)
@@ -128,24 +131,35 @@ def seeds(
     return judged.select_columns(list(STAGE.features))
 
 
-def _judge_files(
-    files: dict[str, list[Any]], settings: SeedSettings, contaminants: Contaminants | None
-) -> dict[str, list[Any]]:
+_File = tuple[str, bytes | None, str]  # path, content, license
+_Row = dict[str, Any]
+
+
+def _rows(files: dict[str, list[Any]], isolated: Isolated[_File, list[_Row]]) -> dict[str, list[Any]]:
     rows: dict[str, list[Any]] = {name: [] for name in STAGE.features}
-    for path, content, license in zip(files["path"], files["content"], files["license"], strict=True):
-        for row in _judge_file(path, content, settings, contaminants):
+    batch = list(zip(files["path"], files["content"], files["license"], strict=True))
+    for (path, content, license), judged in zip(batch, isolated(batch), strict=True):
+        for row in [_no_function(path, content, "parser-crash")] if judged is None else judged:
             for name, value in (row | {"path": path, "license": license}).items():
                 rows[name].append(value)
     return rows
 
 
+def _judge_files(files: Sequence[_File], settings: SeedSettings, contaminants: Contaminants | None) -> list[list[_Row]]:
+    return [list(_judge_file(path, content, settings, contaminants)) for path, content, _ in files]
+
+
+def _no_function(path: str, content: bytes | None, reason: str) -> _Row:
+    file_id = row_id("file", path, hashlib.sha256(content or b"").hexdigest())
+    return {"id": file_id, "seed": "", "name": "", "sha1": "", REJECT_REASON: reason, "benchmark_row": None}
+
+
 def _judge_file(
     path: str, content: bytes | None, settings: SeedSettings, contaminants: Contaminants | None
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[_Row]:
     functions, reason = _read(content)
     if reason:
-        file_id = row_id("file", path, hashlib.sha256(content or b"").hexdigest())
-        yield {"id": file_id, "seed": "", "name": "", "sha1": "", REJECT_REASON: reason, "benchmark_row": None}
+        yield _no_function(path, content, reason)
     for function in functions:
         if isinstance(function, BrokenFunction):
             seed, reason = function.source, "unparsable-function"

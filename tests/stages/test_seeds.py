@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -13,10 +15,11 @@ from datasets import Dataset
 from pydantic import ValidationError
 
 from sca_hf.decontaminate import DecontaminateSettings
-from sca_hf.functions import decode
+from sca_hf.functions import Function, decode, documented_functions
 from sca_hf.identity import row_id
 from sca_hf.sources import FEATURES, MAX_FILE_BYTES, open_source
 from sca_hf.stage import REJECT_REASON, judge
+from sca_hf.stages import seeds as seeds_module
 from sca_hf.stages.seeds import STAGE, SeedSettings, seeds
 
 GOOD = "def f(a):\n    'doc'\n    return a"
@@ -58,6 +61,21 @@ def test_a_file_that_gives_no_function_costs_one_row_and_nothing_else(content: b
     assert (bad["path"], bad["license"], bad["seed"]) == ("1.py", "MIT", "")
     assert (before["name"], before[REJECT_REASON]) == ("f", None)
     assert after[REJECT_REASON] is None
+
+
+def test_a_file_that_breaks_the_parser_costs_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    parse = documented_functions
+
+    def breaking(text: str) -> list[Function]:
+        if text == "crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return parse(text)
+
+    monkeypatch.setattr(seeds_module, "documented_functions", breaking)
+    contents = [GOOD, "crash", GOOD.replace("f(", "g("), "crash", *[GOOD.replace("f(", f"h{n}(") for n in range(60)]]
+    expected = [None, "parser-crash", None, "parser-crash", *[None] * 60]
+    assert _reasons(*contents) == expected
+    assert seeds(_files(*contents), SeedSettings(), num_proc=2)[REJECT_REASON] == expected
 
 
 @pytest.mark.parametrize(

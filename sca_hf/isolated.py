@@ -1,0 +1,124 @@
+"""A function of batches in a process of its own, which may crash, hang or run out of memory.
+
+with Isolated(judge_files) as judged:
+    rows = judged(files)      # one result each; None for one of which the process came to no end
+"""
+
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class _Child:
+    process: ForkProcess
+    pipe: Connection
+
+    def cpu_seconds(self) -> float:
+        """CPU time that it has used so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+class Isolated(Generic[Given, Made]):
+    """`function` gives one result for each of its batch, and can be sent to workers, and so can this.
+
+    `cpu_seconds`: that a batch may take; wall-clock time is bounded at 20 times as much. `memory`: bytes that it may
+    map beyond what this process has. A batch that breaks a bound is halved until the one that does it is alone.
+    What `function` raises is raised here.
+    """
+
+    def __init__(
+        self, function: Callable[[Sequence[Given]], Sequence[Made]], cpu_seconds: float = 60, memory: int = 2 * 2**30
+    ) -> None:
+        self.function, self.cpu_seconds, self.memory = function, cpu_seconds, memory
+        self._child: _Child | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_child": None}
+
+    def __enter__(self) -> "Isolated[Given, Made]":
+        return self
+
+    def __exit__(
+        self, type: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def __call__(self, batch: Sequence[Given]) -> list[Made | None]:
+        """The results, in order."""
+        made = self._ask(batch) if batch else []
+        if made is not None:
+            return list(made)
+        if len(batch) == 1:
+            return [None]
+        half = len(batch) // 2
+        return self(batch[:half]) + self(batch[half:])
+
+    def _ask(self, batch: Sequence[Given]) -> Sequence[Made] | None:
+        """None: the process came to no end, and is gone."""
+        child = self._child = self._child or self._start()
+        try:
+            child.pipe.send(batch)
+            cpu_end, wall_end = child.cpu_seconds() + self.cpu_seconds, time.monotonic() + 20 * self.cpu_seconds
+            while not child.pipe.poll(0.2):
+                if time.monotonic() > wall_end or child.cpu_seconds() > cpu_end:
+                    self._end()
+                    return None
+            made, error = child.pipe.recv()
+        except (EOFError, OSError):
+            self._end()
+            return None
+        if error is not None:
+            raise error
+        result: Sequence[Made] = made
+        return result
+
+    def _start(self) -> _Child:
+        context = multiprocessing.get_context("fork")
+        here, there = context.Pipe()
+        process = context.Process(target=self._serve, args=(here, there), daemon=True)
+        process.start()
+        there.close()
+        return _Child(process, here)
+
+    def _serve(self, parents: Connection, pipe: Connection) -> None:
+        parents.close()  # so that the end of the parent is seen here
+        mapped = int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + self.memory, mapped + self.memory))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        while True:
+            try:
+                batch = pipe.recv()
+            except (EOFError, OSError):
+                return
+            try:
+                answer: tuple[Any, BaseException | None] = (self.function(batch), None)
+            except MemoryError:
+                return  # what is left of the memory may not do for an answer
+            except Exception as error:
+                answer = (None, error)
+            pipe.send(answer)
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.end()
+            self._child = None
