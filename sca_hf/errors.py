@@ -27,3 +27,7 @@ class SandboxUnavailable(ScaError):
 
 class StoreError(ScaError):
     """The store can't be written, or holds another build of the same fingerprint."""
+
+
+class HubError(ScaError):
+    """The Hub refuses or can't be reached, or holds another build of the same fingerprint."""

@@ -22,6 +22,7 @@ from sca_hf.store.manifest import Manifest, read_manifest
 PICTURE = "funnel.png"
 
 _EXAMPLE_CHARACTERS = 1_200
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 # SPDX ids that the Hub knows under a name of its own, in lower case. All others are "other" with a `license_name`.
 # Source: the Hub's list of licenses (huggingface.co/docs/hub/repositories-licenses).
 _HUB_LICENSES = """
@@ -98,11 +99,16 @@ def card_metadata(dataset: str, stage: Stage, lineage: Mapping[str, Any], manife
         if manifest.of(folder)
     ]
     rows = sum(file.rows for file in manifest.of("data"))
+    # Names of local folders and files have no "/": they say nothing to anyone else.
+    models = [model["model"] for model in lineage["models"] if _REPOSITORY.fullmatch(model["model"])]
+    sources = [name for name, _, _ in (source.partition("@") for source in lineage["sources"]) if "/" in name]
     synthetic = ["synthetic", "self-instruct"] if lineage["models"] else []
     return DatasetCardData(
         pretty_name=dataset,
         language=["en", "code"],
         **license,
+        base_model=models or None,
+        source_datasets=sources or ["original"],
         task_categories=["text-generation"],
         size_categories=[next((name for bound, name in _SIZES if rows < bound), "100M<n<1B")],
         tags=["code", "python", *synthetic, "selfcodealign", "sca-hf", f"sca-hf-{stage.name}"],

@@ -7,13 +7,13 @@
     data/              the kept rows             timings.json   seconds, host, tokens per second: what differs by run
     rejected/          some rows of each reason  measurements/  measured columns by row id, if the stage measures
 
-`<store>/<dataset>/latest` links to the version written last. `load_dataset` reads all of these folders as they are.
+`<store>/<dataset>/latest` links to the version that was written, or used by a run, last. `load_dataset` reads all of
+these folders as they are.
 """
 
 import errno
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from sca_hf.identity import digest
 from sca_hf.stage import REJECT_REASON, Column, Counts, Judged, Stage
 from sca_hf.store.card import write_card
 from sca_hf.store.disk import FULL, store_error, store_errors, sync
+from sca_hf.store.inherited import inherited_funnel, inherited_licenses, inherited_models, inherited_sources
 from sca_hf.store.manifest import Manifest, read_manifest
 from sca_hf.store.parquet import SHARD_BYTES, read_features, sha256, write_arrow, write_shards
 from sca_hf.store.temporary import remove_dead, temporary_folder
@@ -55,7 +56,10 @@ class Build:
 
 @dataclass(frozen=True)
 class Version:
-    """A complete version. `lineage` is the build's, with `counts`, `funnel`, `licenses`, `models`, `manifest_sha`."""
+    """A complete version.
+
+    `lineage`: the build's, with `counts`, `funnel`, `licenses`, `models`, `sources` and `manifest_sha`.
+    """
 
     dataset: str
     fingerprint: str
@@ -150,9 +154,15 @@ class Store:
             ) from error
 
     def latest(self, dataset: str) -> Version | None:
-        """The version of a dataset that was written last, or None."""
+        """The version of a dataset that was written or used last, or None."""
         link = self.root / dataset / _LATEST
         return self.find(dataset, link.readlink().name) if link.is_symlink() else None
+
+    def use(self, version: Version) -> None:
+        """Make a version of this store the latest of its dataset. Raises StoreError if the store can't be written."""
+        folder = self.root / version.dataset
+        with store_errors(folder):
+            _point_latest(folder, version.fingerprint)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -184,9 +194,51 @@ class Store:
         If another run has made the same rows meanwhile, theirs is returned. Raises StoreError if it made others, or if
         the store is full or can't be written.
         """
+        return self._place(dataset, fingerprint, lambda root: self._fill(root, dataset, fingerprint, build))
+
+    def receive(self, dataset: str, fingerprint: str, fill: Callable[[Path], None]) -> Version:
+        """Take in a version that was made elsewhere: `fill` puts its files into an empty folder.
+
+        All of it at once, or nothing. Raises what `fill` raises, and StoreError as `write` does, or if the files are
+        not those of the manifest or of another version.
+        """
+
+        def filled(root: Path) -> Manifest:
+            fill(root)
+            lineage = json.loads((root / _LINEAGE).read_text(encoding="utf-8"))
+            Version(dataset, fingerprint, root, lineage["manifest_sha"], lineage).verify()
+            if lineage["fingerprint"] != fingerprint:
+                raise StoreError(
+                    f"version {fingerprint} of {dataset} was asked for, and {lineage['fingerprint']} came; "
+                    "its tag was moved: ask its owner"
+                )
+            return read_manifest(root)
+
+        return self._place(dataset, fingerprint, filled)
+
+    def remove(self, version: Version) -> None:
+        """Remove a version. Raises StoreError if another one in this store was made from it, or can't be removed."""
+        children = [
+            f"{other.dataset}/{other.fingerprint}"
+            for other in self.versions()
+            if any(parent["fingerprint"] == version.fingerprint for parent in other.lineage.get("parents", []))
+        ]
+        if children:
+            raise StoreError(
+                f"{version.dataset}/{version.fingerprint} can't be removed: {', '.join(children)} was made from it; "
+                "remove that first"
+            )
+        folder = version.path.parent
+        with store_errors(folder), temporary_folder(folder) as temporary:
+            link = folder / _LATEST
+            if link.is_symlink() and link.readlink().name == version.fingerprint:
+                link.unlink()
+            version.path.rename(temporary / "removed")
+
+    def _place(self, dataset: str, fingerprint: str, fill: Callable[[Path], Manifest]) -> Version:
         folder = self.root / dataset
         with store_errors(folder), temporary_folder(folder) as temporary:
-            manifest = self._fill(temporary, dataset, fingerprint, build)
+            manifest = fill(temporary)
             sync(temporary)
             _rename(temporary, folder / fingerprint)
             sync(folder, recursive=False)
@@ -197,8 +249,7 @@ class Store:
                 f"version {dataset}/{fingerprint} exists with manifest {version.manifest_sha}, this build has "
                 f"{manifest.sha}; run again to adopt the existing one, or remove it to replace it: rm -r {version.path}"
             )
-        with store_errors(folder):
-            _point_latest(folder, fingerprint)
+        self.use(version)
         return version
 
     def _fill(self, root: Path, dataset: str, fingerprint: str, build: Build) -> Manifest:
@@ -215,45 +266,22 @@ class Store:
             write_shards(judged.measured, features, root, "measurements", self.shard_bytes)
         manifest = Manifest(tuple(files))
         manifest.write(root)
+        found = [self.find(parent["dataset"], parent["fingerprint"]) for parent in build.lineage.get("parents", [])]
+        parents = [parent.lineage for parent in found if parent is not None]
         lineage = {
             **build.lineage,
             "fingerprint": fingerprint,
             "counts": asdict(judged.counts),
-            "funnel": [*self._funnel(build.lineage), {"stage": stage.name, **asdict(judged.counts)}],
-            "licenses": self._licenses(build),
-            "models": self._models(build.lineage),
+            "funnel": [*inherited_funnel(parents), {"stage": stage.name, **asdict(judged.counts)}],
+            "licenses": inherited_licenses(parents, judged.kept),
+            "models": inherited_models(parents, build.lineage.get("model")),
+            "sources": inherited_sources(parents, build.lineage.get("input")),
             "manifest_sha": manifest.sha,
         }
         _write_json(root / _LINEAGE, lineage)
         _write_json(root / _TIMINGS, build.timings)
         write_card(root, dataset, stage, lineage, judged.kept)
         return manifest
-
-    def _parents(self, lineage: Mapping[str, Any]) -> list[Version]:
-        found = [self.find(parent["dataset"], parent["fingerprint"]) for parent in lineage.get("parents", [])]
-        return [version for version in found if version is not None]
-
-    def _funnel(self, lineage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """Counts of the stages before, first to last, as far as their versions are in this store."""
-        steps = [step for parent in self._parents(lineage) for step in parent.lineage["funnel"]]
-        return list({step["stage"]: step for step in steps}.values())
-
-    def _models(self, lineage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """The models that wrote what is in the rows: this stage's and those of the stages before."""
-        models = [model for parent in self._parents(lineage) for model in parent.lineage["models"]]
-        own = lineage.get("model")
-        return models if own is None or own in models else [*models, own]
-
-    def _licenses(self, build: Build) -> dict[str, int]:
-        """Kept rows per license of their seed; the parents' where the rows don't say."""
-        if "license" not in build.judged.kept.column_names:
-            inherited = [parent.lineage["licenses"] for parent in self._parents(build.lineage)]
-            return dict(inherited[0]) if inherited else {}
-        licenses: Counter[str] = Counter()
-        for batch in build.judged.kept.with_format(None).select_columns(["license"]).iter(batch_size=10_000):
-            for value in batch["license"]:
-                licenses.update([value] if isinstance(value, str) else value or ["unknown"])
-        return dict(sorted(licenses.items()))
 
 
 def _features(columns: tuple[Column, ...]) -> Features:

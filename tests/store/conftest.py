@@ -1,14 +1,21 @@
 """A small stage with real rows, and a cache of `datasets` of its own for every test."""
 
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
+import huggingface_hub
 import pytest
 from datasets import Dataset, List, Value
+from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from sca_hf.identity import row_id
 from sca_hf.stage import Column, Stage, judge
-from sca_hf.store import Build
+from sca_hf.store import Build, calls
+from tests.store.loopback_hub import LoopbackHub
 
 COLUMNS = {
     "id": (Value("string"), "what made the row, hashed"),
@@ -85,3 +92,26 @@ def toy() -> Toy:
 @pytest.fixture(autouse=True)
 def _own_datasets_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("datasets-cache")))
+
+
+@pytest.fixture
+def loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    """A Hub of its own for every test, an empty cache, nobody logged in, and pauses that are short."""
+    constants = huggingface_hub.constants
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setattr(constants, "HF_STORED_TOKENS_PATH", str(tmp_path / "no-tokens"))
+    monkeypatch.setattr(calls, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(calls, "SILENCE", 20.0)
+    short = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 0.01)), time=time.time)
+    for module in (calls, huggingface_hub.utils._http, huggingface_hub.file_download):
+        monkeypatch.setattr(module, "time", short)
+    disable_progress_bars()
+    huggingface_hub.close_session()
+    with LoopbackHub(tmp_path / "loopback-hub") as running:
+        yield running
+    huggingface_hub.close_session()

@@ -1,0 +1,286 @@
+"""Versions on the Hub: one dataset repository a stage, one tag a version, one collection a run.
+
+    hub = Hub("org/name")
+    hub.push(version)                              # to org/name-<stage>, tagged v-<fingerprint>
+    hub.pull(hub.at("org/name-sft", "v-…"), store, "demo-sft")
+
+A version is there when its tag is. The tag comes last: after the commit that has all files of the version, and after
+the Hub's own listing of that commit was compared with them. The client honours HF_ENDPOINT, HF_TOKEN, HF_HOME and
+HF_HUB_OFFLINE.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RemoteEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.utils._validators import validate_repo_id
+
+from sca_hf.errors import HubError
+from sca_hf.stage import Counts
+from sca_hf.store.calls import Result, bound_silence, call, status
+from sca_hf.store.hub_card import CARD, GENERATED
+from sca_hf.store.hub_commit import commit_version, listing
+from sca_hf.store.local import Store, Version
+from sca_hf.store.manifest import MANIFEST, read_manifest
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+_LONGEST_STAGE = "instructions"
+_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A complete version on the Hub. `revision`: what it was asked by; `commit`: what that names."""
+
+    repo: str
+    revision: str
+    commit: str
+    manifest_sha: str
+    lineage: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """Its fingerprint."""
+        return str(self.lineage["fingerprint"])
+
+    @property
+    def counts(self) -> Counts:
+        """Rows of the stage that made it."""
+        return Counts(**self.lineage["counts"])
+
+
+class Hub:
+    """The repositories `<name>-<stage>` of a run, `name` being "namespace/name". `private`: of repositories to be made.
+
+    All methods raise HubError where the Hub refuses or can't be reached.
+    """
+
+    def __init__(
+        self, name: str, *, private: bool = True, endpoint: str | None = None, token: str | None = None
+    ) -> None:
+        """By default with the endpoint and the token of the environment. Raises HubError for a forbidden name."""
+        self.name, self.private, self._token = name, private, token
+        self._check_name()
+        bound_silence()
+        self._api = HfApi(endpoint=endpoint, token=token)
+        self._collected: set[str] = set()
+
+    def repo(self, stage: str) -> str:
+        """The repository of a stage's versions."""
+        return f"{self.name}-{stage}"
+
+    def check_writable(self) -> None:
+        """Raise HubError unless there is a token that may write to the namespace, as far as can be told beforehand."""
+        user = self._ask(f"--hub {self.name}", self._api.whoami)
+        namespace = self.name.split("/")[0]
+        own = [user["name"], *(org["name"] for org in user.get("orgs", []))]
+        if namespace not in own:
+            raise HubError(
+                f"--hub {self.name}: you are {user['name']}, who may write to {', '.join(own)} only; use one"
+            )
+        if user.get("auth", {}).get("accessToken", {}).get("role") == "read":
+            raise HubError(
+                f"--hub {self.name}: the token only reads; use one with write access (hf.co/settings/tokens)"
+            )
+
+    def find(self, stage: str, fingerprint: str) -> Remote | None:
+        """The tagged version of a fingerprint, or None."""
+        repo, tag = self.repo(stage), _tag(fingerprint)
+        tags = self._tags(repo) or {}
+        return self._remote(repo, tag, tags[tag]) if tag in tags else None
+
+    def at(self, repo: str, revision: str) -> Remote:
+        """The version at a tag, a fingerprint, a branch or a commit of a repository."""
+        name = _tag(revision) if _FINGERPRINT.fullmatch(revision) else revision
+        info = self._ask(
+            f"version {repo}@{revision}", lambda: self._api.repo_info(repo, repo_type="dataset", revision=name)
+        )
+        return self._remote(repo, name, str(info.sha))
+
+    def pull(self, remote: Remote, store: Store, dataset: str) -> Version:
+        """Bring a version into the store and verify it. Where it is there already, nothing is fetched.
+
+        Raises HubError if the store has another build of its fingerprint, StoreError if what comes is not what its
+        manifest says.
+        """
+        held = store.find(dataset, remote.fingerprint)
+        if held is not None:
+            check_same(held, remote)
+            return held
+        listed = self._ask(f"pull of {remote.repo}", lambda: listing(self._api, remote.repo, remote.commit))
+        paths = [path for path in sorted(listed) if path not in {CARD, GENERATED, ".gitattributes"}]
+        places = {path: path for path in paths} | {GENERATED if GENERATED in listed else CARD: CARD}
+
+        def fill(root: Path) -> None:
+            fetched = root / ".fetched"
+            with ThreadPoolExecutor(_THREADS) as threads:
+                list(threads.map(lambda path: self._fetch(remote, path, fetched), places))
+            for path, place in places.items():
+                (root / place).parent.mkdir(parents=True, exist_ok=True)
+                (fetched / path).rename(root / place)
+            shutil.rmtree(fetched)
+
+        return store.receive(dataset, remote.fingerprint, fill)
+
+    def push(self, version: Version) -> Remote:
+        """Publish a version, or find it published. Files that the Hub has already are not sent again.
+
+        Raises HubError, and sets no tag, if the Hub refuses, or has this tag with another build, which stays.
+        """
+        version.verify()
+        repo, tag = self.repo(str(version.lineage["stage"])), _tag(version.fingerprint)
+        tags = self._tags(repo)
+        if tags is None:
+            self._ask(f"creation of {repo}", lambda: self._create(repo))
+        if tags is None or tag not in tags:
+            self._collect(repo)
+            commit = self._ask(f"push to {repo}", lambda: commit_version(self._api, repo, version))
+            tags = self._ask(f"tag {tag} of {repo}", lambda: self._set_tag(repo, tag, commit))
+        published = self._remote(repo, tag, tags[tag])
+        check_same(version, published)
+        return published
+
+    def _check_name(self) -> None:
+        longest = self.repo(_LONGEST_STAGE)
+        try:
+            if self.name.count("/") != 1:
+                raise HFValidationError("it needs a namespace and a name")
+            validate_repo_id(longest)
+        except HFValidationError as error:
+            raise HubError(
+                f"--hub {self.name!r} gives no name that the Hub allows ({' '.join(str(error).split())}); "
+                "use namespace/name of letters, digits, '-', '_' and '.'"
+            ) from None
+
+    def _ask(self, what: str, ask: Callable[[], Result]) -> Result:
+        return call(what, ask, self._token)
+
+    def _tags(self, repo: str) -> dict[str, str] | None:
+        """Tags and their commits; None: no such repository, or none that may be seen."""
+        try:
+            refs = self._ask(f"tags of {repo}", lambda: self._refs(repo))
+        except _Missing:
+            return None
+        return refs
+
+    def _refs(self, repo: str) -> dict[str, str]:
+        try:
+            refs = self._api.list_repo_refs(repo, repo_type="dataset")
+        except RepositoryNotFoundError as error:
+            if "Invalid credentials" in str(error):
+                raise
+            raise _Missing(repo) from None
+        return {tag.name: tag.target_commit for tag in refs.tags}
+
+    def _create(self, repo: str) -> None:
+        try:
+            self._api.create_repo(repo, repo_type="dataset", private=self.private)
+        except HfHubHTTPError as error:
+            # Another run made it meanwhile; or this one did, and its answer was lost.
+            if status(error) != 409 or self._tags(repo) is None:
+                raise
+
+    def _set_tag(self, repo: str, tag: str, commit: str) -> dict[str, str]:
+        """All tags, this one among them. Another build's tag stays as it is."""
+        try:
+            self._api.create_tag(repo, repo_type="dataset", tag=tag, revision=commit)
+        except HfHubHTTPError as error:
+            tags = self._tags(repo) or {}
+            if status(error) != 409 or tag not in tags:
+                raise
+            return tags
+        return {tag: commit}
+
+    def _collect(self, repo: str) -> None:
+        """Have the repository in the run's collection."""
+        if repo not in self._collected:
+            slug = self._ask(f"collection {self.name}", self._collection)
+            self._ask(f"collection {slug}", lambda: self._add(slug, repo))
+            self._collected.add(repo)
+
+    def _collection(self) -> str:
+        namespace, title = self.name.split("/")
+        try:
+            return self._api.create_collection(title, namespace=namespace, private=self.private).slug
+        except HfHubHTTPError as error:
+            slug = _slug(error) if status(error) == 409 else None
+            if slug is None:
+                raise
+            return slug
+
+    def _add(self, slug: str, repo: str) -> None:
+        try:
+            self._api.add_collection_item(slug, item_id=repo, item_type="dataset")
+        except HfHubHTTPError as error:
+            if status(error) != 409 or repo not in {item.item_id for item in self._api.get_collection(slug).items}:
+                raise
+
+    def _remote(self, repo: str, revision: str, commit: str) -> Remote:
+        def read() -> Remote:
+            try:
+                manifest, lineage = (self._cached(repo, commit, name) for name in (MANIFEST, "lineage.json"))
+                facts = json.loads(lineage.read_text(encoding="utf-8"))
+                return Remote(repo, revision, commit, read_manifest(manifest.parent).sha, {"fingerprint": "", **facts})
+            except RemoteEntryNotFoundError:
+                raise HubError(
+                    f"{repo}@{revision} is no version of a stage: it has no {MANIFEST} and lineage.json; "
+                    "give the tag of one (v-…), or use it as --input"
+                ) from None
+
+        return self._ask(f"version {repo}@{revision}", read)
+
+    def _cached(self, repo: str, commit: str, path: str) -> Path:
+        """A small file, in the client's cache, where the next run finds it."""
+        return Path(self._api.hf_hub_download(repo, path, repo_type="dataset", revision=commit))
+
+    def _fetch(self, remote: Remote, path: str, folder: Path) -> None:
+        self._ask(
+            f"pull of {path} from {remote.repo}@{remote.revision}",
+            lambda: self._api.hf_hub_download(
+                remote.repo, path, repo_type="dataset", revision=remote.commit, local_dir=folder
+            ),
+        )
+
+
+class _Missing(HubError):
+    """There is no such repository."""
+
+
+def check_same(version: Version, remote: Remote) -> None:
+    """Raise HubError, which shows both builds, if a fingerprint has other rows here than on the Hub."""
+    if version.manifest_sha == remote.manifest_sha:
+        return
+    here, there = (_build(lineage) for lineage in (version.lineage, remote.lineage))
+    raise HubError(
+        f"{remote.repo}@{remote.revision} is another build of {version.dataset}/{version.fingerprint}. "
+        f"On the Hub: manifest {remote.manifest_sha[:16]}, {there}. "
+        f"Here: manifest {version.manifest_sha[:16]}, {here}. "
+        "Nothing was overwritten. To adopt the Hub's, remove yours and run again: "
+        f"python -m sca_hf.versions rm {version.dataset}/{version.fingerprint} --store {version.path.parents[1]}"
+    )
+
+
+def _build(lineage: Mapping[str, Any]) -> str:
+    model = lineage.get("model") or {}
+    packages = [f"{name} {number}" for name, number in sorted((lineage.get("packages") or {}).items())]
+    return ", ".join([f"{lineage['counts']['kept']} rows", *filter(None, [model.get("build")]), *packages])
+
+
+def _tag(fingerprint: str) -> str:
+    return f"v-{fingerprint}"
+
+
+def _slug(error: HfHubHTTPError) -> str | None:
+    """The slug of the collection that exists already, as the Hub tells with its refusal."""
+    try:
+        slug = error.response.json().get("slug")
+    except ValueError:
+        return None
+    return str(slug) if slug else None

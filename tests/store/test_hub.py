@@ -1,0 +1,304 @@
+"""Versions travel to the Hub and back whole, for our client and for everyone else's; what is refused says why."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from datasets import Dataset, Value
+
+from sca_hf.errors import HubError, StoreError
+from sca_hf.stage import Column
+from sca_hf.store import Store, Version, calls
+from sca_hf.store.hub import Hub
+from sca_hf.store.hub_card import CARD
+from tests.store.conftest import Toy
+from tests.store.loopback_hub import LoopbackHub
+
+FINGERPRINT = "0123456789abcdef"
+TAG = f"v-{FINGERPRINT}"
+REPO = "alice/demo-instructions"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Version:
+    store = Store(tmp_path_factory.mktemp("written"), shard_bytes=20_000)
+    return store.write("demo-instructions", FINGERPRINT, Toy().build(Toy().rows(3_000)))
+
+
+@pytest.fixture
+def version(tmp_path: Path, written: Version) -> Version:
+    """A version with two shards, in a store of its own."""
+    shutil.copytree(written.path, tmp_path / "store" / written.dataset / written.fingerprint)
+    found = Store(tmp_path / "store", shard_bytes=20_000).find(written.dataset, written.fingerprint)
+    assert found is not None
+    return found
+
+
+def test_a_version_is_pushed_and_pulled_with_the_same_bytes(
+    loopback: LoopbackHub, version: Version, tmp_path: Path
+) -> None:
+    remote = _hub(loopback).push(version)
+    assert (remote.repo, remote.revision) == (REPO, TAG)
+    assert loopback.repos[REPO].private
+    pulled = _hub(loopback).pull(_hub(loopback).at(REPO, FINGERPRINT), Store(tmp_path / "other"), "demo-instructions")
+    assert _files(pulled.path) == _files(version.path)
+    assert pulled.load()[:] == version.load()[:]
+    loopback.forget_requests()
+    assert _hub(loopback).pull(remote, Store(tmp_path / "other"), "demo-instructions") == pulled
+    assert loopback.requests == []
+    assert _hub(loopback).push(version) == remote
+    assert loopback.uploads() == []
+    assert _hub(loopback).find("instructions", "f" * 16) is None
+    assert _hub(loopback).find("sft", FINGERPRINT) is None
+
+
+def test_public_repositories_are_asked_for(loopback: LoopbackHub, version: Version) -> None:
+    Hub("org/demo", private=False, endpoint=loopback.url, token="alice-write").push(version)
+    assert not loopback.repos["org/demo-instructions"].private
+    assert [collection["private"] for collection in loopback.collections.values()] == [False]
+
+
+def test_a_next_version_replaces_the_rows_and_keeps_what_people_added(
+    loopback: LoopbackHub, version: Version, tmp_path: Path, toy: Toy
+) -> None:
+    hub = _hub(loopback)
+    hub.push(version)
+    loopback.edit(REPO, "notes.txt", b"ours")
+    before = loopback.files(REPO, TAG)
+    other = Store(tmp_path / "store").write("demo-instructions", "f" * 16, toy.build(toy.rows(100)))
+    hub.push(other)
+    held = loopback.files(REPO)
+    assert held["notes.txt"] == b"ours"
+    assert {path: content for path, content in held.items() if path.startswith("data/")} == {
+        path: content for path, content in _files(other.path).items() if path.startswith("data/")
+    }
+    assert loopback.files(REPO, TAG) == before
+
+
+def test_a_card_edited_on_the_hub_is_kept(loopback: LoopbackHub, version: Version, tmp_path: Path, toy: Toy) -> None:
+    hub = _hub(loopback)
+    hub.push(version)
+    text = loopback.files(REPO)["README.md"].decode()
+    edited = text.replace("## Limits and biases", "## Limits and biases\n\nDon't use it for X.", 1)
+    edited = edited.replace("- selfcodealign\n", "- selfcodealign\n- a-tag-of-mine\n", 1)
+    loopback.edit(REPO, "README.md", edited.encode())
+    other = Store(tmp_path / "store").write("demo-instructions", "f" * 16, toy.build(toy.rows(100)))
+    hub.push(other)
+    kept = loopback.files(REPO)["README.md"].decode()
+    assert "Don't use it for X." in kept
+    head, generated = (yaml.safe_load(card.split("---\n")[1]) for card in (kept, (other.path / CARD).read_text()))
+    assert head["configs"] == generated["configs"]
+    assert "a-tag-of-mine" in head["tags"]
+    assert loopback.files(REPO)[".sca_hf/card.md"].decode() == (other.path / "README.md").read_text()
+    pulled = hub.pull(hub.at(REPO, "f" * 16), Store(tmp_path / "second"), "demo-instructions")
+    assert _files(pulled.path) == _files(other.path)
+
+
+def test_another_build_of_a_tag_is_shown_and_not_overwritten(
+    loopback: LoopbackHub, version: Version, tmp_path: Path, toy: Toy
+) -> None:
+    hub = _hub(loopback)
+    remote = hub.push(version)
+    store = Store(tmp_path / "other")
+    other = store.write("demo-instructions", FINGERPRINT, toy.build(toy.rows(50)))
+    before = dict(loopback.tags(REPO))
+    for attempt in (lambda: hub.push(other), lambda: hub.pull(remote, store, "demo-instructions")):
+        with pytest.raises(HubError, match=r"another build.*On the Hub: manifest.*Here: manifest.*adopt") as caught:
+            attempt()
+        assert version.manifest_sha[:16] in str(caught.value)
+        assert other.manifest_sha[:16] in str(caught.value)
+    assert loopback.tags(REPO) == before
+    store.remove(other)
+    assert hub.pull(remote, store, "demo-instructions").manifest_sha == version.manifest_sha
+
+
+def test_a_version_with_more_than_50_shards_is_one_commit(loopback: LoopbackHub, tmp_path: Path, toy: Toy) -> None:
+    columns = (Column("id", Value("string"), "a number"),)
+    stage = dataclasses.replace(toy.stage(measured=False), columns=columns)
+    rows = Dataset.from_dict({"id": [f"{number}" for number in range(60_000)], "reject_reason": [None] * 60_000})
+    build = toy.build(rows.cast(stage.features), stage)
+    version = Store(tmp_path / "many", shard_bytes=1).write("demo-instructions", FINGERPRINT, build)
+    assert len(list((version.path / "data").iterdir())) == 60
+    remote = _hub(loopback).push(version)
+    assert [asked.status for asked in loopback.requests if asked.kind == "POST commit"] == [200]
+    pulled = _hub(loopback).pull(remote, Store(tmp_path / "other"), "demo-instructions")
+    assert pulled.manifest_sha == version.manifest_sha
+
+
+@pytest.mark.parametrize(
+    ("token", "name", "message"),
+    [
+        (None, "alice/demo", "HF_TOKEN"),
+        ("alice-read", "alice/demo", "write access"),
+        ("bob-write", "alice/demo", "write access"),
+        ("no-such-token", "alice/demo", "token is not valid"),
+    ],
+)
+def test_a_push_without_the_right_token(
+    loopback: LoopbackHub, version: Version, token: str | None, name: str, message: str
+) -> None:
+    hub = Hub(name, endpoint=loopback.url, token=token)
+    with pytest.raises(HubError, match=message) as caught:
+        hub.push(version)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(HubError):
+        hub.check_writable()
+    assert loopback.repos == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["demo", "alice/de mo", "alice/demo/x", "alice/-demo", "alice/de--mo", f"alice/{'x' * 90}"]
+)
+def test_a_name_that_the_hub_forbids(name: str) -> None:
+    with pytest.raises(HubError, match="gives no name that the Hub allows"):
+        Hub(name)
+
+
+def test_what_is_not_there_to_be_pulled(loopback: LoopbackHub, version: Version, tmp_path: Path) -> None:
+    hub = _hub(loopback)
+    remote = hub.push(version)
+    with pytest.raises(HubError, match=r"alice/demo-sft@v-1.*no such dataset repository"):
+        hub.at("alice/demo-sft", "v-1")
+    with pytest.raises(HubError, match="no such revision"):
+        hub.at(REPO, "v-1")
+    with pytest.raises(HubError, match=r"no such dataset repository.*HF_TOKEN"):
+        Hub("alice/demo", endpoint=loopback.url).at(REPO, TAG)
+    loopback.repos[REPO].private = False
+    loopback.repos[REPO].gated = True
+    with pytest.raises(HubError, match="gated"):
+        Hub("alice/demo", endpoint=loopback.url, token="bob-write").pull(
+            remote, Store(tmp_path / "other"), "demo-instructions"
+        )
+    assert Store(tmp_path / "other").versions() == []
+    loopback.repos["alice/demo-sft"] = loopback.repos["alice/demo-plain"] = type(loopback.repos[REPO])("x", False)
+    loopback.repos["alice/demo-sft"].add("main", "first", {})
+    with pytest.raises(HubError, match="no version of a stage"):
+        hub.at("alice/demo-sft", "main")
+
+
+def test_bytes_changed_by_hand_are_not_taken(loopback: LoopbackHub, version: Version, tmp_path: Path) -> None:
+    hub = _hub(loopback)
+    remote = hub.push(version)
+    name = sorted(path for path in loopback.files(REPO) if path.startswith("data/"))[0]
+    loopback.edit(REPO, name, b"PAR1 something else PAR1")
+    with pytest.raises(StoreError, match="was changed"):
+        hub.pull(hub.at(REPO, "main"), Store(tmp_path / "other"), "demo-instructions")
+    assert Store(tmp_path / "other").versions() == []
+    assert hub.pull(remote, Store(tmp_path / "other"), "demo-instructions").counts == version.counts
+    (version.path / name).write_bytes(b"PAR1")
+    with pytest.raises(StoreError, match="was changed"):
+        hub.push(version)
+
+
+def test_a_hub_that_is_not_there(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "ATTEMPTS", 2)
+    monkeypatch.setattr(calls, "FIRST_PAUSE", 0.01)
+    with pytest.raises(HubError, match="can't be reached"):
+        Hub("alice/demo", endpoint="http://127.0.0.1:9", token="alice-write").push(version)
+
+
+def test_the_token_is_in_no_file_error_or_log(
+    loopback: LoopbackHub, version: Version, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(calls, "ATTEMPTS", 2)
+    caplog.set_level("INFO")
+    _hub(loopback).push(version)
+    for content in [*loopback.files(REPO).values(), *_files(version.path).values()]:
+        assert b"alice-write" not in content
+    for fault in (500, 429, 409, 400):
+        loopback.forget_requests()
+        loopback.fault_on = lambda method, path, fault=fault: fault
+        with pytest.raises(HubError) as caught:
+            _hub(loopback).push(version)
+        seen: BaseException | None = caught.value
+        while seen is not None:
+            assert "alice-write" not in repr(seen)
+            assert "alice-write" not in str(seen)
+            seen = seen.__cause__ or seen.__context__
+    assert "alice-write" not in caplog.text
+
+
+CLIENTS = """
+import datasets, json, pandas, sys
+from huggingface_hub import snapshot_download
+repo, tag = sys.argv[1:]
+rows = datasets.load_dataset(repo, revision=tag, split="train")
+streamed = list(datasets.load_dataset(repo, revision=tag, split="train", streaming=True).take(3))
+rejected = datasets.load_dataset(repo, "rejected", revision=tag, split="train")
+frame = pandas.read_parquet(f"hf://datasets/{repo}@{tag}/data/train-00000-of-00002.parquet")
+folder = snapshot_download(repo, repo_type="dataset", revision=tag)
+again = datasets.load_dataset(folder, split="train")
+rows.select(range(50)).push_to_hub("alice/by-datasets", private=True)
+pushed = datasets.load_dataset("alice/by-datasets", split="train")
+print(json.dumps({"ids": rows["id"][:], "streamed": [row["id"] for row in streamed], "rejected": len(rejected),
+    "frame": list(frame["id"]), "again": again["id"][:], "pushed": pushed["id"][:]}))
+"""
+
+
+def test_everyone_elses_clients_read_it(loopback: LoopbackHub, version: Version, tmp_path: Path) -> None:
+    _hub(loopback).push(version)
+    environment = _environment(loopback, tmp_path)
+    command = [sys.executable, "-c", CLIENTS, REPO, TAG]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert run.returncode == 0, run.stderr
+    read = json.loads(run.stdout.splitlines()[-1])
+    ids = version.load()["id"][:]
+    assert read["ids"] == read["again"] == ids
+    assert read["streamed"] == ids[:3]
+    assert read["frame"] == ids[: len(read["frame"])]
+    assert read["frame"]
+    assert read["rejected"] == 40
+    assert read["pushed"] == ids[:50]
+
+
+def test_the_hf_command_uploads_and_downloads(loopback: LoopbackHub, version: Version, tmp_path: Path) -> None:
+    _hub(loopback).push(version)
+    hf = str(Path(sys.executable).with_name("hf"))
+    (tmp_path / "notes.txt").write_text("ours")
+    for arguments in (
+        ["upload", REPO, str(tmp_path / "notes.txt"), "notes.txt", "--repo-type", "dataset"],
+        ["download", REPO, "--repo-type", "dataset", "--revision", TAG, "--local-dir", str(tmp_path / "copy")],
+    ):
+        run = subprocess.run(
+            [hf, *arguments],
+            env=_environment(loopback, tmp_path),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert run.returncode == 0, run.stderr
+    assert loopback.files(REPO)["notes.txt"] == b"ours"
+    assert (
+        loopback.files(REPO, TAG).items()
+        <= {
+            str(path.relative_to(tmp_path / "copy")): path.read_bytes()
+            for path in (tmp_path / "copy").rglob("*")
+            if path.is_file()
+        }.items()
+    )
+
+
+def _hub(loopback: LoopbackHub) -> Hub:
+    return Hub("alice/demo", endpoint=loopback.url, token="alice-write")
+
+
+def _environment(loopback: LoopbackHub, folder: Path) -> dict[str, str]:
+    named = {name: value for name, value in os.environ.items() if not re.match(r"HF_|HUGGING", name)}
+    return named | {
+        "HF_ENDPOINT": loopback.url,
+        "HF_TOKEN": "alice-write",
+        "HF_HOME": str(folder / "hf-home"),
+        "HF_HUB_DISABLE_XET": "1",
+    }
+
+
+def _files(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
