@@ -1,7 +1,7 @@
 """Where seeds come from: one row a source file, and a sha that stands for all of them.
 
 A source is `stdlib` (the running interpreter's standard library), a folder of Python files, a `.jsonl`, `.json` or
-`.parquet` file with a text column, or the folder of a dataset version.
+`.parquet` file with a text column, or the folder of a dataset version. Data files may have the layout of The Stack.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset, Features, Value, load_dataset
+from datasets import Dataset, Features, List, Value, load_dataset
 
 from sca_hf.errors import InputError
 from sca_hf.identity import row_id
@@ -27,6 +27,10 @@ FEATURES = Features({"path": Value("string"), "content": Value("binary"), "licen
 
 _FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
 _KINDS = f"{STDLIB!r}, a folder of *.py files, a file that ends in {', '.join(_FORMATS)}, or the folder of a version"
+# Columns by what they say, the first that is there counts: our own, those of The Stack v1, those of The Stack v2.
+_PATHS = ("path", "max_stars_repo_path")
+_REPOSITORIES = ("repository", "max_stars_repo_name", "repo_name")
+_LICENSES = ("license", "max_stars_repo_licenses", "detected_licenses")
 _NOT_SOURCES = {"__pycache__", "node_modules", "site-packages", "dist-packages"}
 # Test data, among it files broken on purpose, and applications.
 _NOT_LIBRARY = frozenset({"test", "tests", "idlelib", "turtledemo", "lib2to3"})
@@ -38,6 +42,8 @@ _OF_THE_BUILD = ("_sysconfigdata", "sitecustomize.py", "usercustomize.py")
 class Source:
     """`rows`: `path` (relative, "/" between parts), `content` (bytes, null if the file can't be read), `license`.
 
+    A path begins with the repository where the source says it; several licenses of one file are joined by " AND ".
+
     `sha`: SHA-256, hex, of what `rows` were made of: the paths and bytes of the files, or the data files' bytes.
     """
 
@@ -48,7 +54,8 @@ class Source:
 def open_source(source: str, column: str = "content", license: str = "unknown") -> Source:
     """Open a source of Python files.
 
-    `column`: the text column of a data file or version, whose columns `path` and `license` are used where they are.
+    `column`: the text column of a data file or version, whose columns for path, repository and license (a text, or a
+    list of texts) are used where they are.
     `license`: an SPDX id for files that don't say their own. Raises InputError when there is no such source, it is of
     an unknown kind, lacks the column, or has no row.
     """
@@ -126,21 +133,21 @@ def _from_data(source: Path, files: Sequence[Path], format: str, column: str, li
             f"seed source {str(source)!r} has no column {column!r}, only {rows.column_names}; "
             "set seeds.column to the one with the source text"
         )
-    for name in sorted({column, "path", "license"} & set(rows.column_names)):
-        text = {"string", "large_string"} | ({"binary", "large_binary"} if name == column else set())
-        if getattr(rows.features[name], "dtype", None) not in text:
+    path, repository, licenses = (_first(names, rows.column_names) for names in (_PATHS, _REPOSITORIES, _LICENSES))
+    for name in sorted({column, path, repository, licenses} - {""}):
+        if not _is_text(rows.features[name], bytes_too=name == column, lists_too=name == licenses):
             raise InputError(
                 f"column {name!r} of seed source {str(source)!r} is {rows.features[name]}; give it as text"
             )
-    absent = {"path", "license"} - set(rows.column_names)
 
     def as_files(batch: dict[str, list[Any]], numbers: list[int]) -> dict[str, list[Any]]:
-        batch |= {name: [None] * len(numbers) for name in absent}
-        paths = zip(batch["path"], numbers, strict=True)
+        nothing = [None] * len(numbers)
+        paths, repositories = batch.get(path, nothing), batch.get(repository, nothing)
+        named = zip(paths, repositories, numbers, strict=True)
         return {
-            "path": [path or f"{source.name}:{number + 1}" for path, number in paths],
+            "path": [_path(of, at) or f"{source.name}:{number + 1}" for at, of, number in named],
             "content": [_bytes(text) for text in batch[column]],
-            "license": [given or license for given in batch["license"]],
+            "license": [_joined(given) or license for given in batch.get(licenses, nothing)],
         }
 
     rows = rows.map(
@@ -154,6 +161,25 @@ def _from_data(source: Path, files: Sequence[Path], format: str, column: str, li
         desc="source",
     )
     return Source(rows, sha.hexdigest())
+
+
+def _first(names: Sequence[str], columns: Sequence[str]) -> str:
+    return next((name for name in names if name in columns), "")
+
+
+def _path(repository: str | None, path: str | None) -> str:
+    return "/".join(part.strip("/") for part in (repository, path) if part)
+
+
+def _is_text(feature: Any, bytes_too: bool, lists_too: bool) -> bool:
+    if lists_too and isinstance(feature, List):
+        feature = feature.feature
+    texts = {"string", "large_string"} | ({"binary", "large_binary"} if bytes_too else set())
+    return getattr(feature, "dtype", None) in texts
+
+
+def _joined(licenses: str | list[str] | None) -> str:
+    return " AND ".join(licenses) if isinstance(licenses, list) else licenses or ""
 
 
 def _bytes(text: str | bytes | None) -> bytes | None:

@@ -99,6 +99,21 @@ def test_a_data_file_without_path_and_license_names_its_rows(tmp_path: Path) -> 
     assert rows["license"][:] == ["MIT", "MIT"]
 
 
+def test_the_layouts_of_the_stack_are_known(tmp_path: Path) -> None:
+    first = {
+        "content": "x",
+        "max_stars_repo_path": "src/a.py",
+        "max_stars_repo_name": "one/repo",
+        "max_stars_repo_licenses": ["MIT", "Apache-2.0"],
+    }
+    second = {"content": "y", "path": "/b.py", "repo_name": "two/repo", "detected_licenses": ["MIT"]}
+    for row, path, license in [(first, "one/repo/src/a.py", "MIT AND Apache-2.0"), (second, "two/repo/b.py", "MIT")]:
+        Dataset.from_list([row, row | dict.fromkeys(list(row)[1:])]).to_parquet(str(tmp_path / "stack.parquet"))
+        rows = open_source(str(tmp_path / "stack.parquet")).rows
+        assert rows["path"][:] == [path, "stack.parquet:2"]
+        assert rows["license"][:] == [license, "unknown"]
+
+
 def test_a_version_of_seeds_can_be_a_source(tmp_path: Path) -> None:
     version = tmp_path / "demo-seeds" / "0123456789abcdef"
     (version / "data").mkdir(parents=True)
@@ -137,7 +152,7 @@ def test_every_source_that_cannot_be_used_is_told_in_one_line(tmp_path: Path) ->
 
 
 def test_a_missing_or_wrong_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
-    file = _write_jsonl(tmp_path / "seeds.jsonl", [{"text": "x", "license": ["MIT"], "size": 1}])
+    file = _write_jsonl(tmp_path / "seeds.jsonl", [{"text": "x", "license": 3, "size": 1}])
     message = _message(file)
     assert "no column 'content'" in message
     assert "'text', 'license', 'size'" in message

@@ -2,6 +2,7 @@
 
 Reasons, in the order in which they are looked for. Of a file, which then gives one row:
 - `unreadable-file`: it can't be read, or the row of a data file has no content;
+- `license`: one of its licenses is not among `licenses`;
 - `oversized-file`: over 1 MB (`sources.MAX_FILE_BYTES`), which is generated code or data;
 - `undecodable-file`: its bytes are no text in the encoding that it declares, or in UTF-8;
 - `parser-crash`: it makes the parser crash, hang or run out of memory;
@@ -59,15 +60,16 @@ IMPORTS = ("argparse", "os", "subprocess", "sys", "setuptools", "distutils", "ma
 class SeedSettings(Settings):
     """Where seeds come from and which are kept; the defaults are the paper's (METHOD.md, section 1).
 
-    `source`, `column`, `license`: see `sca_hf.sources.open_source`. `count`: take at most so many of the seeds, drawn
-    by the run's seed. `max_lines`, `max_chars` (null: any) count a seed with its imports. `decontaminate`: the
-    benchmarks whose texts no seed may contain, `near_duplicates`: how near two seeds may be, `type_check`: who checks
-    their types (null: no such rule).
+    `source`, `column`, `license`: see `sca_hf.sources.open_source`. `licenses`: those that files may have (null: any).
+    `count`: take at most so many of the seeds, drawn by the run's seed. `max_lines`, `max_chars` (null: any) count a
+    seed with its imports. `decontaminate`: the benchmarks whose texts no seed may contain, `near_duplicates`: how near
+    two seeds may be, `type_check`: who checks their types (null: no such rule).
     """
 
     source: str = Field(default="stdlib", min_length=1)
     column: str = Field(default="content", min_length=1)
     license: str = Field(default="unknown", min_length=1)
+    licenses: Words | None = None
     count: int | None = Field(default=None, ge=1)
     max_lines: int = Field(default=150, ge=2, le=10_000)
     max_chars: int | None = Field(default=None, ge=40)
@@ -146,7 +148,13 @@ def _rows(files: dict[str, list[Any]], isolated: Isolated[_File, list[_Row]]) ->
 
 
 def _judge_files(files: Sequence[_File], settings: SeedSettings, contaminants: Contaminants | None) -> list[list[_Row]]:
-    return [list(_judge_file(path, content, settings, contaminants)) for path, content, _ in files]
+    allowed = None if settings.licenses is None else {license.lower() for license in settings.licenses}
+    return [
+        list(_judge_file(path, content, settings, contaminants))
+        if allowed is None or allowed.issuperset(license.lower().split(" and "))
+        else [_no_function(path, content, "license")]
+        for path, content, license in files
+    ]
 
 
 def _no_function(path: str, content: bytes | None, reason: str) -> _Row:

@@ -112,6 +112,16 @@ def test_each_rule_rejects_what_it_names(content: str, settings: dict[str, Any],
     assert _reasons(content, **settings) == [reason]
 
 
+def test_files_under_other_licenses_than_those_allowed_are_left_out() -> None:
+    licenses = ["MIT", "GPL-3.0", "mit AND Apache-2.0", "MIT AND GPL-3.0", "unknown"]
+    files = _files(*[GOOD.replace("f(", f"f{number}(") for number in range(5)])
+    files = files.remove_columns("license").add_column("license", licenses)
+    assert seeds(files, SeedSettings(licenses=("MIT", "apache-2.0")))[REJECT_REASON] == [
+        None, "license", None, "license", "license"
+    ]  # fmt: skip
+    assert seeds(files, SeedSettings())[REJECT_REASON] == [None] * 5
+
+
 def test_a_seed_is_the_function_below_its_imports_with_its_ids() -> None:
     (row,) = _judged(
         "'''Module.'''\nimport json\nimport re\n\n\ndef f(a):\n    'doc'\n    return re.escape(a)\n\n\nX = 1\n"
