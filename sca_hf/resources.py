@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from sca_hf.engines import Engine
+from sca_hf.engines.chosen import chosen_engine
 from sca_hf.journal import Journal, JournaledEngine, JournaledJails
 from sca_hf.recipe import Recipe
 
@@ -22,18 +23,7 @@ class Resources:
     def engine(self) -> Engine:
         """The engine of the recipe. The model is loaded at the first call that the journal does not hold."""
         if self._engine is None:
-            from sca_hf.engines.vllm import VllmEngine
-
-            settings = self._recipe.engine
-            engine = VllmEngine(
-                self._recipe.model,
-                dtype=settings.dtype,
-                max_model_len=settings.max_model_len,
-                max_prompt_tokens=settings.max_prompt_tokens,
-                max_num_seqs=settings.max_num_seqs,
-                gpu_memory_utilization=settings.gpu_memory_utilization,
-                options=settings.options,
-            )
+            engine = chosen_engine(self._recipe.model, self._recipe.engine)
             self._engine = JournaledEngine(engine, self._journal)
         return self._engine
 
@@ -46,9 +36,10 @@ class Resources:
             }
         )
 
-    def jails(self) -> JournaledJails:
-        """The jail pool. The engine is ended first: no stage after this one needs it, and memory is scarce."""
-        self._end_engine()
+    def jails(self, *, beside_engine: bool = False) -> JournaledJails:
+        """The jail pool. Unless both are needed at once, the engine is ended first: memory is scarce."""
+        if not beside_engine:
+            self._end_engine()
         if self._jails is None:
             execute = self._recipe.execute
             self._jails = JournaledJails(self._recipe.run.jails, execute.limits, self._journal, execute.repeat)

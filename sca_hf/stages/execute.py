@@ -9,10 +9,10 @@ from pydantic import Field
 from sca_hf.context import Context, Row
 from sca_hf.errors import SandboxUnavailable
 from sca_hf.identity import row_id
-from sca_hf.markdown import code_blocks
-from sca_hf.sandbox import JAIL_VERSION, Limits, Program
+from sca_hf.sandbox import JAIL_VERSION, Limits
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage, carried
+from sca_hf.stages.passing import program_of
 from sca_hf.stages.responses import STAGE as RESPONSES
 
 
@@ -63,11 +63,6 @@ def execute(responses: Dataset, context: Context) -> Dataset:
         }
 
     return context.map_rows(responses, verdict_of, STAGE.features, "execute")
-
-
-def program_of(response: str, tests: str) -> Program:
-    """The program that a response and its tests make: their Python blocks, in order."""
-    return Program(code="\n".join(code_blocks(response)), tests="\n".join(code_blocks(tests)))
 
 
 def sandbox_intent() -> dict[str, str]:

@@ -2,25 +2,34 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from datasets import Dataset, Value
 from pydantic import Field
 
 from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
+from sca_hf.errors import SandboxUnavailable
 from sca_hf.identity import row_id
 from sca_hf.markdown import code_blocks
 from sca_hf.prompts.build import TESTS_LABEL, response_prompt
 from sca_hf.stage import REJECT_REASON, Column, Stage, carried
 from sca_hf.stages.instructions import STAGE as INSTRUCTIONS
+from sca_hf.stages.passing import Rules, program_of
 from sca_hf.stages.sampling import FewShotStep, ShotSettings
 
 
 class ResponsesSettings(ShotSettings):
-    """How responses are asked for. `samples`: responses an instruction."""
+    """How responses are asked for. `samples`: responses an instruction.
+
+    `until`: so many passes, after which no more is drawn; "all" draws all samples, as the paper does. The chosen
+    responses have the same distribution either way: the first passes of independent samples are a random choice among
+    all passes.
+    """
 
     shots: int = Field(default=1, ge=0, le=100)
     samples: int = Field(default=10, ge=1, le=10_000)
+    until: Annotated[int, Field(ge=1, le=10_000)] | Literal["all"] = "all"
 
 
 @dataclass(frozen=True)
@@ -33,15 +42,24 @@ class Answer:
 
 
 def responses(instructions: Dataset, context: Context) -> Dataset:
-    """`samples` rows an instruction: its columns with `sample`, `response` and `tests`.
+    """Up to `samples` rows an instruction: its columns with `sample`, `response` and `tests`.
 
     Reasons: `cut-off` (max_tokens reached), `no-response`, `no-tests`, `several-tests` (not exactly one tests part),
     `no-code` (no Python block in one of the parts), `prompt-too-long`, `engine-error`.
+
+    With jails in the context each response runs as soon as it is there, while others are drawn; the verdicts are left
+    in the journal, where stage `execute` finds them. With `until`, an instruction that no response could pass with gets
+    one sample.
     """
     settings = context.recipe.responses
     step = FewShotStep(context, settings, "responses", response_prompt)
+    jails = context.jails
+    if settings.until != "all" and jails is None:
+        raise SandboxUnavailable("responses.until needs jails, and the context has none; give Context(jails=…)")
+    rules = Rules(context.recipe.select) if settings.until != "all" else None
 
-    async def one(instruction: Row, index: int) -> Row:
+    async def one(instruction: Row, index: int) -> tuple[Row, str | None]:
+        """Sample `index`, and the status of its verdict if it ran."""
         row = {
             **instruction,
             "id": row_id(instruction["id"], "responses", index),
@@ -53,12 +71,28 @@ def responses(instructions: Dataset, context: Context) -> Dataset:
         try:
             text, finish_reason = await step.sample(instruction["id"], instruction["instruction"], index)
         except RowFailure as failure:
-            return row | {REJECT_REASON: failure.reason}
+            return row | {REJECT_REASON: failure.reason}, None
         answer = parse_answer(text, finish_reason)
-        return row | {"response": answer.response, "tests": answer.tests, REJECT_REASON: answer.reject_reason}
+        row |= {"response": answer.response, "tests": answer.tests, REJECT_REASON: answer.reject_reason}
+        if answer.reject_reason is not None or jails is None:
+            return row, None
+        return row, (await jails.run(program_of(answer.response, answer.tests))).status
 
     async def samples_of(instruction: Row) -> list[Row]:
-        return await asyncio.gather(*(one(instruction, index) for index in range(settings.samples)))
+        most = settings.samples
+        wanted = most if settings.until == "all" else settings.until
+        if rules and not rules.can_pass(instruction["instruction"]):
+            most = 1
+        rows: list[Row] = []
+        passes = 0
+        # A round draws as many as must be drawn yet, so none in vain, and all of it is awaited: else short answers,
+        # which are there first, would be favoured.
+        while len(rows) < most and passes < wanted:
+            indices = range(len(rows), min(most, len(rows) + wanted - passes))
+            for row, status in await asyncio.gather(*(one(instruction, index) for index in indices)):
+                rows.append(row)
+                passes += bool(rules and status and rules.reject_reason(row | {"status": status})[0] is None)
+        return rows
 
     return step.map_rows(instructions, samples_of, STAGE.features)
 

@@ -10,17 +10,15 @@ from typing import Any
 from datasets import Dataset, Value
 from pydantic import Field
 
-from sca_hf.benchmark_texts import BenchmarkText
 from sca_hf.context import Context, Row
-from sca_hf.decontaminate import Contaminants, DecontaminateSettings, load_contaminants
+from sca_hf.decontaminate import DecontaminateSettings
 from sca_hf.identity import digest, row_id
 from sca_hf.markdown import code_blocks
 from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage, carried
 from sca_hf.stages.execute import STAGE as EXECUTE
-
-PASSED = "passed"
+from sca_hf.stages.passing import Rules
 
 
 class SelectSettings(Settings):
@@ -55,15 +53,14 @@ def select(attempts: Dataset, context: Context) -> Dataset:
     `near-duplicate-code`.
     """
     settings = context.recipe.select
-    contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
+    rules = Rules(settings)
     columns = ["id", "instruction_id", "instruction", "response", "tests", "status"]
     reasons: dict[str, str | None] = {}
     benchmark_rows: dict[str, str] = {}
     candidates: dict[str, list[str]] = defaultdict(list)
     for attempt in _rows(attempts, columns):
-        reason = _alone(attempt, settings)
-        if contaminants and reason is None and (found := _benchmark_rows(attempt, contaminants)):
-            reason = f"contaminated-{found[0].benchmark}"
+        reason, found = rules.reject_reason(attempt)
+        if found:
             benchmark_rows[attempt["id"]] = "; ".join(map(str, found))
         reasons[attempt["id"]] = reason
         if reason is None:
@@ -93,19 +90,6 @@ def select(attempts: Dataset, context: Context) -> Dataset:
         }
 
     return context.map_batches(attempts, judged, STAGE.features, "select")
-
-
-def _alone(attempt: Row, settings: SelectSettings) -> str | None:
-    if attempt["status"] != PASSED:
-        return f"execution-{attempt['status']}"
-    text = f"{attempt['response']}\n{attempt['tests']}".lower()
-    if any(word in text for word in settings.leftovers):
-        return "leftover"
-    return "long-instruction" if len(attempt["instruction"].split()) > settings.max_instruction_words else None
-
-
-def _benchmark_rows(attempt: Row, contaminants: Contaminants) -> list[BenchmarkText]:
-    return [found for column in ("instruction", "response") for found in contaminants.found_in(attempt[column])]
 
 
 def _duplicate_keys(settings: SelectSettings) -> Iterator[tuple[str, Callable[[Row], str]]]:

@@ -1,0 +1,54 @@
+"""When an attempt passes: its program does, and so do all rules of selection that look at one response alone."""
+
+from typing import TYPE_CHECKING, Any
+
+from sca_hf.ahead import Row
+from sca_hf.benchmark_texts import BenchmarkText
+from sca_hf.decontaminate import load_contaminants
+from sca_hf.markdown import code_blocks
+from sca_hf.sandbox import Program
+
+if TYPE_CHECKING:
+    from sca_hf.stages.select import SelectSettings
+
+PASSED = "passed"
+
+
+def program_of(response: str, tests: str) -> Program:
+    """The program that a response and its tests make: their Python blocks, in order."""
+    return Program(code="\n".join(code_blocks(response)), tests="\n".join(code_blocks(tests)))
+
+
+class Rules:
+    """The rules of `settings` for one attempt. Loads the benchmarks that they name."""
+
+    def __init__(self, settings: "SelectSettings") -> None:
+        self._settings = settings
+        self._contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
+
+    def intent(self) -> dict[str, Any]:
+        """What of the settings decides, for a fingerprint."""
+        intent = self._settings.intent()
+        return {name: intent[name] for name in ("max_instruction_words", "leftovers", "decontaminate")}
+
+    def reject_reason(self, attempt: Row) -> tuple[str | None, list[BenchmarkText]]:
+        """Why an attempt (`instruction`, `response`, `tests`, `status`) is no pass, and benchmark texts in it."""
+        if attempt["status"] != PASSED:
+            return f"execution-{attempt['status']}", []
+        text = f"{attempt['response']}\n{attempt['tests']}".lower()
+        if any(word in text for word in self._settings.leftovers):
+            return "leftover", []
+        if self._is_long(attempt["instruction"]):
+            return "long-instruction", []
+        found = [*self._found_in(attempt["instruction"]), *self._found_in(attempt["response"])]
+        return (f"contaminated-{found[0].benchmark}" if found else None), found
+
+    def can_pass(self, instruction: str) -> bool:
+        """Whether a response to the instruction could pass at all."""
+        return not self._is_long(instruction) and not self._found_in(instruction)
+
+    def _is_long(self, instruction: str) -> bool:
+        return len(instruction.split()) > self._settings.max_instruction_words
+
+    def _found_in(self, text: str) -> list[BenchmarkText]:
+        return self._contaminants.found_in(text) if self._contaminants else []

@@ -1,0 +1,193 @@
+"""Responses: drawn until a pass, the chosen ones are distributed as a random choice among all passes."""
+
+import asyncio
+import math
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset
+
+from sca_hf.context import Context
+from sca_hf.engines import Completion, EngineIdentity, Sampling
+from sca_hf.errors import SandboxUnavailable
+from sca_hf.identity import digest
+from sca_hf.prompts.few_shot import load_few_shot
+from sca_hf.recipe import load_recipe
+from sca_hf.sandbox import Program, Verdict
+from sca_hf.stages import execute, instructions, responses, select
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Model:
+    """An engine whose answers take as long as they are, and whose instructions differ in how often one passes."""
+
+    calls: int = 0
+    most_at_once: int = 0
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity("model", "1", "model 1", "none")
+
+    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+        self.calls += 1
+        dice = random.Random(digest(prompt, sampling.seed))
+        rate = random.Random(prompt).betavariate(2, 3)
+        length = dice.randint(1, 40)
+        # The longer, the more likely to pass.
+        passes = dice.random() < min(1.0, rate * (0.6 + length / 50))
+        if length > 20:
+            await asyncio.sleep(0.0002 * length)
+        lines = "\n".join(f"x{number} = {number}" for number in range(length))
+        text = f"Answer {dice.random()}\n```python\n{lines}\n```\n[Tests]\n```python\nassert {passes}\n```"
+        if dice.random() < 0.1:
+            text = text.replace("[Tests]", "")
+        return Completion(text, "stop", 1, length)
+
+    def close(self) -> None:
+        pass
+
+
+class Judge:
+    """Jails that read the verdict off the program."""
+
+    def __init__(self) -> None:
+        self.programs = 0
+
+    async def run(self, program: Program) -> Verdict:
+        self.programs += 1
+        await asyncio.sleep(0)
+        status: Any = "passed" if "assert True" in program.tests else "failed"
+        return Verdict(status, None, None, 1, (), 0.0, 0.0, 0.0, "", "")
+
+
+def given(count: int) -> Dataset:
+    row: Row = {column.name: "x" for column in instructions.STAGE.columns} | {"concepts": ["slicing"]}
+    features = instructions.STAGE.features
+    del features["reject_reason"]
+    rows = [row | {"id": f"{number:020x}", "instruction": f"Task {number}"} for number in range(count)]
+    return Dataset.from_list(rows, features=features)
+
+
+def attempts(tmp_path: Path, rows: Dataset, *changes: str, jails: Judge | None = None) -> tuple[list[Row], Model]:
+    engine = Model()
+    recipe = load_recipe("demo", ["responses.samples=10", *changes])
+    context = Context(recipe, tmp_path, engine=engine, jails=jails, few_shot=load_few_shot("demo"))
+    return responses.STAGE.run(rows, context).to_list(), engine
+
+
+def by_instruction(rows: list[Row]) -> Mapping[str, list[Row]]:
+    grouped = defaultdict(list)
+    for row in rows:
+        grouped[row["instruction_id"]].append(row)
+    return grouped
+
+
+def passes(row: Row) -> bool:
+    return row["reject_reason"] is None and "assert True" in row["tests"]
+
+
+@pytest.mark.parametrize("until", [1, 3])
+def test_it_stops_at_the_pass_that_was_wanted(tmp_path: Path, until: int) -> None:
+    every, full = attempts(tmp_path / "all", given(300), jails=Judge())
+    drawn, engine = attempts(tmp_path / "until", given(300), f"responses.until={until}", jails=Judge())
+    assert full.calls == 3_000
+    assert engine.calls == len(drawn)
+    whole = by_instruction(every)
+    for instruction, rows in by_instruction(drawn).items():
+        assert rows == whole[instruction][: len(rows)]
+        verdicts = [passes(row) for row in rows]
+        if sum(verdicts) < until:
+            assert len(rows) == 10
+        else:
+            assert verdicts[-1]
+            assert sum(verdicts) == until
+
+
+def test_the_order_of_work_changes_no_row(tmp_path: Path) -> None:
+    made = [
+        attempts(tmp_path / str(n), given(100), "responses.until=2", f"run.concurrency={n}", jails=Judge())[0]
+        for n in (1, 7, 512)
+    ]
+    assert made[0] == made[1] == made[2]
+
+
+def test_an_instruction_that_nothing_passes_with_gets_one_sample(tmp_path: Path) -> None:
+    drawn, _ = attempts(tmp_path, given(20), "responses.until=1", "select.max_instruction_words=1", jails=Judge())
+    assert len(drawn) == 20
+
+
+def test_a_pass_is_one_by_all_rules_of_selection(tmp_path: Path) -> None:
+    strict, _ = attempts(tmp_path, given(40), "responses.until=1", "select.leftovers=[assert true]", jails=Judge())
+    assert len(strict) == 400
+
+
+def test_all_samples_run_while_others_are_drawn_if_there_are_jails(tmp_path: Path) -> None:
+    jails = Judge()
+    rows, _ = attempts(tmp_path, given(30), jails=jails)
+    assert len(rows) == 300
+    assert jails.programs == sum(row["reject_reason"] is None for row in rows)
+    assert attempts(tmp_path / "none", given(30))[0] == rows
+
+
+def test_until_needs_jails(tmp_path: Path) -> None:
+    with pytest.raises(SandboxUnavailable, match=r"responses\.until needs jails"):
+        attempts(tmp_path, given(1), "responses.until=1")
+
+
+def deviation(every: Mapping[str, list[Row]], chosen: Mapping[str, Row]) -> float:
+    """How far the lengths of the chosen are, all together, from those of a random choice among all passes.
+
+    In standard deviations: given all passes of an instruction, a random one has their mean length and their variance.
+    """
+    total, variance = 0.0, 0.0
+    for instruction, rows in every.items():
+        lengths = [len(row["response"]) for row in rows if passes(row)]
+        if instruction in chosen and len(lengths) > 1:
+            mean = sum(lengths) / len(lengths)
+            total += len(chosen[instruction]["response"]) - mean
+            variance += sum((length - mean) ** 2 for length in lengths) / len(lengths)
+    return total / math.sqrt(variance)
+
+
+@pytest.mark.timeout(900)
+def test_the_chosen_responses_are_distributed_as_a_random_choice_among_all_passes(tmp_path: Path) -> None:
+    rows = given(3_300)
+    every = by_instruction(attempts(tmp_path / "all", rows)[0])
+    answered = {instruction for instruction, made in every.items() if any(map(passes, made))}
+    assert len(answered) >= 3_000
+    drawn, engine = attempts(tmp_path / "until", rows, "responses.until=1", jails=Judge())
+    assert engine.calls < 0.6 * 33_000
+    assert chosen_by_selection(tmp_path, drawn).keys() == answered
+    assert abs(deviation(every, chosen_by_selection(tmp_path, drawn))) < 3
+    three, _ = attempts(tmp_path / "three", rows.select(range(1_000)), "responses.until=3", jails=Judge())
+    assert abs(deviation(every, chosen_by_selection(tmp_path, three))) < 3
+    # The same test rejects a chooser of the shortest pass, in at least 99 of 100 samples of 3,000 instructions.
+    dice = random.Random(0)
+    rejected = 0
+    for _ in range(200):
+        some = {instruction: every[instruction] for instruction in dice.sample(sorted(answered), 3_000)}
+        rejected += abs(deviation(some, shortest(some))) >= 3
+    assert rejected >= 198
+
+
+def shortest(every: Mapping[str, list[Row]]) -> Mapping[str, Row]:
+    length: Callable[[Row], int] = lambda row: len(row["response"])  # noqa: E731
+    return {instruction: min(filter(passes, rows), key=length) for instruction, rows in every.items()}
+
+
+def chosen_by_selection(tmp_path: Path, drawn: list[Row]) -> Mapping[str, Row]:
+    """The attempts that stage `select` chooses, by instruction."""
+    kept = [row for row in drawn if row["reject_reason"] is None]
+    rows = Dataset.from_list(kept, features=responses.STAGE.features).remove_columns("reject_reason")
+    recipe = load_recipe("demo")
+    context = Context(recipe, tmp_path / "select", jails=Judge())
+    executed = execute.STAGE.run(rows, context).remove_columns("reject_reason")
+    judged = select.STAGE.run(executed.select_columns(list(execute.STAGE.names)), context)
+    return {row["instruction_id"]: row for row in judged.to_list() if row["reject_reason"] is None}
