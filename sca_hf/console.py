@@ -39,7 +39,9 @@ class Console:
             table.add_column(name, justify="right" if name in {"rows in", "calls"} else "left")
         exact = True
         for step in planned:
-            state = "[green]cached[/green]" if step.cached else "to run"
+            state = "to run"
+            if step.cached:
+                state = "[green]cached[/green]" if isinstance(step.cached, Version) else "[green]on the Hub[/green]"
             unknown = "[dim]unknown until its parent has run[/dim]"
             calls = "-" if not step.stage.needs else "0" if step.cached else _bound(step.most_calls, exact)
             table.add_row(step.stage.name, state, step.fingerprint or unknown, _bound(step.most_rows, exact), calls)
@@ -52,6 +54,8 @@ class Console:
         self._terminal.print("\n[bold]Versions[/bold]")
         for outcome in outcomes:
             self._terminal.print(f"  {outcome.version.path}", soft_wrap=True)
+            if outcome.published:
+                self._terminal.print(f"    on the Hub: {outcome.published}", soft_wrap=True)
         last = outcomes[-1]
         if last.stage.name == "sft":
             self._samples(last.version)

@@ -13,12 +13,13 @@ from typing import Any
 from datasets import Dataset
 
 from sca_hf import __version__
+from sca_hf.command import command
 from sca_hf.context import Context
 from sca_hf.engines import EngineIdentity
-from sca_hf.engines.chosen import chosen_identity
+from sca_hf.engines.model import engine_identity
 from sca_hf.errors import InputError
 from sca_hf.identity import fingerprint
-from sca_hf.journal import JournaledJails
+from sca_hf.inputs import open_input
 from sca_hf.prompts.build import step_sha
 from sca_hf.prompts.few_shot import FewShot, load_few_shot
 from sca_hf.recipe import Recipe
@@ -26,52 +27,64 @@ from sca_hf.resources import Resources
 from sca_hf.sources import open_source
 from sca_hf.stage import Stage, check_columns, judge
 from sca_hf.stages import concepts, execute, instructions, responses, seeds, select, sft
-from sca_hf.stages.passing import Rules
 from sca_hf.store import Build, Store, Version
+from sca_hf.store.hub import Hub, Remote
+from sca_hf.store.shelf import Shelf
 
 STAGES: tuple[Stage, ...] = tuple(
     module.STAGE for module in (seeds, concepts, instructions, responses, execute, select, sft)
 )
 NAMES = tuple(stage.name for stage in STAGES)
 _MAKERS = {column.name: stage.name for stage in reversed(STAGES) for column in stage.columns}
+_COLUMNS = {column.name: column for stage in reversed(STAGES) for column in stage.columns}
 _PACKAGES = ("datasets", "huggingface_hub", "pyarrow")
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One stage of a plan. `fingerprint` is None while its parent has not run; `most_rows`: rows in, at most."""
+    """One stage of a plan. `fingerprint` is None while its parent has not run; `most_rows`: rows in, at most.
+
+    `cached`: its version in the store, or on the Hub, from which a run would pull it.
+    """
 
     stage: Stage
     dataset: str
     fingerprint: str | None
-    cached: Version | None
+    cached: Version | Remote | None
     most_rows: int | None
     most_calls: int | None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One stage of a run: its version, and whether it was there already."""
+    """One stage of a run: its version, whether it was there already, and where it is on the Hub ("repo@tag")."""
 
     stage: Stage
     version: Version
     cached: bool
+    published: str | None = None
 
 
 @dataclass(frozen=True)
 class _Input:
-    """What a stage is made from: its rows, what identifies them, and the versions that hold them (none: a source)."""
+    """What a stage is made from: its rows, what identifies them, and the versions that hold them (none: a source).
+
+    `name`: of rows that were given with --input.
+    """
 
     load: Callable[[], Dataset]
     sha: str
     rows: int
     parents: tuple[Version, ...]
+    name: str | None = None
 
 
 class Pipeline:
     """A recipe over a store. `first`, `last`: the stages to run; `limit`: at most so many seeds, or rows of `first`.
 
-    With `first`, its input is the latest version of the stage before it, as it lies in the store.
+    With `first`, its input is the latest version of the stage before it, as it lies in the store; or, with `revision`,
+    that of the Hub. `rows`: a folder, file or dataset repository that `first` reads instead (see `sca_hf.inputs`).
+    With `hub`, a version that is there is pulled and not made, and one that is not is pushed.
     """
 
     def __init__(
@@ -82,29 +95,34 @@ class Pipeline:
         first: str | None = None,
         last: str | None = None,
         limit: int | None = None,
+        hub: Hub | None = None,
+        revision: str | None = None,
+        rows: str | None = None,
     ) -> None:
         start, end = NAMES.index(first or NAMES[0]), NAMES.index(last or NAMES[-1])
         if start > end:
             raise InputError(f"--from {first} comes after --to {last}; the order is {' -> '.join(NAMES)}")
-        if limit is not None and start == 0:
+        if limit is not None and start == 0 and rows is None:
             seed_count = min(limit, recipe.seeds.count or limit)
             recipe = recipe.model_copy(update={"seeds": recipe.seeds.model_copy(update={"count": seed_count})})
             limit = None
         self.recipe, self.store, self.limit = recipe, store, limit
+        self._shelf, self._revision = Shelf(store, hub), revision
         self.stages = STAGES[start : end + 1]
         self._before = STAGES[start - 1] if start else None
+        self._given = open_input(rows, self.stages[0], _COLUMNS) if rows is not None else None
         self._few_shot = self._load_few_shot()
         self._identity: EngineIdentity | None = None
 
     def plan(self) -> list[Planned]:
         """What a run would do, without doing any of it."""
         planned: list[Planned] = []
-        source = self._input()
+        source = self._input(fetch=False)
         given: _Input | None = source
         most_rows: int | None = source.rows
         for stage in self.stages:
             key = self._fingerprint(stage, given) if given else None
-            cached = self.store.find(self._dataset(stage), key) if key else None
+            cached = self._shelf.look(stage, self._dataset(stage), key) if key else None
             calls = None if most_rows is None else most_rows * self._calls_a_row(stage)
             planned.append(Planned(stage, self._dataset(stage), key, cached, most_rows, calls))
             given = _from_version(cached) if cached else None
@@ -114,15 +132,15 @@ class Pipeline:
     def run(self, announce: Callable[[Stage, Version | None], None]) -> list[Outcome]:
         """Run the stages. `announce` is told of each stage before it runs, with its version if it is there already."""
         outcomes: list[Outcome] = []
-        given = self._input()
+        given = self._input(fetch=True)
         with ExitStack() as stack:
             resources = stack.enter_context(Resources(self.recipe, self.store.root))
             for stage in self.stages:
                 key = self._fingerprint(stage, given)
-                cached = self.store.find(self._dataset(stage), key)
+                cached = self._shelf.find(stage, self._dataset(stage), key)
                 announce(stage, cached)
                 made = cached or self._make(stage, given, key, resources)
-                outcomes.append(Outcome(stage, made, cached is not None))
+                outcomes.append(Outcome(stage, made, cached is not None, self._shelf.keep(made)))
                 given = _from_version(made)
                 if not given.rows:
                     reasons = ", ".join(f"{reason}: {count}" for reason, count in made.counts.rejected.items())
@@ -133,6 +151,7 @@ class Pipeline:
         return outcomes
 
     def _make(self, stage: Stage, given: _Input, key: str, resources: Resources) -> Version:
+        self._shelf.check_writable()
         rows = given.load()
         check_columns(stage, rows, _MAKERS)
         with self.store.scratch() as scratch:
@@ -140,7 +159,7 @@ class Pipeline:
                 recipe=self.recipe,
                 scratch=scratch,
                 engine=resources.engine() if stage.needs == "engine" else None,
-                jails=self._jails(stage, resources),
+                jails=resources.jails() if stage.needs == "sandbox" else None,
                 few_shot=self._few_shot,
             )
             with _measured(resources) as timings:
@@ -156,6 +175,8 @@ class Pipeline:
                     {"dataset": parent.dataset, "fingerprint": parent.fingerprint, "manifest_sha": parent.manifest_sha}
                     for parent in given.parents
                 ],
+                "input": given.name,
+                "command": command(self.recipe, stage.name, self._start()),
                 "model": self._engine().published() if stage.needs == "engine" else None,
                 "packages": _packages(),
                 "counts": judged.counts.published(),
@@ -163,24 +184,30 @@ class Pipeline:
             }
             return self.store.write(self._dataset(stage), key, Build(stage, judged, lineage, timings))
 
-    def _input(self) -> _Input:
+    def _input(self, fetch: bool) -> _Input:
+        """What the first stage is made from. `fetch`: have it in the store, if it is on the Hub."""
+        first = self.stages[0]
+        if self._given is not None:
+            given = self._given
+            count = len(given.rows) if self.limit is None else min(self.limit, len(given.rows))
+            return _Input(lambda: given.rows.select(range(count)), given.sha, count, (), given.name)
         if self._before is None:
             settings = self.recipe.seeds
             source = open_source(settings.source, settings.column, license=settings.license)
             return _Input(lambda: source.rows, source.sha, len(source.rows), ())
         dataset = self._dataset(self._before)
-        parent = self.store.latest(dataset)
+        parent = self._shelf.before(self._before, dataset, self._revision)
         if parent is None:
             raise InputError(
-                f"--from {self.stages[0].name}: no version of {dataset} in {self.store.root}; run without --from first"
+                f"--from {first.name}: no version of {dataset} in {self.store.root}; run without --from first"
             )
-        return _from_version(parent, self.limit)
+        return _from_version(self._shelf.fetched(parent, dataset) if fetch else parent, self.limit)
 
-    def _jails(self, stage: Stage, resources: Resources) -> JournaledJails | None:
-        """Also for responses that are to run in this run: they do so while others are drawn."""
-        if stage is responses.STAGE and (execute.STAGE in self.stages or self.recipe.responses.until != "all"):
-            return resources.jails(beside_engine=True)
-        return resources.jails() if stage.needs == "sandbox" else None
+    def _start(self) -> list[str]:
+        """Arguments of the run that made a stage from rows which the recipe alone does not lead to."""
+        start = [] if self.limit is None else [f"--limit {self.limit}"]
+        start += [] if self._given is None else [f"--input {self._given.name}"]
+        return [f"--from {self.stages[0].name}", *start] if start else []
 
     def _dataset(self, stage: Stage) -> str:
         return f"{self.recipe.name}-{stage.name}"
@@ -203,17 +230,12 @@ class Pipeline:
         if stage.step:
             intent["engine"] = self._engine().intent() | self.recipe.engine.intent()
             intent["prompts"] = step_sha(self._few_shot, stage.step)
-        if stage is responses.STAGE and self.recipe.responses.until != "all":
-            intent["pass"] = {
-                "sandbox": execute.sandbox_intent(),
-                "execute": self.recipe.execute.intent(),
-                "select": Rules(self.recipe.select).intent(),
-            }
         return intent
 
     def _engine(self) -> EngineIdentity:
         if self._identity is None:
-            self._identity = chosen_identity(self.recipe.model, self.recipe.engine)
+            engine = self.recipe.engine
+            self._identity = engine_identity(self.recipe.model, engine.dtype, engine.options)
         return self._identity
 
     def _load_few_shot(self) -> FewShot:
@@ -240,9 +262,15 @@ class Pipeline:
         return None if rows is None else rows * (self.recipe.responses.samples if stage is responses.STAGE else 1)
 
 
-def _from_version(made: Version, limit: int | None = None) -> _Input:
+def _from_version(made: Version | Remote, limit: int | None = None) -> _Input:
     rows = made.counts.kept if limit is None else min(limit, made.counts.kept)
+    if isinstance(made, Remote):
+        return _Input(lambda: _not_fetched(made), made.manifest_sha, rows, ())
     return _Input(lambda: made.load().select(range(rows)), made.manifest_sha, rows, (made,))
+
+
+def _not_fetched(made: Remote) -> Dataset:
+    raise AssertionError(f"{made.repo}@{made.revision} was planned with, not fetched")
 
 
 @contextmanager

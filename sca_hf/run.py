@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sca_hf.errors import ScaError
+from sca_hf.errors import InputError, ScaError
 
 EXAMPLES = """\
 examples:
@@ -20,6 +20,12 @@ examples:
       what is there already, what would run, how many calls
   python -m sca_hf.run --recipe demo --from select --set select.once_per_names=true
       go on from the latest versions in the store
+  python -m sca_hf.run --recipe demo --hub my-org/demo
+      publish every stage; stages that are there already are pulled, not computed
+  python -m sca_hf.run --recipe demo --from select --hub my-org/demo@v-0123456789abcdef
+      go on from a version on the Hub
+  python -m sca_hf.run --recipe demo --from sft --input bigcode/self-oss-instruct-sc2-exec-filter-50k
+      ready-made rows as the input of a stage
 
 A run that was killed goes on where it was: start it again.
 Exit codes: 0 done, 2 an error that you can fix, 130 interrupted.
@@ -48,6 +54,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--limit", type=_positive, metavar="N", help="at most N seeds, or N rows of the --from stage")
     made.add_argument("--from", choices=NAMES, dest="first", metavar="STAGE", help=f"first stage: {', '.join(NAMES)}")
     made.add_argument("--to", choices=NAMES, dest="last", metavar="STAGE", help="last stage")
+    made.add_argument(
+        "--input", metavar="PATH|REPO[@REVISION]", help="rows for the --from stage: a folder, a file, a Hub dataset"
+    )
+    made.add_argument(
+        "--hub", metavar="NS/NAME[@REVISION]", help="publish to NS/NAME-<stage>; with --from, @REVISION to start from"
+    )
+    visibility = made.add_mutually_exclusive_group()
+    visibility.add_argument("--private", action="store_true", help="new repositories are private (the default)")
+    visibility.add_argument("--public", action="store_true", help="new repositories are public")
     made.add_argument("--dry-run", action="store_true", help="print the plan, run nothing")
     return made
 
@@ -56,15 +71,28 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; gives the exit code."""
     given = parser().parse_args(arguments)
     from sca_hf.console import Console
-    from sca_hf.pipeline import Pipeline
+    from sca_hf.pipeline import NAMES, Pipeline
     from sca_hf.recipe import load_recipe
     from sca_hf.store import Store
+    from sca_hf.store.hub import Hub
 
     console = Console()
     try:
         changes = [*given.changes, *([f"model={given.model}"] if given.model else [])]
         recipe = load_recipe(given.recipe, changes)
-        pipeline = Pipeline(recipe, Store(given.store), first=given.first, last=given.last, limit=given.limit)
+        name, _, revision = (given.hub or "").partition("@")
+        if revision and (given.first in {None, NAMES[0]} or given.input):
+            raise InputError(f"--hub {given.hub}: @{revision} goes with --from STAGE alone, and is what it starts from")
+        pipeline = Pipeline(
+            recipe,
+            Store(given.store),
+            first=given.first,
+            last=given.last,
+            limit=given.limit,
+            hub=Hub(name, private=not given.public) if given.hub is not None else None,
+            revision=revision or None,
+            rows=given.input,
+        )
         if given.dry_run:
             console.plan(pipeline.plan())
             return 0

@@ -41,7 +41,7 @@ def test_a_writer_killed_at_any_moment_leaves_no_half_version(tmp_path: Path, to
     store = Store(tmp_path / "killed", shard_bytes=10_000)
     moments = random.Random(7)
     found = interrupted = 0
-    for attempt in range(30):
+    for attempt in range(50):
         fingerprint = f"f{attempt}"
         writer = _FORK.Process(target=store.write, args=("toy", fingerprint, build))
         writer.start()

@@ -1,0 +1,111 @@
+"""The command for dataset versions: what is there, what it came from, how two differ, push, pull, verify, remove."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sca_hf.errors import ScaError
+
+EXAMPLES = """\
+examples:
+  python -m sca_hf.versions list
+  python -m sca_hf.versions show demo-sft
+  python -m sca_hf.versions diff demo-sft/0123456789abcdef demo-sft/fedcba9876543210
+  python -m sca_hf.versions verify                        # all of the store
+  python -m sca_hf.versions push demo-sft --hub my-org/demo
+  python -m sca_hf.versions pull my-org/demo-sft@v-0123456789abcdef
+  python -m sca_hf.versions rm demo-sft/0123456789abcdef
+
+A version is DATASET/FINGERPRINT (the first digits do), or DATASET for its latest one.
+Exit codes: 0 done, 2 an error that you can fix, 130 interrupted.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m sca_hf.versions",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    store = argparse.ArgumentParser(add_help=False)
+    store.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="where versions lie (./store)")
+    hub = argparse.ArgumentParser(add_help=False)
+    hub.add_argument("--hub", required=True, metavar="NS/NAME", help="publish to NS/NAME-<stage>")
+    visibility = hub.add_mutually_exclusive_group()
+    visibility.add_argument("--private", action="store_true", help="new repositories are private (the default)")
+    visibility.add_argument("--public", action="store_true", help="new repositories are public")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", parents=[store], help="all versions, with rows, size and parents")
+    listing.add_argument("dataset", nargs="?", help="of this dataset only")
+    show = commands.add_parser("show", parents=[store], help="what a version is and what it came from")
+    show.add_argument("version", metavar="VERSION")
+    diff = commands.add_parser("diff", parents=[store], help="settings, counts and rows that differ")
+    diff.add_argument("old", metavar="VERSION")
+    diff.add_argument("new", metavar="VERSION")
+    verify = commands.add_parser("verify", parents=[store], help="check bytes and lineage, back to the source")
+    verify.add_argument("version", nargs="*", metavar="VERSION", help="all of the store by default")
+    push = commands.add_parser("push", parents=[store, hub], help="publish versions")
+    push.add_argument("version", nargs="+", metavar="VERSION")
+    push.add_argument("--parents", action="store_true", help="and all that they were made from")
+    pull = commands.add_parser("pull", parents=[store], help="bring a version from the Hub into the store")
+    pull.add_argument("version", metavar="REPO[@REVISION]")
+    pull.add_argument("--name", metavar="DATASET", help="its dataset in the store; by default the repository's name")
+    remove = commands.add_parser("rm", parents=[store], help="remove versions that no other was made from")
+    remove.add_argument("version", nargs="+", metavar="VERSION")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; gives the exit code."""
+    given = parser().parse_args(arguments)
+    from sca_hf.console import Console
+
+    try:
+        _act(given)
+    except ScaError as error:
+        Console().error(error)
+        return 2
+    except KeyboardInterrupt:
+        Console().interrupted()
+        return 130
+    return 0
+
+
+def _act(given: argparse.Namespace) -> None:
+    from sca_hf.store import Store, lineage
+    from sca_hf.store.hub import Hub
+    from sca_hf.versions_console import VersionsConsole
+
+    console, store = VersionsConsole(), Store(given.store)
+    match given.command:
+        case "list":
+            console.versions(store.versions(given.dataset))
+        case "show":
+            version = lineage.named(store, given.version)
+            console.show(version, lineage.ancestors(store, version))
+        case "diff":
+            console.difference(lineage.difference(lineage.named(store, given.old), lineage.named(store, given.new)))
+        case "verify":
+            for version in [lineage.named(store, name) for name in given.version] or store.versions():
+                console.verified(version, lineage.verify(store, version))
+        case "push":
+            hub = Hub(given.hub, private=not given.public)
+            named = [lineage.named(store, name) for name in given.version]
+            for version in lineage.with_parents(store, named) if given.parents else named:
+                console.pushed(version, hub.push(version))
+        case "pull":
+            repo, _, revision = given.version.partition("@")
+            hub = Hub(repo)
+            console.pulled(hub.pull(hub.at(repo, revision or "main"), store, given.name or repo.rpartition("/")[2]))
+        case "rm":
+            for name in given.version:
+                version = lineage.named(store, name)
+                store.remove(version)
+                console.removed(version)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
