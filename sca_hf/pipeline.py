@@ -16,10 +16,11 @@ from sca_hf import __version__
 from sca_hf.command import command
 from sca_hf.context import Context
 from sca_hf.engines import EngineIdentity
-from sca_hf.engines.model import engine_identity
+from sca_hf.engines.chosen import chosen_identity
 from sca_hf.errors import InputError
 from sca_hf.identity import fingerprint
 from sca_hf.inputs import open_input
+from sca_hf.journal import JournaledJails
 from sca_hf.prompts.build import step_sha
 from sca_hf.prompts.few_shot import FewShot, load_few_shot
 from sca_hf.recipe import Recipe
@@ -27,6 +28,7 @@ from sca_hf.resources import Resources
 from sca_hf.sources import open_source
 from sca_hf.stage import Stage, check_columns, judge
 from sca_hf.stages import concepts, execute, instructions, responses, seeds, select, sft
+from sca_hf.stages.passing import Rules
 from sca_hf.store import Build, Store, Version
 from sca_hf.store.hub import Hub, Remote
 from sca_hf.store.shelf import Shelf
@@ -159,7 +161,7 @@ class Pipeline:
                 recipe=self.recipe,
                 scratch=scratch,
                 engine=resources.engine() if stage.needs == "engine" else None,
-                jails=resources.jails() if stage.needs == "sandbox" else None,
+                jails=self._jails(stage, resources),
                 few_shot=self._few_shot,
             )
             with _measured(resources) as timings:
@@ -203,6 +205,12 @@ class Pipeline:
             )
         return _from_version(self._shelf.fetched(parent, dataset) if fetch else parent, self.limit)
 
+    def _jails(self, stage: Stage, resources: Resources) -> JournaledJails | None:
+        """Also for responses that are to run in this run: they do so while others are drawn."""
+        if stage is responses.STAGE and (execute.STAGE in self.stages or self.recipe.responses.until != "all"):
+            return resources.jails(beside_engine=True)
+        return resources.jails() if stage.needs == "sandbox" else None
+
     def _start(self) -> list[str]:
         """Arguments of the run that made a stage from rows which the recipe alone does not lead to."""
         start = [] if self.limit is None else [f"--limit {self.limit}"]
@@ -230,12 +238,17 @@ class Pipeline:
         if stage.step:
             intent["engine"] = self._engine().intent() | self.recipe.engine.intent()
             intent["prompts"] = step_sha(self._few_shot, stage.step)
+        if stage is responses.STAGE and self.recipe.responses.until != "all":
+            intent["pass"] = {
+                "sandbox": execute.sandbox_intent(),
+                "execute": self.recipe.execute.intent(),
+                "select": Rules(self.recipe.select).intent(),
+            }
         return intent
 
     def _engine(self) -> EngineIdentity:
         if self._identity is None:
-            engine = self.recipe.engine
-            self._identity = engine_identity(self.recipe.model, engine.dtype, engine.options)
+            self._identity = chosen_identity(self.recipe.model, self.recipe.engine)
         return self._identity
 
     def _load_few_shot(self) -> FewShot:
