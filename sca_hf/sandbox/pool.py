@@ -1,6 +1,7 @@
 """The pool: a thread that hands programs to jails and tries again what was not the fault of a program."""
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import json
@@ -147,10 +148,9 @@ class _Dispatcher:
         self._thread.join()
 
     def _wake_up(self) -> None:
-        try:
+        # Full is as good as one more byte; closed means that the thread has ended.
+        with contextlib.suppress(OSError):
             self._wake.send(b"\0")
-        except BlockingIOError:
-            return
 
     def _serve(self) -> None:
         try:
@@ -159,7 +159,7 @@ class _Dispatcher:
                 for key, _ in self._selector.select(self._seconds_left()):
                     if key.data is None:
                         self._wake_end.recv(4096)
-                    else:
+                    elif key.data in self._jails:
                         self._hear(key.data)
                 self._accept_new()
                 self._end_overdue()
@@ -309,7 +309,8 @@ class _Dispatcher:
         self._break(self._broken or SandboxUnavailable("the jails were closed while programs were waiting"))
         running = [jail.run for jail in self._jails if jail.run is not None]
         for jail in self._jails:
-            jail.control.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                jail.control.shutdown(socket.SHUT_RDWR)
         for jail in list(self._jails):
             self._end(jail)
         for run in running:

@@ -50,6 +50,7 @@ NOT_PASSING = [
     Case("suppress", "failed", _BAD, "import contextlib\nwith contextlib.suppress(AssertionError):\n    assert add(1, 2) == 3"),
     Case("finally with return", "failed", _BAD, "def test():\n    try:\n        assert add(1, 2) == 3\n    finally:\n        return\ntest()"),
     Case("swallowed by the code under test", "failed", "def run(test):\n    try: test()\n    except Exception: pass", "def wrong():\n    assert run is None\nrun(wrong)"),
+    Case("swallowed by the code under test, plainly", "failed", "def run(test):\n    try: test()\n    except Exception: pass", "def wrong():\n    assert run(1) == 5\nrun(wrong)"),
     Case("expected to raise, swallowed", "failed", "def f(x): return x", "try:\n    f(-1)\n    assert False, 'should raise'\nexcept Exception:\n    pass"),
     Case("swallowed error before the assertion", "no-assertion", "def f(): raise KeyError", "try:\n    value = f()\n    assert value == 1\nexcept KeyError:\n    pass"),
     Case("an assertion in a thread that dies", "failed", _BAD, "import threading\ndef test():\n    assert add(1, 2) == 3\nt = threading.Thread(target=test)\nt.start()\nt.join()"),

@@ -87,7 +87,7 @@ def test_every_bomb_ends_in_a_verdict(bait: dict[str, Any], run_as_each: Any) ->
     programs = [_refused(body, bait) for body, _ in hostile.ENDS.values()]
     programs = [Program(program.code, "assert attack()") for program in programs]
     before = _host()
-    verdicts = run_as_each(programs, limits=Limits(cpu_seconds=2.0, wall_seconds=5.0, memory_mb=384))
+    verdicts = run_as_each(programs, limits=Limits(cpu_seconds=1.0, wall_seconds=2.5, memory_mb=384))
     wrong = {
         name: _short(verdict)
         for (name, (_, statuses)), verdict in zip(hostile.ENDS.items(), verdicts, strict=True)

@@ -32,7 +32,11 @@ _NOT_PLAIN = re.compile(
     r'"""|\'\'\'|\\\n|;|\b(?:try|with|class|lambda|or|if|yield|async|await|exec|eval|nonlocal|global|import)\b'
 )
 _PLAIN_ASSERT = re.compile(r"^[ \t]*assert (?:not )?(\w+)\(.*$", re.M)
+_PLAIN_LINE = re.compile(r"assert (?:not )?(\w+)\(")
 _ASSERT = re.compile(r"^([ \t]*)(?=assert )", re.M)
+_CAN_SWALLOW = re.compile(
+    r"except|finally|suppress|[Tt]hread|concurrent|asyncio|unittest|__del__|__exit__|import_module"
+)
 _PARAMETERS = re.compile(r"^[ \t]*def (\w+)\(([\w, ]*)\):", re.M)
 _STORE_NAME, _IMPORTS = opcode.opmap["STORE_NAME"], (opcode.opmap["IMPORT_NAME"], opcode.opmap["IMPORT_FROM"])
 _EXTENDED = opcode.EXTENDED_ARG
@@ -46,18 +50,25 @@ Rewrite = Callable[[str, set[str], set[str]], object]
 
 
 class Prepared:
-    """Both parts compiled. `plain`: the instrumented tests, where an assertion is counted before it is evaluated."""
+    """Both parts compiled. `plain`: the source of tests of plain form; `straight`: it counts nothing at run time, since
+    each of its lines is an assertion; otherwise a plain assertion is counted before it is evaluated."""
 
-    def __init__(self, code: CodeType, tests: CodeType, plain: str | None) -> None:
+    def __init__(self, code: CodeType, tests: CodeType, plain: str | None, straight: bool) -> None:
         self.code = code
         self.tests = tests
         self.flags = sorted(_flags(code) | _flags(tests))
-        self.plain = plain
         self.pytest = "pytest" in tests.co_names
+        self._plain = plain
+        self._straight = straight
 
-    def counts_at(self, line: int) -> bool:
-        """Whether this line of the tests counts its assertion first, so that raising there was one too many."""
-        return self.plain is not None and self.plain.split("\n")[line - 1].lstrip().startswith(COUNT)
+    def count(self, counted: int, last_line: int) -> int:
+        """Assertions that held. `counted`: what they reported; `last_line`: of the tests that raised, or 0."""
+        if self._plain is None:
+            return counted
+        lines = self._plain.split("\n")
+        if self._straight:
+            return sum(line.startswith("assert ") for line in (lines[: last_line - 1] if last_line else lines))
+        return counted - (last_line > 0 and lines[last_line - 1].lstrip().startswith(COUNT))
 
 
 class Uncompilable(Exception):
@@ -86,13 +97,16 @@ def prepare(code: str, tests: str, rewrite: Rewrite | None) -> Prepared:
     except _REFUSALS as reason:
         raise Uncompilable(CODE, reason) from None
     defined, imported = _module_names(compiled)
-    plain = _instrument_plain(tests, defined)
+    plain, straight = None, False
+    if may_be_plain(tests):
+        straight = _is_straight(tests, defined)
+        plain = tests if straight else _instrument_plain(code, tests, defined)
     try:
         if plain is not None:
-            return Prepared(compiled, _compile(plain, TESTS), plain)
+            return Prepared(compiled, _compile(plain, TESTS), plain, straight)
         if rewrite is None:
             raise NeedsFull
-        return Prepared(compiled, _compile(rewrite(tests, defined, imported), TESTS), None)
+        return Prepared(compiled, _compile(rewrite(tests, defined, imported), TESTS), None, False)
     except _REFUSALS as reason:
         raise Uncompilable(TESTS, reason) from None
 
@@ -102,9 +116,28 @@ def _compile(source: object, name: str) -> CodeType:
     return compiled
 
 
-def _instrument_plain(tests: str, defined: set[str]) -> str | None:
-    """The tests with a counting call before each assertion, if all are of the plain form `assert f(…) …`; else None."""
-    if not may_be_plain(tests):
+def _is_straight(tests: str, defined: set[str]) -> bool:
+    """Whether every line is an assertion of the plain form `assert f(…) …`, at the margin."""
+    for line in tests.split("\n"):
+        if line and not line.isspace():
+            match = _PLAIN_LINE.match(line)
+            if match is None or match[1] not in defined or _repeats_itself(line, match[1]):
+                return False
+    return True
+
+
+def _repeats_itself(statement: str, function: str) -> bool:
+    """Whether it is of the form `f(x) == f(x)`."""
+    if statement.count(function) == 1:
+        return False
+    left, equals, right = statement.replace(" ", "").partition("==")
+    return bool(equals) and right.startswith(left.strip().removeprefix("assert"))
+
+
+def _instrument_plain(code: str, tests: str, defined: set[str]) -> str | None:
+    """The tests with a counting call before each assertion, if all are of the plain form `assert f(…) …` and the code
+    has nothing that could swallow one that fails in a function given to it; else None."""
+    if _CAN_SWALLOW.search(code):
         return None
     names = set(defined)
     for function, parameters in _PARAMETERS.findall(tests):
@@ -114,10 +147,7 @@ def _instrument_plain(tests: str, defined: set[str]) -> str | None:
     found = 0
     for match in _PLAIN_ASSERT.finditer(tests):
         statement = match[0]
-        if match[1] not in names or not _balanced(statement):
-            return None
-        left, equals, right = statement.replace(" ", "").partition("==")
-        if equals and right.startswith(left.strip().removeprefix("assert")):
+        if match[1] not in names or not _balanced(statement) or _repeats_itself(statement, match[1]):
             return None
         found += 1
     if found != tests.count("assert"):

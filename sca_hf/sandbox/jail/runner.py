@@ -149,13 +149,11 @@ def execute(prepared: Prepared, offset: int, full: Full | None) -> dict[str, Any
     status, exception, line = _run(prepared, namespace, record, full)
     if full is None and "unittest" in sys.modules:
         raise NeedsFull
-    count = record.counted
+    count = prepared.count(record.counted, record.last_test_line)
     if status == "passed" and record.failure is not None:
         status, exception, line = "failed", *record.failure
     elif status == "passed" and not count:
         status = "no-assertion"
-    if record.last_test_line and prepared.counts_at(record.last_test_line):
-        count -= 1
     return {"status": status, "exception": exception, "line": line, "assertions": count, "flags": prepared.flags}
 
 

@@ -182,17 +182,27 @@ class _Warm:
             runner.send(descriptors[-1], token, {"broken": f"{type(reason).__name__}: {reason}"})
             os._exit(1)
         try:
-            try:
-                if prepared is None:
-                    prepared = assertions.prepare(code, tests, self._rewrite)
-                report = runner.execute(prepared, offset, self._full)
-            except assertions.NeedsFull:
-                report = {"needs_full": True}
-            except assertions.Uncompilable as refusal:
-                report = _refused(refusal, offset)
+            report = self._compile_and_execute(code, tests, offset, prepared)
             runner.send(_REPORT, token, report)
         finally:
             os._exit(0)
+
+    def _compile_and_execute(
+        self, code: str, tests: str, offset: int, prepared: assertions.Prepared | None
+    ) -> dict[str, Any]:
+        try:
+            if prepared is None:
+                prepared = assertions.prepare(code, tests, self._rewrite)
+        except assertions.NeedsFull:
+            return {"needs_full": True}
+        except assertions.Uncompilable as refusal:
+            return _refused(refusal, offset)
+        except Exception as reason:
+            return {"broken": f"{type(reason).__name__}: {reason}"}
+        try:
+            return runner.execute(prepared, offset, self._full)
+        except assertions.NeedsFull:
+            return {"needs_full": True}
 
     def _watch(self, child: int, started: float, patient: bool) -> tuple[int, Any, bool, bool]:
         """(wait status, usage, whether it was stopped at a limit, whether it had been kept waiting for a core then).
