@@ -1,7 +1,10 @@
 """What a run prints: the plan, a line and a bar a stage, the funnel, where things are, and what to try next."""
 
+import shlex
+import sys
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console as Terminal
 from rich.markup import escape
@@ -48,8 +51,8 @@ class Console:
             exact = exact and step.cached is not None
         self._terminal.print(table)
 
-    def outcomes(self, outcomes: Sequence[Outcome], recipe: str) -> None:
-        """The summary of a run."""
+    def outcomes(self, outcomes: Sequence[Outcome], arguments: Sequence[str]) -> None:
+        """The summary of the run of `python -m sca_hf.run` with these arguments."""
         self._terminal.print(_funnel(outcomes))
         self._terminal.print("\n[bold]Versions[/bold]")
         for outcome in outcomes:
@@ -60,9 +63,11 @@ class Console:
         if last.stage.name == "sft":
             self._samples(last.version)
         self._terminal.print("\n[bold]Next[/bold]")
-        path = last.version.path
-        self._terminal.print(f"  python -c \"import datasets; print(datasets.load_dataset('{path}'))\"", soft_wrap=True)
-        self._terminal.print(f"  python -m sca_hf.run --recipe {recipe} --dry-run", soft_wrap=True)
+        python = _python()
+        load = f"import datasets; print(datasets.load_dataset('{last.version.path}'))"
+        changed = shlex.join([*arguments, "--set", "select.max_instruction_words=30", "--dry-run"])
+        self._terminal.print(f'  {python} -c "{load}"', soft_wrap=True)
+        self._terminal.print(f"  {python} -m sca_hf.run {changed}", soft_wrap=True)
 
     def error(self, error: ScaError) -> None:
         """One line on the standard error."""
@@ -87,6 +92,12 @@ class Console:
             )
             title = escape(f"{row['id']} · seed {row['path']}: {row['name']} · {', '.join(row['concepts'])}")
             self._terminal.print(Panel(text, title=title, title_align="left"))
+
+
+def _python() -> str:
+    """This interpreter, as it can be typed here."""
+    path = Path(sys.executable)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _funnel(outcomes: Sequence[Outcome]) -> Table:

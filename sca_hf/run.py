@@ -51,6 +51,13 @@ def parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a setting; repeatable"
     )
     made.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="where versions lie (./store)")
+    made.add_argument(
+        "--shard-mb",
+        type=_positive,
+        default=500,
+        metavar="MB",
+        help="size at which a Parquet file ends (500); another size is another build of the same rows",
+    )
     made.add_argument("--limit", type=_positive, metavar="N", help="at most N seeds, or N rows of the --from stage")
     made.add_argument("--from", choices=NAMES, dest="first", metavar="STAGE", help=f"first stage: {', '.join(NAMES)}")
     made.add_argument("--to", choices=NAMES, dest="last", metavar="STAGE", help="last stage")
@@ -85,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError(f"--hub {given.hub}: @{revision} goes with --from STAGE alone, and is what it starts from")
         pipeline = Pipeline(
             recipe,
-            Store(given.store),
+            Store(given.store, given.shard_mb * 1_000_000),
             first=given.first,
             last=given.last,
             limit=given.limit,
@@ -96,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
         if given.dry_run:
             console.plan(pipeline.plan())
             return 0
-        console.outcomes(pipeline.run(console.stage), given.recipe)
+        console.outcomes(pipeline.run(console.stage), sys.argv[1:] if arguments is None else arguments)
     except ScaError as error:
         console.error(error)
         return 2
