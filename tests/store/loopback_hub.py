@@ -27,13 +27,13 @@ from tests.store.loopback_answers import DATASET, Answers
 from tests.store.loopback_repos import Blob, Refused, Repo, regular
 
 # Kinds of faults: one of these, answered instead of acting; "500-after" acting; "cut-before" and "cut-after" acting, no
-# answer; "slow", an answer in pieces; "stall", one that comes after `stall_seconds`.
+# answer; "cut-body", half an answer; "slow", one in pieces; "stall", one that comes after `stall_seconds`.
 STATUS_FAULTS = (409, 412, 429, 500, 502, 503)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: `kind` is its method and path without the names, `status` what was answered (0: cut)."""
+    """One request: `kind` is its method and path without the names, `status` what was answered (0: cut off)."""
 
     method: str
     path: str
@@ -143,7 +143,7 @@ class _Handler(Answers, BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):  # the client has given up
             self.close_connection = True
         except Exception as error:
-            self._send(500, {}, json.dumps({"error": f"this Hub is broken: {error!r}"}).encode(), slow=False)
+            self._send(500, {}, json.dumps({"error": f"this Hub is broken: {error!r}"}).encode())
         finally:
             with self.hub.lock:
                 self.hub.serving -= 1
@@ -170,10 +170,10 @@ class _Handler(Answers, BaseHTTPRequestHandler):
             headers = {"Content-Type": "application/json", "X-Error-Message": str(refused)}
             headers |= {"X-Error-Code": refused.code} if refused.code else {}
             headers |= {"Retry-After": "1"} if status == 429 else {}
-        self._log(0 if fault == "cut-after" else status)
+        self._log(0 if fault in {"cut-after", "cut-body"} else status)
         if fault == "cut-after":
             return self._cut()
-        return self._send(status, headers, answer, slow=fault == "slow")
+        return self._send(status, headers, answer, fault)
 
     def _cut(self) -> None:
         self.close_connection = True
@@ -212,7 +212,13 @@ class _Handler(Answers, BaseHTTPRequestHandler):
                 left -= len(chunk)
         return str(path).encode()
 
-    def _send(self, status: int, headers: dict[str, str], answer: bytes | tuple[Path, int, int], slow: bool) -> None:
+    def _send(
+        self,
+        status: int,
+        headers: dict[str, str],
+        answer: bytes | tuple[Path, int, int],
+        fault: int | str | None = None,
+    ) -> None:
         length = len(answer) if isinstance(answer, bytes) else answer[2]
         self.send_response(status)
         for name, value in headers.items():
@@ -221,21 +227,29 @@ class _Handler(Answers, BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        if isinstance(answer, tuple):
-            path, start, left = answer
-            with path.open("rb") as file:
-                file.seek(start)
-                while left > 0:
-                    chunk = file.read(min(left, 1 << 20))
-                    self.wfile.write(chunk)
-                    left -= len(chunk)
-            return
-        step = max(1, len(answer) // 4) if slow else max(1, len(answer))
-        for start in range(0, len(answer), step):
-            self.wfile.write(answer[start : start + step])
+        sent = 0
+        for piece in _pieces(answer, max(1, min(1 << 20, length // 4))):
+            if fault == "cut-body" and sent >= length // 2:
+                self._cut()
+                return
+            self.wfile.write(piece)
             self.wfile.flush()
-            if slow:
+            sent += len(piece)
+            if fault == "slow":
                 time.sleep(0.05)
+
+
+def _pieces(answer: bytes | tuple[Path, int, int], size: int) -> Iterator[bytes]:
+    """An answer in pieces: bytes, or so many of a file from an offset on."""
+    if isinstance(answer, bytes):
+        yield from (answer[start : start + size] for start in range(0, len(answer), size))
+        return
+    path, start, left = answer
+    with path.open("rb") as file:
+        file.seek(start)
+        while left > 0:
+            yield (piece := file.read(min(left, size)))
+            left -= len(piece)
 
 
 def _kind(route: str) -> str:

@@ -30,7 +30,7 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> Version:
     return store.write("demo-instructions", FINGERPRINT, toy.build(toy.rows(1_600), toy.stage(measured=False)))
 
 
-@pytest.mark.parametrize("fault", [*STATUS_FAULTS, "cut-before", "cut-after", "500-after", "slow"])
+@pytest.mark.parametrize("fault", [*STATUS_FAULTS, "cut-before", "cut-after", "cut-body", "500-after", "slow"])
 def test_every_request_of_a_push_meets_every_fault(loopback: LoopbackHub, version: Version, fault: int | str) -> None:
     _hub(loopback).push(version)
     count = len(loopback.requests)
@@ -45,6 +45,22 @@ def test_every_request_of_a_push_meets_every_fault(loopback: LoopbackHub, versio
         assert len(uploads) == len(set(uploads)), "sent again what was answered 200"
         met += loopback.asked > number
     assert met >= count - 4, "the last four may be answered from the client's cache"
+
+
+@pytest.mark.parametrize("fault", [429, 500, "cut-before", "cut-body", "slow"])
+def test_every_request_of_a_pull_meets_every_fault(
+    loopback: LoopbackHub, version: Version, fault: int | str, tmp_path: Path
+) -> None:
+    remote = _hub(loopback).push(version)
+    loopback.forget_requests()
+    _hub(loopback).pull(remote, Store(tmp_path / "count"), "demo-instructions")
+    count = len(loopback.requests)
+    for number in range(count):
+        loopback.forget_requests()
+        loopback.faults = {number: fault}
+        pulled = _hub(loopback).pull(remote, Store(tmp_path / f"{number}"), "demo-instructions")
+        assert pulled.manifest_sha == version.manifest_sha
+        assert (pulled.path / "README.md").read_bytes() == (version.path / "README.md").read_bytes()
 
 
 def test_a_request_that_is_never_answered_is_given_up(
