@@ -27,9 +27,9 @@ Of a function:
 """
 
 import hashlib
-import re
+import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,15 +37,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from datasets import Dataset, Value
 from pydantic import Field
 
-from sca_hf.decontaminate import Contaminants, DecontaminateSettings, load_contaminants
-from sca_hf.functions import PARSER_ERRORS, Function, compiles, decode, documented_functions
+from sca_hf.decontaminate import DecontaminateSettings, load_contaminants
 from sca_hf.identity import digest, row_id
 from sca_hf.isolated import Isolated
 from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
-from sca_hf.salvage import BrokenFunction, salvaged_functions
+from sca_hf.progress import Progress
 from sca_hf.settings import Settings
-from sca_hf.sources import MAX_FILE_BYTES
 from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages.seed_rules import File, SeedRow, judge_files, no_function
 from sca_hf.type_check import TypeCheckSettings, type_errors
 
 if TYPE_CHECKING:
@@ -95,27 +94,30 @@ def seeds(
     settings: SeedSettings,
     run_seed: int = 0,
     num_proc: int = 1,
-    cache_file: Path | None = None,
+    scratch: Path | None = None,
+    progress: Path | None = None,
 ) -> Dataset:
     """Judge the functions in `files` (columns `path`, `content`: bytes, `license`).
 
     Gives one row per documented top-level function, or one for a file without any, by path and line as `files` are
-    ordered: `STAGE.columns` and `reject_reason`. The same rows for any `num_proc`. `cache_file`: where the judged rows
-    are written; by default where `datasets` puts them.
+    ordered: `STAGE.columns` and `reject_reason`. The same rows for any `num_proc`. `scratch`: a folder for
+    the Arrow files; by default that of `datasets`. `progress`: a folder that keeps finished parts until all are, so
+    that a killed call goes on where it was.
     """
     if not len(files):
         return Dataset.from_dict({name: [] for name in STAGE.features}, features=STAGE.features)
     contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
-    with Isolated(partial(_judge_files, settings=settings, contaminants=contaminants)) as isolated:
+    finished = Progress(progress, str(STAGE.version), json.dumps(settings.intent()))
+    with Isolated(partial(judge_files, settings=settings, contaminants=contaminants)) as isolated:
         judged = files.map(
-            partial(_rows, isolated=isolated),
+            partial(_rows, isolated=isolated, finished=finished),
             batched=True,
             batch_size=50,
             remove_columns=files.column_names,
             features=STAGE.features,
             num_proc=min(num_proc, len(files)) if num_proc > 1 else None,
             load_from_cache_file=False,
-            cache_file_name=str(cache_file) if cache_file else None,
+            cache_file_name=str(scratch / "seeds.arrow") if scratch else None,
             new_fingerprint=row_id("seeds", STAGE.version, settings.model_dump_json(), files._fingerprint),
             desc="seeds",
         )
@@ -123,109 +125,31 @@ def seeds(
     ids, reasons = (table[name][:].to_pylist() for name in ("id", REJECT_REASON))
     _reject_copies(ids, reasons)
     if settings.near_duplicates:
-        folder = cache_file and cache_file.parent
-        _reject(judged, reasons, partial(_near, settings=settings.near_duplicates, folder=folder))
+        _reject(judged, reasons, partial(_near, settings=settings.near_duplicates, folder=scratch))
     if settings.type_check:
-        _reject(judged, reasons, partial(type_errors, settings=settings.type_check))
+        _reject(judged, reasons, partial(_checked, settings=settings.type_check, finished=finished))
     if settings.count is not None:
         _draw(ids, reasons, settings.count, run_seed)
+    finished.forget()
     judged = judged.remove_columns(REJECT_REASON).add_column(REJECT_REASON, reasons, feature=Value("string"))
     return judged.select_columns(list(STAGE.features))
 
 
-_File = tuple[str, bytes | None, str]  # path, content, license
-_Row = dict[str, Any]
-
-
-def _rows(files: dict[str, list[Any]], isolated: Isolated[_File, list[_Row]]) -> dict[str, list[Any]]:
-    rows: dict[str, list[Any]] = {name: [] for name in STAGE.features}
+def _rows(
+    files: dict[str, list[Any]], isolated: Isolated[File, list[SeedRow]], finished: Progress
+) -> dict[str, list[Any]]:
     batch = list(zip(files["path"], files["content"], files["license"], strict=True))
-    for (path, content, license), judged in zip(batch, isolated(batch), strict=True):
-        for row in [_no_function(path, content, "parser-crash")] if judged is None else judged:
+    key = [part for path, content, license in batch for part in (path, _sha(content), license)]
+    rows: dict[str, list[Any]] = {name: [] for name in STAGE.features}
+    for (path, content, license), judged in zip(batch, finished.part(key, lambda: isolated(batch)), strict=True):
+        for row in [no_function(path, content, "parser-crash")] if judged is None else judged:
             for name, value in (row | {"path": path, "license": license}).items():
                 rows[name].append(value)
     return rows
 
 
-def _judge_files(files: Sequence[_File], settings: SeedSettings, contaminants: Contaminants | None) -> list[list[_Row]]:
-    allowed = None if settings.licenses is None else {license.lower() for license in settings.licenses}
-    return [
-        list(_judge_file(path, content, settings, contaminants))
-        if allowed is None or allowed.issuperset(license.lower().split(" and "))
-        else [_no_function(path, content, "license")]
-        for path, content, license in files
-    ]
-
-
-def _no_function(path: str, content: bytes | None, reason: str) -> _Row:
-    file_id = row_id("file", path, hashlib.sha256(content or b"").hexdigest())
-    return {"id": file_id, "seed": "", "name": "", "sha1": "", REJECT_REASON: reason, "benchmark_row": None}
-
-
-def _judge_file(
-    path: str, content: bytes | None, settings: SeedSettings, contaminants: Contaminants | None
-) -> Iterator[_Row]:
-    functions, reason = _read(content)
-    if reason:
-        yield _no_function(path, content, reason)
-    for function in functions:
-        if isinstance(function, BrokenFunction):
-            seed, reason = function.source, "unparsable-function"
-        else:
-            seed = function.standalone
-            reason = _reason(function, seed, settings)
-        found = contaminants.found_in(seed) if contaminants and reason is None else []
-        yield {
-            "id": row_id(seed),
-            "seed": seed,
-            "name": function.name,
-            "sha1": hashlib.sha1(seed.encode()).hexdigest(),
-            REJECT_REASON: f"contaminated-{found[0].benchmark}" if found else reason,
-            "benchmark_row": "; ".join(map(str, found)) or None,
-        }
-
-
-def _read(content: bytes | None) -> tuple[Sequence[Function | BrokenFunction], str | None]:
-    if content is None:
-        return [], "unreadable-file"
-    if len(content) > MAX_FILE_BYTES:
-        return [], "oversized-file"
-    try:
-        text = decode(content)
-    except (UnicodeDecodeError, SyntaxError, LookupError):
-        return [], "undecodable-file"
-    try:
-        functions = documented_functions(text)
-    except PARSER_ERRORS:
-        salvaged = salvaged_functions(text)
-        return salvaged, None if salvaged else "unparsable-file"
-    return functions, None if functions else "no-function"
-
-
-def _reason(function: Function, seed: str, settings: SeedSettings) -> str | None:
-    if not function.returns_value:
-        return "no-return-value"
-    if function.arguments < settings.min_args:
-        return "no-arguments"
-    if seed.count("\n") + 1 > settings.max_lines:
-        return "too-many-lines"
-    if settings.max_chars is not None and len(seed) > settings.max_chars:
-        return "too-long"
-    if any(_has_word(seed, word) for word in settings.forbidden_words):
-        return "forbidden-word"
-    if any(f"{module}.".startswith(f"{name}.") for module in function.modules for name in settings.forbidden_imports):
-        return "forbidden-import"
-    if any(module.startswith(".") for module in function.modules):
-        return "relative-import"
-    if function.undefined:
-        return "undefined-name"
-    return None if compiles(seed) else "not-compilable"
-
-
-def _has_word(text: str, word: str) -> bool:
-    """Whether `word` is in `text` in any case, with no letter beside it: "bug" is in "a_bug", not in "debug"."""
-    letter = r"[^\W\d_]"
-    return re.search(rf"(?<!{letter}){re.escape(word)}(?!{letter})", text, re.IGNORECASE) is not None
+def _sha(content: bytes | None) -> str:
+    return "" if content is None else hashlib.sha256(content).hexdigest()
 
 
 def _reject_copies(ids: list[str], reasons: list[str | None]) -> None:
@@ -252,6 +176,15 @@ def _near(texts: Iterable[list[str]], settings: NearDuplicateSettings, folder: P
     return [None if original is None else "near-duplicate" for original in found]
 
 
+def _checked(texts: Iterable[list[str]], settings: TypeCheckSettings, finished: Progress) -> list[str | None]:
+    """In parts, each of which is kept when it is done."""
+    verdicts: list[str | None] = []
+    for batch in texts:
+        key = [hashlib.sha256("\0".join(batch).encode("utf-8", "surrogatepass")).hexdigest()]
+        verdicts += finished.part(["types", *key], partial(type_errors, [batch], settings))
+    return verdicts
+
+
 def _draw(ids: list[str], reasons: list[str | None], count: int, run_seed: int) -> None:
     left = [index for index, reason in enumerate(reasons) if reason is None]
     left.sort(key=lambda index: digest(run_seed, "seeds", ids[index]))
@@ -261,7 +194,9 @@ def _draw(ids: list[str], reasons: list[str | None], count: int, run_seed: int) 
 
 def _run(files: Dataset, context: "Context") -> Dataset:
     recipe = context.recipe
-    return seeds(files, recipe.seeds, recipe.seed, recipe.run.workers, context.scratch / "seeds.arrow")
+    return seeds(
+        files, recipe.seeds, recipe.seed, recipe.run.workers, context.scratch, context.scratch.parent / "seeds"
+    )
 
 
 STAGE = Stage(

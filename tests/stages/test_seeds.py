@@ -19,8 +19,9 @@ from sca_hf.functions import Function, decode, documented_functions
 from sca_hf.identity import row_id
 from sca_hf.sources import FEATURES, MAX_FILE_BYTES, open_source
 from sca_hf.stage import REJECT_REASON, judge
-from sca_hf.stages import seeds as seeds_module
+from sca_hf.stages import seed_rules
 from sca_hf.stages.seeds import STAGE, SeedSettings, seeds
+from sca_hf.type_check import TypeCheckSettings
 
 GOOD = "def f(a):\n    'doc'\n    return a"
 
@@ -71,7 +72,7 @@ def test_a_file_that_breaks_the_parser_costs_one_row(monkeypatch: pytest.MonkeyP
             os.kill(os.getpid(), signal.SIGKILL)
         return parse(text)
 
-    monkeypatch.setattr(seeds_module, "documented_functions", breaking)
+    monkeypatch.setattr(seed_rules, "documented_functions", breaking)
     contents = [GOOD, "crash", GOOD.replace("f(", "g("), "crash", *[GOOD.replace("f(", f"h{n}(") for n in range(60)]]
     expected = [None, "parser-crash", None, "parser-crash", *[None] * 60]
     assert _reasons(*contents) == expected
@@ -110,6 +111,43 @@ def test_a_file_that_breaks_the_parser_costs_one_row(monkeypatch: pytest.MonkeyP
 )
 def test_each_rule_rejects_what_it_names(content: str, settings: dict[str, Any], reason: str | None) -> None:
     assert _reasons(content, **settings) == [reason]
+
+
+def test_a_killed_call_goes_on_where_it_was_with_the_same_result(tmp_path: Path) -> None:
+    contents = [GOOD.replace("f(", f"f{number}(") for number in range(120)]  # three parts
+    settings = SeedSettings(type_check=TypeCheckSettings())
+    expected = seeds(_files(*contents), settings).to_list()
+    folder = tmp_path / "progress"
+
+    def judge_in_child(kill_at: str) -> str | None:
+        """In a process of its own, killed when it comes to a file; the log has one line a file that was judged."""
+        read, write = os.pipe()
+        if not (child := os.fork()):
+            parse = documented_functions
+
+            def logging(text: str) -> list[Function]:
+                with (tmp_path / "log").open("a") as log:
+                    log.write("x\n")
+                if kill_at and kill_at in text:
+                    os.kill(main, signal.SIGKILL)
+                return parse(text)
+
+            main = os.getpid()
+            seed_rules.documented_functions = logging  # type: ignore[attr-defined]
+            rows = seeds(_files(*contents), settings, progress=folder).to_list()
+            os.write(write, hashlib.sha256(json.dumps(rows).encode()).hexdigest().encode())
+            os._exit(0)
+        os.close(write)
+        status = os.waitpid(child, 0)[1]
+        sha = os.read(read, 100).decode()
+        os.close(read)
+        return None if status else sha
+
+    assert judge_in_child("f110(") is None
+    assert judge_in_child("") == hashlib.sha256(json.dumps(expected).encode()).hexdigest()
+    judged = len((tmp_path / "log").read_text().split())
+    assert 120 + 11 <= judged <= 120 + 20  # but for the part in which it was killed, each file once
+    assert not folder.exists()
 
 
 def test_files_under_other_licenses_than_those_allowed_are_left_out() -> None:

@@ -1,0 +1,143 @@
+"""How far a stage is: counted while it runs, and shown once a moment."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, TextIO
+
+from datasets.utils.logging import disable_progress_bar, enable_progress_bar
+from rich.console import Console
+from rich.live import Live
+
+from sca_hf.engines import Usage
+from sca_hf.sandbox import Program, Verdict
+
+_TERMINAL_SECONDS = 0.25
+_LINE_SECONDS = 15.0
+
+
+@dataclass
+class Progress:
+    """Counts of a running stage. `usage`: what its engine has done, before this stage too; None without an engine.
+
+    `slots`: calls that the engine works on at once; `jails`: programs that run at once.
+    """
+
+    usage: Usage | None = None
+    slots: int = 0
+    jails: int = 0
+    rows: int = 0
+    rows_done: int = 0
+    calls: int = 0
+    programs: int = 0
+    programs_done: int = 0
+    passes: int = 0
+
+
+class _Jails(Protocol):
+    async def run(self, program: Program) -> Verdict: ...
+
+
+class WatchedJails:
+    """Jails whose programs are counted."""
+
+    def __init__(self, jails: _Jails, progress: Progress) -> None:
+        self._jails = jails
+        self._progress = progress
+
+    async def run(self, program: Program) -> Verdict:
+        """The verdict on a program, as the jails give it."""
+        self._progress.programs += 1
+        try:
+            verdict = await self._jails.run(program)
+        finally:
+            self._progress.programs -= 1
+        self._progress.programs_done += 1
+        self._progress.passes += verdict.status == "passed"
+        return verdict
+
+
+@dataclass
+class Line:
+    """A line on how far a stage is; speeds are those since it was made last, the time left that of the whole."""
+
+    stage: str
+    progress: Progress
+    _began: float = field(default_factory=time.monotonic)
+    _then: float = field(default_factory=time.monotonic)
+    _before: Usage = field(default_factory=Usage)
+    _first: Usage = field(default_factory=Usage)
+
+    def __post_init__(self) -> None:
+        self._before = self._first = _copy(self.progress.usage)
+
+    def text(self, now: float) -> str:
+        """The line, `now` by time.monotonic()."""
+        progress = self.progress
+        parts = [f"{self.stage:<13} {progress.rows_done:,}/{progress.rows:,} rows"]
+        if progress.usage is not None:
+            usage, seconds = _copy(progress.usage), max(now - self._then, 1e-3)
+            read = usage.prompt_tokens - self._first.prompt_tokens
+            cached = usage.cached_prompt_tokens - self._first.cached_prompt_tokens
+            running = min(progress.calls, progress.slots)
+            parts += [
+                f"{(usage.prompt_tokens - self._before.prompt_tokens) / seconds:,.0f} tokens/s in",
+                f"{(usage.completion_tokens - self._before.completion_tokens) / seconds:,.0f} out",
+                f"prefix cache {cached / read:.0%}" if read else "prefix cache -",
+                f"{running:,} running, {progress.calls - running:,} waiting",
+            ]
+            self._before, self._then = usage, now
+        if progress.jails:
+            parts.append(f"jails {min(progress.programs, progress.jails)}/{progress.jails}")
+            if progress.programs_done:
+                parts.append(f"{progress.passes / progress.programs_done:.0%} of {progress.programs_done:,} passed")
+        parts.append(f"{_clock((now - self._began) * _left(progress))} left" if progress.rows_done else "-:-- left")
+        return " · ".join(parts)
+
+
+@contextmanager
+def shown(stage: str, progress: Progress, output: TextIO | None = None) -> Iterator[None]:
+    """Show a stage's progress on `output` (the standard error): one line that changes on a terminal, else a line every
+    15 seconds, so that a log stays short."""
+    console = Console(file=output or sys.stderr, highlight=False, soft_wrap=True)
+    line = Line(stage, progress)
+    ended = threading.Event()
+
+    def on_terminal() -> None:
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+            while not ended.wait(_TERMINAL_SECONDS):
+                live.update(line.text(time.monotonic()))
+
+    def on_lines() -> None:
+        while not ended.wait(_LINE_SECONDS):
+            console.print(line.text(time.monotonic()), markup=False)
+
+    thread = threading.Thread(target=on_terminal if console.is_terminal else on_lines, name="progress", daemon=True)
+    disable_progress_bar()
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        enable_progress_bar()
+
+
+def _copy(usage: Usage | None) -> Usage:
+    if usage is None:
+        return Usage()
+    return Usage(usage.calls, usage.prompt_tokens, usage.cached_prompt_tokens, usage.completion_tokens)
+
+
+def _left(progress: Progress) -> float:
+    """What is left of the time, as a share of what has gone by."""
+    return (progress.rows - progress.rows_done) / progress.rows_done
+
+
+def _clock(seconds: float) -> str:
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -1,0 +1,103 @@
+"""The rules of `seeds` that look at one file or one function alone; see `seeds.py` for what each means."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sca_hf.decontaminate import Contaminants
+from sca_hf.functions import PARSER_ERRORS, Function, compiles, decode, documented_functions
+from sca_hf.identity import row_id
+from sca_hf.salvage import BrokenFunction, salvaged_functions
+from sca_hf.sources import MAX_FILE_BYTES
+from sca_hf.stage import REJECT_REASON
+
+if TYPE_CHECKING:
+    from sca_hf.stages.seeds import SeedSettings
+
+File = tuple[str, bytes | None, str]  # path, content, license
+SeedRow = dict[str, Any]
+
+
+def judge_files(
+    files: Sequence[File], settings: "SeedSettings", contaminants: Contaminants | None
+) -> list[list[SeedRow]]:
+    allowed = None if settings.licenses is None else {license.lower() for license in settings.licenses}
+    return [
+        list(_judge_file(path, content, settings, contaminants))
+        if allowed is None or allowed.issuperset(license.lower().split(" and "))
+        else [no_function(path, content, "license")]
+        for path, content, license in files
+    ]
+
+
+def no_function(path: str, content: bytes | None, reason: str) -> SeedRow:
+    """The row of a file that gives no function."""
+    file_id = row_id("file", path, hashlib.sha256(content or b"").hexdigest())
+    return {"id": file_id, "seed": "", "name": "", "sha1": "", REJECT_REASON: reason, "benchmark_row": None}
+
+
+def _judge_file(
+    path: str, content: bytes | None, settings: "SeedSettings", contaminants: Contaminants | None
+) -> Iterator[SeedRow]:
+    functions, reason = _read(content)
+    if reason:
+        yield no_function(path, content, reason)
+    for function in functions:
+        if isinstance(function, BrokenFunction):
+            seed, reason = function.source, "unparsable-function"
+        else:
+            seed = function.standalone
+            reason = _reason(function, seed, settings)
+        found = contaminants.found_in(seed) if contaminants and reason is None else []
+        yield {
+            "id": row_id(seed),
+            "seed": seed,
+            "name": function.name,
+            "sha1": hashlib.sha1(seed.encode()).hexdigest(),
+            REJECT_REASON: f"contaminated-{found[0].benchmark}" if found else reason,
+            "benchmark_row": "; ".join(map(str, found)) or None,
+        }
+
+
+def _read(content: bytes | None) -> tuple[Sequence[Function | BrokenFunction], str | None]:
+    if content is None:
+        return [], "unreadable-file"
+    if len(content) > MAX_FILE_BYTES:
+        return [], "oversized-file"
+    try:
+        text = decode(content)
+    except (UnicodeDecodeError, SyntaxError, LookupError):
+        return [], "undecodable-file"
+    try:
+        functions = documented_functions(text)
+    except PARSER_ERRORS:
+        salvaged = salvaged_functions(text)
+        return salvaged, None if salvaged else "unparsable-file"
+    return functions, None if functions else "no-function"
+
+
+def _reason(function: Function, seed: str, settings: "SeedSettings") -> str | None:
+    if not function.returns_value:
+        return "no-return-value"
+    if function.arguments < settings.min_args:
+        return "no-arguments"
+    if seed.count("\n") + 1 > settings.max_lines:
+        return "too-many-lines"
+    if settings.max_chars is not None and len(seed) > settings.max_chars:
+        return "too-long"
+    if any(_has_word(seed, word) for word in settings.forbidden_words):
+        return "forbidden-word"
+    if any(f"{module}.".startswith(f"{name}.") for module in function.modules for name in settings.forbidden_imports):
+        return "forbidden-import"
+    if any(module.startswith(".") for module in function.modules):
+        return "relative-import"
+    if function.undefined:
+        return "undefined-name"
+    return None if compiles(seed) else "not-compilable"
+
+
+def _has_word(text: str, word: str) -> bool:
+    """Whether `word` is in `text` in any case, with no letter beside it: "bug" is in "a_bug", not in "debug"."""
+    letter = r"[^\W\d_]"
+    return re.search(rf"(?<!{letter}){re.escape(word)}(?!{letter})", text, re.IGNORECASE) is not None
