@@ -121,6 +121,17 @@ def test_it_names_the_recipe_the_parents_and_the_way_to_make_it_again(tmp_path: 
     assert f"```\n{command}\n```" in _card(tmp_path / "given", given)
 
 
+def test_the_head_names_models_and_datasets_of_the_hub_alone(tmp_path: Path, toy: "Toy") -> None:
+    local = _head(_card(tmp_path / "local", toy.build(toy.rows(30), input="rows.parquet")))
+    assert local["source_datasets"] == ["original"]
+    assert "base_model" not in local
+    model = {"model": "org/base-7b", "revision": "abc", "build": "vllm 0.1", "dtype": "bfloat16"}
+    build = toy.build(toy.rows(30), input=f"org/seeds@{'5' * 40}", model=model)
+    published = _head(_card(tmp_path / "published", build))
+    assert published["source_datasets"] == ["org/seeds"]
+    assert published["base_model"] == ["org/base-7b"]
+
+
 def test_the_picture_is_the_same_for_the_same_counts(tmp_path: Path, toy: "Toy") -> None:
     many = toy.rows(60).map(_one_reason_a_row, features=toy.stage().features)
     pictures = [
