@@ -38,10 +38,10 @@ from datasets import Dataset, Value
 from pydantic import Field
 
 from sca_hf.decontaminate import DecontaminateSettings, load_contaminants
+from sca_hf.finished import FinishedParts
 from sca_hf.identity import digest, row_id
 from sca_hf.isolated import Isolated
 from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
-from sca_hf.progress import Progress
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.seed_rules import File, SeedRow, judge_files, no_function
@@ -107,7 +107,7 @@ def seeds(
     if not len(files):
         return Dataset.from_dict({name: [] for name in STAGE.features}, features=STAGE.features)
     contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
-    finished = Progress(progress, str(STAGE.version), json.dumps(settings.intent()))
+    finished = FinishedParts(progress, str(STAGE.version), json.dumps(settings.intent()))
     with Isolated(partial(judge_files, settings=settings, contaminants=contaminants)) as isolated:
         judged = files.map(
             partial(_rows, isolated=isolated, finished=finished),
@@ -136,7 +136,7 @@ def seeds(
 
 
 def _rows(
-    files: dict[str, list[Any]], isolated: Isolated[File, list[SeedRow]], finished: Progress
+    files: dict[str, list[Any]], isolated: Isolated[File, list[SeedRow]], finished: FinishedParts
 ) -> dict[str, list[Any]]:
     batch = list(zip(files["path"], files["content"], files["license"], strict=True))
     key = [part for path, content, license in batch for part in (path, _sha(content), license)]
@@ -176,7 +176,7 @@ def _near(texts: Iterable[list[str]], settings: NearDuplicateSettings, folder: P
     return [None if original is None else "near-duplicate" for original in found]
 
 
-def _checked(texts: Iterable[list[str]], settings: TypeCheckSettings, finished: Progress) -> list[str | None]:
+def _checked(texts: Iterable[list[str]], settings: TypeCheckSettings, finished: FinishedParts) -> list[str | None]:
     """In parts, each of which is kept when it is done."""
     verdicts: list[str | None] = []
     for batch in texts:

@@ -1,0 +1,46 @@
+"""Finished parts of a long stage, kept on disk until the stage is done: what is killed goes on where it was.
+
+finished = FinishedParts(folder, "seeds", settings)
+rows = finished.part(("files", sha), lambda: judge(files))
+"""
+
+import json
+import shutil
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from sca_hf.identity import digest
+
+Made = TypeVar("Made")
+
+
+class FinishedParts:
+    """Parts in `folder` (null: nothing is kept), by all that determines them: `scope` and the key of the part.
+
+    A part is written aside and renamed, so it is there whole or not at all. Many processes may share a folder.
+    """
+
+    def __init__(self, folder: Path | None, *scope: str) -> None:
+        self.folder, self.scope = folder, scope
+
+    def part(self, key: Sequence[str], make: Callable[[], Made]) -> Made:
+        """What `make` gives, JSON-able: as it was kept, or made and kept now."""
+        if self.folder is None:
+            return make()
+        path = self.folder / f"{digest(*self.scope, *key)}.json"
+        try:
+            kept: Made = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            kept = make()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            aside = path.with_suffix(f".{uuid.uuid4().hex}")
+            aside.write_text(json.dumps(kept))
+            aside.replace(path)
+        return kept
+
+    def forget(self) -> None:
+        """Remove what was kept."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
