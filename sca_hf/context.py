@@ -11,6 +11,7 @@ from datasets import Dataset, Features
 from sca_hf.ahead import Row, Worked, WorkedAhead
 from sca_hf.engines import Engine, Sampling
 from sca_hf.errors import ScaError
+from sca_hf.progress import Progress
 from sca_hf.prompts.few_shot import FewShot
 from sca_hf.sandbox import Program, Verdict
 
@@ -47,12 +48,17 @@ class Context:
     jails: Runner | None = None
     few_shot: FewShot | None = None
     tokens: Tokens = field(default_factory=Tokens)
+    progress: Progress = field(default_factory=Progress)
 
     async def complete(self, prompt: str, sampling: Sampling) -> tuple[str, str]:
         """Text and finish reason of one sample. Raises RowFailure for this call, EngineUnavailable for all."""
         if self.engine is None:
             raise ScaError("this stage needs an engine, and the context has none; give Context(engine=…)")
-        completion = await self.engine.complete(prompt, sampling)
+        self.progress.calls += 1
+        try:
+            completion = await self.engine.complete(prompt, sampling)
+        finally:
+            self.progress.calls -= 1
         self.tokens.prompt += completion.prompt_tokens
         self.tokens.completion += completion.completion_tokens
         return completion.text, completion.finish_reason
@@ -75,10 +81,12 @@ class Context:
             return _empty(features)
         sent = rows if order is None else rows.select(order)
         run = self.recipe.run
+        self.progress.rows = len(rows)
         with WorkedAhead(sent, function, run.concurrency) as ahead:
 
             def results(indices: list[int]) -> Row:
                 worked = ahead.take(len(indices))
+                self.progress.rows_done += len(indices)
                 return {name: [row[name] for row in worked] for name in features}
 
             batch_size = min(run.batch_size, run.concurrency)

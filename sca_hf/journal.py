@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sca_hf.engines import Completion, Engine, EngineIdentity, Sampling
+from sca_hf.engines import Completion, Engine, EngineIdentity, Sampling, Usage
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
 from sca_hf.sandbox import JAIL_VERSION, Jails, Limits, Program, Verdict
@@ -109,6 +109,11 @@ class JournaledEngine:
     def identity(self) -> EngineIdentity:
         """The engine's own."""
         return self._engine.identity
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the engine has done, if it counts."""
+        return getattr(self._engine, "usage", None)
 
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
         """One sample, from the journal or the engine. Raises what the engine raises, and StoreError."""

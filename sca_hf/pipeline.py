@@ -5,7 +5,7 @@ A stage's fingerprint is known once its parent's manifest is; a stage whose vers
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -21,6 +21,7 @@ from sca_hf.errors import InputError
 from sca_hf.identity import fingerprint
 from sca_hf.inputs import open_input
 from sca_hf.journal import JournaledJails
+from sca_hf.progress import Progress, WatchedJails
 from sca_hf.prompts.build import step_sha
 from sca_hf.prompts.few_shot import FewShot, load_few_shot
 from sca_hf.recipe import Recipe
@@ -39,6 +40,8 @@ STAGES: tuple[Stage, ...] = tuple(
 NAMES = tuple(stage.name for stage in STAGES)
 _MAKERS = {column.name: stage.name for stage in reversed(STAGES) for column in stage.columns}
 _COLUMNS = {column.name: column for stage in reversed(STAGES) for column in stage.columns}
+Watch = Callable[[str, Progress], AbstractContextManager[None]]
+
 _PACKAGES = ("datasets", "huggingface_hub", "pyarrow")
 
 
@@ -131,8 +134,13 @@ class Pipeline:
             most_rows = cached.counts.kept if cached else self._most_kept(stage, most_rows)
         return planned
 
-    def run(self, announce: Callable[[Stage, Version | None], None]) -> list[Outcome]:
-        """Run the stages. `announce` is told of each stage before it runs, with its version if it is there already."""
+    def run(
+        self, announce: Callable[[Stage, Version | None], None], watch: Watch = lambda _, __: nullcontext()
+    ) -> list[Outcome]:
+        """Run the stages. `announce` is told of each stage before it runs, with its version if it is there already.
+
+        A stage that needs an engine or a sandbox runs inside `watch`, given its name and its progress.
+        """
         outcomes: list[Outcome] = []
         given = self._input(fetch=True)
         with ExitStack() as stack:
@@ -141,7 +149,7 @@ class Pipeline:
                 key = self._fingerprint(stage, given)
                 cached = self._shelf.find(stage, self._dataset(stage), key)
                 announce(stage, cached)
-                made = cached or self._make(stage, given, key, resources)
+                made = cached or self._make(stage, given, key, resources, watch)
                 outcomes.append(Outcome(stage, made, cached is not None, self._shelf.keep(made)))
                 given = _from_version(made)
                 if not given.rows:
@@ -152,19 +160,27 @@ class Pipeline:
                     )
         return outcomes
 
-    def _make(self, stage: Stage, given: _Input, key: str, resources: Resources) -> Version:
+    def _make(self, stage: Stage, given: _Input, key: str, resources: Resources, watch: Watch) -> Version:
         self._shelf.check_writable()
         rows = given.load()
         check_columns(stage, rows, _MAKERS)
         with self.store.scratch() as scratch:
+            engine = resources.engine() if stage.needs == "engine" else None
+            jails = self._jails(stage, resources)
+            progress = Progress(
+                usage=engine.usage if engine else None,
+                slots=self.recipe.engine.max_num_seqs * max(1, len(self.recipe.engine.urls)),
+                jails=self.recipe.run.jails if jails else 0,
+            )
             context = Context(
                 recipe=self.recipe,
                 scratch=scratch,
-                engine=resources.engine() if stage.needs == "engine" else None,
-                jails=self._jails(stage, resources),
+                engine=engine,
+                jails=WatchedJails(jails, progress) if jails else None,
                 few_shot=self._few_shot,
+                progress=progress,
             )
-            with _measured(resources) as timings:
+            with _measured(resources) as timings, watch(stage.name, progress) if stage.needs else nullcontext():
                 judged = judge(stage, len(rows), stage.run(rows, context))
             lineage = {
                 "sca_hf": __version__,

@@ -5,7 +5,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sca_hf.engines import Engine
 from sca_hf.engines.chosen import chosen_engine
 from sca_hf.journal import Journal, JournaledEngine, JournaledJails
 from sca_hf.recipe import Recipe
@@ -20,7 +19,7 @@ class Resources:
         self._engine: JournaledEngine | None = None
         self._jails: JournaledJails | None = None
 
-    def engine(self) -> Engine:
+    def engine(self) -> JournaledEngine:
         """The engine of the recipe. The model is loaded at the first call that the journal does not hold."""
         if self._engine is None:
             engine = chosen_engine(self._recipe.model, self._recipe.engine)

@@ -79,6 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     from sca_hf.console import Console
     from sca_hf.pipeline import NAMES, Pipeline
+    from sca_hf.progress import shown
     from sca_hf.recipe import load_recipe
     from sca_hf.store import Store
     from sca_hf.store.hub import Hub
@@ -103,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
         if given.dry_run:
             console.plan(pipeline.plan())
             return 0
-        console.outcomes(pipeline.run(console.stage), sys.argv[1:] if arguments is None else arguments)
+        console.outcomes(pipeline.run(console.stage, shown), sys.argv[1:] if arguments is None else arguments)
     except ScaError as error:
         console.error(error)
         return 2
