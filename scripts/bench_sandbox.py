@@ -71,8 +71,7 @@ SMALL = [
 ]  # fmt: skip
 NUMPY = ("import numpy as np\ndef f(x, y):\n    a = np.arange(x % 50 + 1) * y\n    return int(a.sum())", "({x}, {y})")
 PANDAS = (
-    "import pandas as pd\ndef f(x, y):\n    d = pd.DataFrame({{'k': [1, 2, 1], 'v': [x, y, 3]}})\n"
-    "    return int(d.groupby('k')['v'].sum().loc[1])",
+    "import pandas as pd\ndef f(x, y):\n    d = pd.DataFrame({{'k': [1, 2, 1], 'v': [x, y, 3]}})\n    return int(d.groupby('k')['v'].sum().loc[1])",
     "({x}, {y})",
 )
 LOOP = ("def f(x):\n    while True:\n        x += 1", "assert f(1) == 2")

@@ -196,6 +196,8 @@ return True
 """,
 }  # fmt: skip
 
+_FIND_TOKEN = "import os, sys\nframe = sys._getframe()\nwhile 'token' not in frame.f_locals: frame = frame.f_back\n"
+
 # name: (body, statuses that count as held)
 ENDS = {
     "loop for ever": ("while True: pass", {"timeout"}),
@@ -244,6 +246,19 @@ ENDS = {
         {"early-exit", "timeout"},
     ),
     "close every descriptor": ("import os; os.closerange(0, 65536)", {"early-exit", "failed"}),
+    "forge a malformed report": (
+        _FIND_TOKEN + "os.write(3, frame.f_locals['token'] + b'{{bad\\n'); os._exit(0)",
+        {"early-exit"},
+    ),
+    "forge a report of another shape": (
+        _FIND_TOKEN + "os.write(3, frame.f_locals['token'] + b'{{\"status\": 1, \"broken\": 1}}\\n'); os._exit(0)",
+        {"early-exit"},
+    ),
+    "ask for a fuller jail for ever": (
+        _FIND_TOKEN + "os.write(3, frame.f_locals['token'] + b'{{\"needs_full\": true}}\\n'); os._exit(0)",
+        {"early-exit"},
+    ),
+    "die by a real-time signal": ("import os; os.kill(os.getpid(), 40)", {"killed"}),
     "crash the interpreter": ("import ctypes; ctypes.string_at(0)", {"killed"}),
     "abort": ("import os; os.abort()", {"killed"}),
     "stop itself": ("import os; os.kill(os.getpid(), 19)", {"timeout", "failed"}),

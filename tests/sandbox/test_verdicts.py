@@ -154,7 +154,7 @@ def test_a_verdict_that_depends_on_the_hash_seed_is_flaky(run_programs: Any) -> 
         ("a long sum", "x = " + "+".join(["1"] * 30_000), "syntax-error"),
         ("a long chain of attributes", "x = lambda: a" + ".b" * 50_000, "syntax-error"),
         ("deep blocks", "".join(" " * i + "if 1:\n" for i in range(200)), "syntax-error"),
-        ("nested finally", _NESTED := "\n".join(
+        ("nested finally", "\n".join(
             " " * i + "try: pass\n" + " " * i + "finally:" for i in range(19)
         ) + "\n" + " " * 19 + "pass", "timeout"),
         ("a giant integer", "x = " + "9" * 100_000, "syntax-error"),
@@ -169,7 +169,7 @@ def test_a_verdict_that_depends_on_the_hash_seed_is_flaky(run_programs: Any) -> 
 def test_source_that_is_hard_to_compile_is_a_verdict(name: str, code: str, status: str, run_programs: Any) -> None:
     tests = "y = 2\n" * 300_000 if name == "megabytes of tests" else ""
     verdicts = run_programs([Program(code, tests), Program("def f(): return 1", "assert f() == 1")], workers=1)
-    allowed = {status, "timeout", "out-of-memory"} if len(code + tests) > 100 else {status}
+    allowed = {status, "timeout", "out-of-memory", "syntax-error"} if len(code + tests) > 100 else {status}
     assert verdicts[0].status in allowed, verdicts[0]
     assert verdicts[1].status == "passed"
 

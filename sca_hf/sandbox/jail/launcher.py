@@ -20,7 +20,7 @@ import stat
 import sys
 from typing import Any
 
-from . import kernel, warm
+from . import kernel, messages, warm
 from .runner import RESERVE_BYTES, Full
 from .warm import Settings
 
@@ -56,7 +56,7 @@ def main() -> None:
         _enter(given, control, step)
     except (OSError, ImportError, MemoryError) as reason:
         number = reason.errno if isinstance(reason, OSError) else None
-        warm.send_message(control, {"unavailable": str(reason), "step": step[0], "errno": number, "uid": os.geteuid()})
+        messages.send(control, {"unavailable": str(reason), "step": step[0], "errno": number, "uid": os.geteuid()})
 
 
 def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:

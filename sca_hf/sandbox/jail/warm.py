@@ -6,33 +6,25 @@ program code: it compiles, and leaves to the fork what may be slow or big to com
 """
 
 import gc
-import json
-import math
 import os
-import select
 import signal
-import struct
 import sys
 import time
 from typing import Any, NamedTuple
 
-from . import assertions, kernel, runner
+from . import assertions, kernel, messages, reports, runner
+from .reports import NEEDS_FULL, read_report
 from .runner import Full
 from .seccomp import build_filter
+from .watch import Ended, Watch
 
-_NOTICE_SECONDS = 0.1
-_SLEEPING_SHARE = 0.5
-_SHORTEST_PAUSE_SECONDS = 0.001
-_WAITED_SHARE = 0.1
-_PATIENCE = 0.8
 _COMPILED_HERE_CHARS = 50_000
 _COMPILED_HERE_FINALLY = 3
 _REPORT = 3
-_REPORT_BYTES = 1 << 16
 _KEPT_CHARS = 2000
 _COLLECT_EVERY = 500
 _TOKEN_BYTES = 16
-_LENGTH = struct.Struct("!I")
+_SIGNAL_NAMES = {int(number): number.name for number in signal.Signals}
 _SCRATCH = ("/tmp", "/dev/shm")
 
 
@@ -57,13 +49,13 @@ def serve(control: int, processes: int, settings: Settings, full: Full | None) -
     """Answers requests until the other side hangs up. `control`: descriptor of a socket. `processes`: of this
     namespace's /proc, or -1. `full`: None in a jail that keeps to what small programs need."""
     warm = _Warm(control, processes, settings, full)
-    send_message(control, {"ready": True})
+    messages.send(control, {"ready": True})
     served = 0
-    while (request := _receive(control)) is not None:
+    while (request := messages.receive(control)) is not None:
         try:
-            send_message(control, warm.run(request))
+            messages.send(control, warm.run(request))
         except (Broken, OSError, MemoryError) as reason:
-            send_message(control, {"broken": f"{type(reason).__name__}: {reason}"})
+            messages.send(control, {"broken": f"{type(reason).__name__}: {reason}"})
             return
         served += 1
         if served % _COLLECT_EVERY == 0:
@@ -71,44 +63,15 @@ def serve(control: int, processes: int, settings: Settings, full: Full | None) -
             gc.collect()
 
 
-def send_message(control: int, message: dict[str, Any]) -> None:
-    packed = json.dumps(message).encode()
-    packed = _LENGTH.pack(len(packed)) + packed
-    while packed:
-        packed = packed[os.write(control, packed) :]
-
-
-def _receive(control: int) -> dict[str, Any] | None:
-    head = _receive_exactly(control, _LENGTH.size)
-    body = head and _receive_exactly(control, _LENGTH.unpack(head)[0])
-    if not body:
-        return None
-    request: dict[str, Any] = json.loads(body)
-    return request
-
-
-def _receive_exactly(control: int, size: int) -> bytes:
-    received = bytearray()
-    while len(received) < size:
-        part = os.read(control, size - len(received))
-        if not part:
-            return b""
-        received += part
-    return bytes(received)
-
-
 class _Warm:
     def __init__(self, control: int, processes: int, settings: Settings, full: Full | None) -> None:
-        self._control = control
-        self._processes = processes
         self._settings = settings
         self._calls = build_filter()
         self._full = full
         self._rewrite = None if full is None else full.rewrite
         self._clean = [self._mount_scratch(path) for path in _SCRATCH]
         os.chdir("/tmp")
-        self._poll = select.poll()
-        self._poll.register(control, select.POLLRDHUP)
+        self._watch = Watch(control, processes, settings.cpu_seconds, settings.wall_seconds)
         runner.fix_state()
         kernel.rehearse()
         gc.collect()
@@ -122,9 +85,9 @@ class _Warm:
             try:
                 prepared = assertions.prepare(code, tests, self._rewrite)
             except assertions.NeedsFull:
-                return {"needs_full": True}
+                return NEEDS_FULL
             except assertions.Uncompilable as refusal:
-                return _nothing_ran(_refused(refusal, offset))
+                return reports.nothing_ran(reports.refused(refusal, offset))
         token = os.urandom(_TOKEN_BYTES).hex().encode()
         output, errors = os.memfd_create("stdout"), os.memfd_create("stderr")
         report_end, write_end = os.pipe()
@@ -137,30 +100,29 @@ class _Warm:
                 self._child(code, tests, offset, prepared, token, (output, errors, write_end))
             os.close(write_end)
             write_end = -1
-            status, usage, stopped, starved = self._watch(child, started, request["patient"])
+            ended = self._watch.until_end(child, started, request["patient"])
             wall = time.monotonic() - started
             # Nothing else can be alive: fork is denied. Belt and braces.
             self._end_all()
-            report = self._judge(status, stopped, _read_report(report_end, token))
+            report = self._judge(ended, read_report(report_end, token, self._full is not None))
             out, too_long = self._output(output)
             err, too_long_too = self._output(errors)
         finally:
             for descriptor in (output, errors, report_end, write_end):
                 if descriptor >= 0:
                     os.close(descriptor)
-        if "needs_full" in report:
-            self._clean_up()
+        self._clean_up()
+        if report is NEEDS_FULL:
             return report
         if (too_long or too_long_too) and report["status"] not in ("timeout", "out-of-memory"):
             report |= {"status": "killed", "exception": "OutputLimit", "line": None}
-        self._clean_up()
         return report | {
-            "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "cpu_seconds": ended.cpu_seconds,
             "wall_seconds": wall,
-            "memory_mb": usage.ru_maxrss / 1024,
+            "memory_mb": ended.usage.ru_maxrss / 1024,
             "stdout": out,
             "stderr": err,
-            "starved": starved,
+            "starved": ended.starved,
         }
 
     def _child(
@@ -178,9 +140,9 @@ class _Warm:
                 os.dup2(descriptor, place)
             os.closerange(_REPORT + 1, self._settings.open_files)
             runner.confine(self._settings.cpu_seconds, self._calls)
-        except BaseException as reason:
-            runner.send(descriptors[-1], token, {"broken": f"{type(reason).__name__}: {reason}"})
-            os._exit(1)
+        except BaseException:
+            # A program can't do this to itself, so it says that none has run.
+            os.kill(os.getpid(), signal.SIGKILL)
         try:
             report = self._compile_and_execute(code, tests, offset, prepared)
             runner.send(_REPORT, token, report)
@@ -194,69 +156,13 @@ class _Warm:
             if prepared is None:
                 prepared = assertions.prepare(code, tests, self._rewrite)
         except assertions.NeedsFull:
-            return {"needs_full": True}
+            return NEEDS_FULL
         except assertions.Uncompilable as refusal:
-            return _refused(refusal, offset)
-        except Exception as reason:
-            return {"broken": f"{type(reason).__name__}: {reason}"}
+            return reports.refused(refusal, offset)
         try:
             return runner.execute(prepared, offset, self._full)
         except assertions.NeedsFull:
-            return {"needs_full": True}
-
-    def _watch(self, child: int, started: float, patient: bool) -> tuple[int, Any, bool, bool]:
-        """(wait status, usage, whether it was stopped at a limit, whether it had been kept waiting for a core then).
-
-        `patient`: time in the run queue doesn't count, up to a factor. For the second try, alone.
-        """
-        settings = self._settings
-        clock = _cpu_clock(child)
-        pidfd = os.pidfd_open(child)
-        stopped = starved = sleeping = False
-        pause = min(_NOTICE_SECONDS, settings.cpu_seconds, settings.wall_seconds)
-        self._poll.register(pidfd, select.POLLIN)
-        try:
-            while not (ready := self._poll.poll(math.ceil(pause * 1000))):
-                cpu, wall = time.clock_gettime(clock), time.monotonic() - started
-                waited = self._waited(child)
-                if patient and waited < math.inf:
-                    wall -= min(waited, wall * _PATIENCE)
-                if cpu >= settings.cpu_seconds or wall >= settings.wall_seconds:
-                    stopped = True
-                    starved = cpu < settings.cpu_seconds and waited > _WAITED_SHARE * wall
-                    os.kill(child, signal.SIGKILL)
-                    break
-                idle = cpu + min(waited, wall) < _SLEEPING_SHARE * wall
-                if idle != sleeping:
-                    sleeping = idle
-                    send_message(self._control, {"sleeping": sleeping})
-                pause = min(_NOTICE_SECONDS, settings.cpu_seconds - cpu, settings.wall_seconds - wall)
-                pause = max(pause, _SHORTEST_PAUSE_SECONDS)
-            if any(descriptor != pidfd for descriptor, _ in ready):
-                # The pool is gone. All that is in this namespace dies with its first process.
-                os._exit(0)
-        finally:
-            self._poll.unregister(pidfd)
-            os.close(pidfd)
-        _, status, usage = os.wait4(child, 0)
-        return status, usage, stopped, starved
-
-    def _waited(self, child: int) -> float:
-        """Seconds that its threads stood in the run queue; infinity where the machine doesn't say."""
-        if self._processes < 0:
-            return math.inf
-        try:
-            waited = 0
-            tasks = os.open(f"{child}/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._processes)
-            try:
-                for task in os.listdir(tasks):
-                    with open(os.open(f"{task}/schedstat", os.O_RDONLY, dir_fd=tasks)) as file:
-                        waited += int(file.read().split()[1])
-            finally:
-                os.close(tasks)
-        except (OSError, IndexError, ValueError):
-            return math.inf
-        return waited / 1e9
+            return NEEDS_FULL
 
     def _end_all(self) -> None:
         try:
@@ -269,20 +175,17 @@ class _Warm:
             except ChildProcessError:
                 return
 
-    def _judge(self, status: int, stopped: bool, report: dict[str, Any] | None) -> dict[str, Any]:
-        if stopped:
-            # Which of the two limits it was can depend on the machine's load: see the seconds.
-            return _report("timeout", None)
-        if os.WIFSIGNALED(status):
-            number = os.WTERMSIG(status)
-            if number == signal.SIGKILL:
+    def _judge(self, ended: Ended, found: dict[str, Any] | None) -> dict[str, Any]:
+        if os.WIFSIGNALED(ended.status) and not ended.stopped:
+            number = os.WTERMSIG(ended.status)
+            if number != signal.SIGKILL:
+                return reports.report("killed", _SIGNAL_NAMES.get(number, f"signal {number}"))
+            if ended.cpu_seconds < self._settings.cpu_seconds:
                 raise Broken("a program was killed by the machine, which is probably out of memory")
-            return _report("killed", signal.Signals(number).name)
-        if report is None:
-            return _report("early-exit", None)
-        if "broken" in report:
-            raise Broken(str(report["broken"]))
-        return report
+        if os.WIFSIGNALED(ended.status):
+            # Which of the two limits it was can depend on the machine's load: see the seconds.
+            return reports.report("timeout")
+        return found or reports.report("early-exit")
 
     def _output(self, descriptor: int) -> tuple[str, bool]:
         size = os.fstat(descriptor).st_size
@@ -318,42 +221,6 @@ def _change_of(path: str) -> tuple[int, int]:
 def _compiles_fast(source: str) -> bool:
     """Nested `finally` blocks double the code at every level; the rest is bounded by the length."""
     return len(source) <= _COMPILED_HERE_CHARS and source.count("finally") <= _COMPILED_HERE_FINALLY
-
-
-def _refused(refusal: assertions.Uncompilable, offset: int) -> dict[str, Any]:
-    line = refusal.line
-    if line is not None and refusal.part == assertions.TESTS:
-        line += offset
-    return _report("syntax-error", refusal.exception) | {"line": line}
-
-
-def _report(status: str, exception: str | None) -> dict[str, Any]:
-    return {"status": status, "exception": exception, "line": None, "assertions": 0, "flags": []}
-
-
-def _nothing_ran(report: dict[str, Any]) -> dict[str, Any]:
-    measured = {"cpu_seconds": 0.0, "wall_seconds": 0.0, "memory_mb": 0.0}
-    return report | measured | {"stdout": "", "stderr": "", "starved": False}
-
-
-def _cpu_clock(child: int) -> int:
-    """The clock of a process's CPU time, as `clock_getcpuclockid` has it."""
-    return (~child << 3) | 2
-
-
-def _read_report(report_end: int, token: bytes) -> dict[str, Any] | None:
-    """What stands behind the token; anything else in the pipe is the program's own writing."""
-    os.set_blocking(report_end, False)
-    try:
-        written = os.read(report_end, _REPORT_BYTES)
-    except BlockingIOError:
-        return None
-    _, found, rest = written.partition(token)
-    line, ended, _ = rest.partition(b"\n")
-    if not found or not ended:
-        return None
-    report: dict[str, Any] = json.loads(line)
-    return report
 
 
 def hide() -> None:

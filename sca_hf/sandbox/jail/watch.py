@@ -1,0 +1,99 @@
+"""Watches one program from outside: its CPU clock, the wall clock, and whether it sleeps or waits for a core."""
+
+import math
+import os
+import select
+import signal
+import time
+from typing import Any, NamedTuple
+
+from . import messages
+
+_NOTICE_SECONDS = 0.1
+_SLEEPING_SHARE = 0.5
+_SHORTEST_PAUSE_SECONDS = 0.001
+_WAITED_SHARE = 0.1
+_PATIENCE = 0.8
+
+
+class Ended(NamedTuple):
+    """How a program ended. `stopped`: at a limit. `starved`: it had been kept waiting for a core then."""
+
+    status: int
+    usage: Any
+    stopped: bool
+    starved: bool
+
+    @property
+    def cpu_seconds(self) -> float:
+        return float(self.usage.ru_utime + self.usage.ru_stime)
+
+
+class Watch:
+    """`control`: the pool's socket, told when a program falls asleep or wakes. `processes`: a /proc, or -1."""
+
+    def __init__(self, control: int, processes: int, cpu_seconds: float, wall_seconds: float) -> None:
+        self._control = control
+        self._processes = processes
+        self._cpu_seconds = cpu_seconds
+        self._wall_seconds = wall_seconds
+        self._poll = select.poll()
+        self._poll.register(control, select.POLLRDHUP)
+
+    def until_end(self, child: int, started: float, patient: bool) -> Ended:
+        """Waits for the child, or kills it at a limit. Ends this process, and all in its namespace, without the pool.
+
+        `patient`: time in the run queue doesn't count, up to a factor. For the second try, alone.
+        """
+        clock = _cpu_clock(child)
+        pidfd = os.pidfd_open(child)
+        stopped = starved = sleeping = False
+        pause = min(_NOTICE_SECONDS, self._cpu_seconds, self._wall_seconds)
+        self._poll.register(pidfd, select.POLLIN)
+        try:
+            while not (ready := self._poll.poll(math.ceil(pause * 1000))):
+                cpu, wall = time.clock_gettime(clock), time.monotonic() - started
+                waited = self._waited(child)
+                if patient and waited < math.inf:
+                    wall -= min(waited, wall * _PATIENCE)
+                if cpu >= self._cpu_seconds or wall >= self._wall_seconds:
+                    stopped = True
+                    starved = cpu < self._cpu_seconds and waited > _WAITED_SHARE * wall
+                    os.kill(child, signal.SIGKILL)
+                    break
+                idle = cpu + min(waited, wall) < _SLEEPING_SHARE * wall
+                if idle != sleeping:
+                    sleeping = idle
+                    messages.send(self._control, {"sleeping": sleeping})
+                pause = min(_NOTICE_SECONDS, self._cpu_seconds - cpu, self._wall_seconds - wall)
+                pause = max(pause, _SHORTEST_PAUSE_SECONDS)
+            if any(descriptor != pidfd for descriptor, _ in ready):
+                # The pool is gone. All that is in this namespace dies with its first process.
+                os._exit(0)
+        finally:
+            self._poll.unregister(pidfd)
+            os.close(pidfd)
+        _, status, usage = os.wait4(child, 0)
+        return Ended(status, usage, stopped, starved)
+
+    def _waited(self, child: int) -> float:
+        """Seconds that its threads stood in the run queue; infinity where the machine doesn't say."""
+        if self._processes < 0:
+            return math.inf
+        try:
+            waited = 0
+            tasks = os.open(f"{child}/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._processes)
+            try:
+                for task in os.listdir(tasks):
+                    with open(os.open(f"{task}/schedstat", os.O_RDONLY, dir_fd=tasks)) as file:
+                        waited += int(file.read().split()[1])
+            finally:
+                os.close(tasks)
+        except (OSError, IndexError, ValueError):
+            return math.inf
+        return waited / 1e9
+
+
+def _cpu_clock(child: int) -> int:
+    """The clock of a process's CPU time, as `clock_getcpuclockid` has it."""
+    return (~child << 3) | 2

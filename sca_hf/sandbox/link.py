@@ -1,0 +1,76 @@
+"""A program on its way, and a jail seen from the pool."""
+
+import json
+import socket
+import struct
+import subprocess
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from sca_hf.sandbox.start import Tier
+from sca_hf.sandbox.verdict import Program, Verdict
+
+_LENGTH = struct.Struct("!I")
+_MESSAGE_BYTES = 1 << 20
+_END_SECONDS = 2.0
+
+
+@dataclass
+class Run:
+    program: Program
+    future: "Future[Verdict]"
+    tier: Tier
+    number: int
+    attempts: int = 0
+    alone: bool = False
+    first: Verdict | None = None
+
+
+@dataclass(eq=False)
+class Jail:
+    tier: Tier
+    outer: subprocess.Popen[bytes]
+    control: socket.socket
+    deadline: float
+    ready: bool = False
+    sleeping: bool = False
+    run: Run | None = None
+    received: bytearray = field(default_factory=bytearray)
+
+    def messages(self) -> list[dict[str, Any]] | None:
+        """What came in; None where the jail is gone or talks nonsense."""
+        try:
+            part = self.control.recv(_MESSAGE_BYTES)
+            if not part:
+                return None
+            self.received += part
+            found = []
+            while len(self.received) >= _LENGTH.size:
+                end = _LENGTH.size + _LENGTH.unpack_from(self.received)[0]
+                if end > _MESSAGE_BYTES:
+                    return None
+                if len(self.received) < end:
+                    break
+                found.append(json.loads(self.received[_LENGTH.size : end]))
+                del self.received[:end]
+            return found
+        except (OSError, ValueError):
+            return None
+
+    def give(self, run: Run) -> None:
+        """Sends a program. Raises OSError where the jail takes none."""
+        self.run = run
+        program = {"code": run.program.code, "tests": run.program.tests}
+        request = program | {"careful": run.attempts > 0, "patient": run.alone}
+        packed = json.dumps(request).encode()
+        self.control.sendall(_LENGTH.pack(len(packed)) + packed)
+
+    def end(self) -> None:
+        """Its first process sees the closed socket and takes all with it; the outer one waits for that."""
+        self.control.close()
+        try:
+            self.outer.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.outer.kill()
+            self.outer.wait()
