@@ -18,12 +18,12 @@ from demo_model.training import PROCESSES, Training
 from sca_hf.pipeline import Pipeline
 from sca_hf.recipe import load_recipe
 from sca_hf.sandbox import Jails
-from sca_hf.stages.execute import program_of
+from sca_hf.stages.passing import program_of
 from sca_hf.store import Store
 
 SAMPLES = 10
 _SWAPPED = 300
-_MAX_TEXTS_A_STEP = 10  # of one kind in one process: 2,400 tokens a batch, no I->R text has under 240
+_MAX_TEXTS_A_STEP = 10  # of one kind in one process: 1,600 tokens a batch, and no I->R text has under 160
 _FIRST_NAME = re.compile(r"^(?:def|class) (\w+)", re.MULTILINE)
 
 Row = dict[str, Any]
@@ -62,7 +62,7 @@ class Figures:
 def measure(model: str, steps: int, seeds: int) -> Figures:
     """Run the demo recipe on `model` with `seeds` seeds, and measure. `steps`: those of the model's training."""
     with TemporaryDirectory() as folder:
-        recipe = load_recipe("demo", [f"model={model}", f"responses.samples={SAMPLES}"])
+        recipe = load_recipe("demo", [f"model={model}", f"responses.samples={SAMPLES}", "responses.until=all"])
         outcomes = Pipeline(recipe, Store(Path(folder)), last="execute", limit=seeds).run(lambda stage, cached: None)
         rows = {outcome.stage.name: list(outcome.version.load()) for outcome in outcomes}
         drawn = outcomes[3].version.counts
