@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sca_hf.errors import ScaError
+from sca_hf.pilot import Estimate, Forecast
 from sca_hf.pipeline import Outcome, Planned
 from sca_hf.stage import Stage
 from sca_hf.store import Version
@@ -49,6 +50,22 @@ class Console:
             calls = "-" if not step.stage.needs else "0" if step.cached else _bound(step.most_calls, exact)
             table.add_row(step.stage.name, state, step.fingerprint or unknown, _bound(step.most_rows, exact), calls)
             exact = exact and step.cached is not None
+        self._terminal.print(table)
+
+    def forecast(self, forecasts: Sequence[Forecast]) -> None:
+        """What the whole would take, with ranges of 95 %."""
+        table = Table(title="Forecast of the whole, from the pilot", title_justify="left")
+        table.caption = "at the pilot's speed; fuller batches are faster, and more rows have more duplicates"
+        for name in ("stage", "rows in", "calls", "tokens in", "tokens out", "kept", "hours", "GPU-hours"):
+            table.add_column(name, justify="left" if name == "stage" else "right")
+        for step in forecasts:
+            tokens = step.prompt_tokens, step.completion_tokens
+            table.add_row(
+                step.stage,
+                *(_range(estimate, ",.0f") for estimate in (step.rows, step.calls, *tokens, step.kept)),
+                _range(step.hours, ".3g"),
+                _range(step.gpu_hours, ".3g") if step.gpu_hours else "-",
+            )
         self._terminal.print(table)
 
     def outcomes(self, outcomes: Sequence[Outcome], arguments: Sequence[str]) -> None:
@@ -121,6 +138,14 @@ def _funnel(outcomes: Sequence[Outcome]) -> Table:
             f"{tokens['completion']:,}" if tokens["completion"] else "-",
         )
     return table
+
+
+def _range(estimate: Estimate, form: str) -> str:
+    if not estimate.high:
+        return "-"
+    if estimate.low == estimate.high:
+        return f"{estimate.middle:{form}}"
+    return f"{estimate.middle:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
 
 
 def _bound(rows: int | None, exact: bool) -> str:

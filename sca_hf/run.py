@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from sca_hf.errors import InputError, ScaError
@@ -18,6 +19,8 @@ examples:
       the first stages, for 100 seeds
   python -m sca_hf.run --recipe selfcodealign --dry-run
       what is there already, what would run, how many calls
+  python -m sca_hf.run --recipe selfcodealign --dry-run --pilot 100
+      run 100 rows, and predict calls, tokens, rows and hours of the whole; what is made is not made again
   python -m sca_hf.run --recipe demo --from select --set select.once_per_names=true
       go on from the latest versions in the store
   python -m sca_hf.run --recipe demo --hub my-org/demo
@@ -71,6 +74,9 @@ def parser() -> argparse.ArgumentParser:
     visibility.add_argument("--private", action="store_true", help="new repositories are private (the default)")
     visibility.add_argument("--public", action="store_true", help="new repositories are public")
     made.add_argument("--dry-run", action="store_true", help="print the plan, run nothing")
+    made.add_argument(
+        "--pilot", type=_positive, metavar="N", help="with --dry-run: run N rows, and predict what the whole would take"
+    )
     return made
 
 
@@ -78,6 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; gives the exit code."""
     given = parser().parse_args(arguments)
     from sca_hf.console import Console
+    from sca_hf.pilot import forecast
     from sca_hf.pipeline import NAMES, Pipeline
     from sca_hf.progress import shown
     from sca_hf.recipe import load_recipe
@@ -91,18 +98,27 @@ def main(arguments: list[str] | None = None) -> int:
         name, _, revision = (given.hub or "").partition("@")
         if revision and (given.first in {None, NAMES[0]} or given.input):
             raise InputError(f"--hub {given.hub}: @{revision} goes with --from STAGE alone, and is what it starts from")
-        pipeline = Pipeline(
+        if given.pilot and not given.dry_run:
+            raise InputError(f"--pilot {given.pilot} goes with --dry-run; to make that many rows for good: --limit")
+        if given.pilot and revision:
+            raise InputError(f"--pilot {given.pilot} and --hub {given.hub}: run the pilot without @{revision}")
+        pipeline_of = partial(
+            Pipeline,
             recipe,
             Store(given.store, given.shard_mb * 1_000_000),
             first=given.first,
             last=given.last,
-            limit=given.limit,
             hub=Hub(name, private=not given.public) if given.hub is not None else None,
             revision=revision or None,
             rows=given.input,
         )
+        pipeline = pipeline_of(limit=given.limit)
         if given.dry_run:
-            console.plan(pipeline.plan())
+            planned = pipeline.plan()
+            console.plan(planned)
+            if given.pilot:
+                outcomes = pipeline_of(limit=given.pilot, hub=None).run(console.stage, shown)
+                console.forecast(forecast(recipe, outcomes, planned, given.limit))
             return 0
         console.outcomes(pipeline.run(console.stage, shown), sys.argv[1:] if arguments is None else arguments)
     except ScaError as error:

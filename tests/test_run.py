@@ -1,5 +1,6 @@
 """The command as a user meets it: its help, its errors, and the stages that need no model."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +151,24 @@ def test_from_execute_to_conversations(tmp_path: Path) -> None:
     again = run(*arguments, "--set", "run.jails=1", "--set", "run.batch_size=1", "--set", "run.concurrency=1")
     assert again.stdout.count("cached") == 3
     assert len(Store(tmp_path).versions()) == 4
+
+
+def test_a_pilot_predicts_the_whole_and_is_no_waste(tmp_path: Path) -> None:
+    answered(tmp_path, [f"assert double({n}) == {2 * n if n % 2 else 0}" for n in range(1, 41)])
+    arguments = ("--recipe", "demo", "--store", tmp_path, "--from", "execute")
+    one_line_error(run(*arguments, "--pilot", "10"), "--pilot 10", "--dry-run")
+    done = run(*arguments, "--dry-run", "--pilot", "10")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout[done.stdout.index("Forecast") :].splitlines()
+    cells = {parts[1].strip(): parts[2:] for parts in (line.split("│") for line in lines) if len(parts) > 3}
+    rows_in, calls, _, _, kept, *_ = (cell.strip() for cell in cells["execute"])
+    assert (rows_in, calls, kept) == ("40", "40", "40")
+    rows_in, *_ = (cell.strip() for cell in cells["sft"])
+    middle, low, high = re.findall(r"[\d.]+", rows_in)
+    assert 0 < float(low) < float(middle) == 20 < float(high)
+    assert run(*arguments).returncode == 0
+    whole = max(Store(tmp_path).versions("demo-execute"), key=lambda made: made.counts.kept)
+    assert (whole.timings["made"], whole.timings["reused"]) == (30, 10)
 
 
 def test_no_user_namespaces(tmp_path: Path) -> None:
