@@ -50,10 +50,10 @@ Rewrite = Callable[[str, set[str], set[str]], object]
 
 
 class Prepared:
-    """Both parts compiled. `plain`: the source of tests of plain form; `straight`: it counts nothing at run time, since
-    each of its lines is an assertion; otherwise a plain assertion is counted before it is evaluated."""
+    """Both parts compiled. `plain`: the source of tests of plain form, each counted before it is evaluated, or, where
+    every line is one, by `straight`, how many there are."""
 
-    def __init__(self, code: CodeType, tests: CodeType, plain: str | None, straight: bool) -> None:
+    def __init__(self, code: CodeType, tests: CodeType, plain: str | None, straight: int) -> None:
         self.code = code
         self.tests = tests
         self.flags = sorted(_flags(code) | _flags(tests))
@@ -65,9 +65,11 @@ class Prepared:
         """Assertions that held. `counted`: what they reported; `last_line`: of the tests that raised, or 0."""
         if self._plain is None:
             return counted
+        if not last_line:
+            return self._straight or counted
         lines = self._plain.split("\n")
         if self._straight:
-            return sum(line.startswith("assert ") for line in (lines[: last_line - 1] if last_line else lines))
+            return sum(line.startswith("assert ") for line in lines[: last_line - 1])
         return counted - (last_line > 0 and lines[last_line - 1].lstrip().startswith(COUNT))
 
 
@@ -97,16 +99,16 @@ def prepare(code: str, tests: str, rewrite: Rewrite | None) -> Prepared:
     except _REFUSALS as reason:
         raise Uncompilable(CODE, reason) from None
     defined, imported = _module_names(compiled)
-    plain, straight = None, False
+    plain, straight = None, 0
     if may_be_plain(tests):
-        straight = _is_straight(tests, defined)
+        straight = _straight(tests, defined)
         plain = tests if straight else _instrument_plain(code, tests, defined)
     try:
         if plain is not None:
             return Prepared(compiled, _compile(plain, TESTS), plain, straight)
         if rewrite is None:
             raise NeedsFull
-        return Prepared(compiled, _compile(rewrite(tests, defined, imported), TESTS), None, False)
+        return Prepared(compiled, _compile(rewrite(tests, defined, imported), TESTS), None, 0)
     except _REFUSALS as reason:
         raise Uncompilable(TESTS, reason) from None
 
@@ -116,14 +118,16 @@ def _compile(source: object, name: str) -> CodeType:
     return compiled
 
 
-def _is_straight(tests: str, defined: set[str]) -> bool:
-    """Whether every line is an assertion of the plain form `assert f(…) …`, at the margin."""
+def _straight(tests: str, defined: set[str]) -> int:
+    """How many assertions there are if every line is one of the plain form `assert f(…) …`, at the margin; else 0."""
+    found = 0
     for line in tests.split("\n"):
         if line and not line.isspace():
             match = _PLAIN_LINE.match(line)
             if match is None or match[1] not in defined or _repeats_itself(line, match[1]):
-                return False
-    return True
+                return 0
+            found += 1
+    return found
 
 
 def _repeats_itself(statement: str, function: str) -> bool:

@@ -11,6 +11,7 @@ home of mode 0700 is in reach. Either way the jail's processes have one kernel u
 
 import contextlib
 import errno
+import fcntl
 import gc
 import json
 import os
@@ -133,6 +134,9 @@ def _first(
     ):
         resource.setrlimit(what, (soft, hard))
     step[0] = "warm interpreter"
+    # Above the places of a program's streams, which may be where these were.
+    control = fcntl.fcntl(control, fcntl.F_DUPFD, warm.REPORT + 1)
+    processes = processes if processes < 0 else fcntl.fcntl(processes, fcntl.F_DUPFD, warm.REPORT + 1)
     warm.serve(control, processes, settings, full)
 
 

@@ -4,16 +4,17 @@ What comes from the program's own process is the program's word: it must stand b
 formed.
 """
 
-import json
 import os
 from typing import Any
 
-from . import assertions
+from . import assertions as compiling
 from .assertions import Uncompilable
 
 _REPORT_BYTES = 1 << 16
 _LONGEST_NAME = 200
-_STATUSES = ("passed", "failed", "out-of-memory", "syntax-error", "no-assertion", "early-exit")
+_STATUSES = {
+    status: status for status in ("passed", "failed", "out-of-memory", "syntax-error", "no-assertion", "early-exit")
+}
 
 NEEDS_FULL = {"needs_full": True}
 """The program must go to a full jail."""
@@ -27,7 +28,7 @@ def report(status: str, exception: str | None = None, line: int | None = None) -
 def refused(refusal: Uncompilable, offset: int) -> dict[str, Any]:
     """`offset`: lines of the code part, added to lines of the tests."""
     line = refusal.line
-    if line is not None and refusal.part == assertions.TESTS:
+    if line is not None and refusal.part == compiling.TESTS:
         line += offset
     return report("syntax-error", refusal.exception, line)
 
@@ -47,26 +48,28 @@ def read_report(descriptor: int, token: bytes, full: bool) -> dict[str, Any] | N
         return None
     _, found, rest = written.partition(token)
     line, ended, _ = rest.partition(b"\n")
-    if not found or not ended:
-        return None
+    return _parse(line, full) if found and ended else None
+
+
+def pack(found: dict[str, Any]) -> bytes:
+    """One line. Plain fields: encoding JSON in a fork touches dozens of pages."""
+    if found is NEEDS_FULL:
+        return b"\n"
+    exception, line, flags = found["exception"] or "", found["line"] or 0, ",".join(found["flags"])
+    return f"{found['status']}\t{exception}\t{line}\t{found['assertions']}\t{flags}\n".encode("utf-8", "replace")
+
+
+def _parse(text: bytes, full: bool) -> dict[str, Any] | None:
+    if not text:
+        return None if full else NEEDS_FULL
     try:
-        given = json.loads(line)
-    except (ValueError, RecursionError):
+        status, exception, line, assertions, flags = text.decode().split("\t")
+        return {
+            "status": _STATUSES[status],
+            "exception": exception[:_LONGEST_NAME] or None,
+            "line": int(line) or None,
+            "assertions": int(assertions),
+            "flags": flags.split(",") if flags else [],
+        }
+    except (ValueError, KeyError):
         return None
-    if given == NEEDS_FULL and not full:
-        return NEEDS_FULL
-    return given if _is_report(given) else None
-
-
-def _is_report(given: Any) -> bool:
-    if not isinstance(given, dict) or given.keys() != report("").keys():
-        return False
-    exception, line, flags = given["exception"], given["line"], given["flags"]
-    return (
-        given["status"] in _STATUSES
-        and (exception is None or (type(exception) is str and len(exception) <= _LONGEST_NAME))
-        and (line is None or type(line) is int)
-        and type(given["assertions"]) is int
-        and isinstance(flags, list)
-        and all(type(flag) is str for flag in flags)
-    )

@@ -8,19 +8,18 @@ import _thread
 import atexit
 import builtins
 import gc
-import os
 import random
 import resource
 import sys
 import types
 import warnings
 from collections.abc import Callable
-from json import dumps
 from os import write
 from typing import Any, cast
 
 from . import assertions, kernel
 from .assertions import NeedsFull, Prepared, Rewrite
+from .reports import pack
 from .seccomp import Filter
 
 Outcome = tuple[str, str | None, int | None]
@@ -43,7 +42,6 @@ def confine(cpu_seconds: float, calls: Filter) -> None:
 
     The other limits are those of the jail's first process, which every program inherits.
     """
-    os.setsid()
     # Behind the jail's own watch on the CPU clock, which is finer.
     hard = int(cpu_seconds) + 3
     resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
@@ -73,6 +71,7 @@ class Record:
         self.failure: tuple[str, int | None] | None = None
         self.unittest_ended = False
         self.last_test_line = 0
+        self.namespace: dict[str, Any] = {}
         self._offset = offset
 
     def count(self) -> None:
@@ -128,27 +127,34 @@ class Full:
         self.collect = collect
 
 
-def execute(prepared: Prepared, offset: int, full: Full | None) -> dict[str, Any]:
-    """Runs a compiled program in a new `__main__`. `offset`: lines of the code part, added to lines of the tests.
-
-    Raises NeedsFull where the program used a test runner that this jail does not watch.
-    """
+def make_record(offset: int) -> Record:
+    """A new `__main__` and its record, made before the fork, which then copies fewer pages. `offset`: lines of the code
+    part, added to lines of the tests."""
     record = Record(offset)
     module = types.ModuleType("__main__")
-    namespace = module.__dict__
-    namespace["__builtins__"] = builtins
-    namespace["__file__"] = _FILE
-    namespace[assertions.HELD] = record.held
-    namespace[assertions.BARE] = record.bare
-    namespace[assertions.COUNT] = record.count
+    record.namespace = module.__dict__
+    record.namespace.update(
+        {
+            "__builtins__": builtins,
+            "__file__": _FILE,
+            assertions.HELD: record.held,
+            assertions.BARE: record.bare,
+            assertions.COUNT: record.count,
+        }
+    )
     sys.modules["__main__"] = module
-    _running.append(record)
+    _running[:] = [record]
+    return record
+
+
+def execute(prepared: Prepared, record: Record, full: Full | None) -> dict[str, Any]:
+    """Runs a compiled program. Raises NeedsFull where the program used a test runner that this jail does not watch."""
     # Not through `signal`, which looks up names for the numbers.
     _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     gc.enable()
     if full is not None:
         full.watch(record)
-    status, exception, line = _run(prepared, namespace, record, full)
+    status, exception, line = _run(prepared, record.namespace, record, full)
     if full is None and "unittest" in sys.modules:
         raise NeedsFull
     count = prepared.count(record.counted, record.last_test_line)
@@ -216,12 +222,14 @@ def _show(reason: BaseException) -> None:
 
 def send(descriptor: int, token: bytes, report: dict[str, Any]) -> None:
     """Writes the report behind the token that proves where it comes from."""
-    _use_reserve()
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except Exception:
         # The program closed or replaced its own output; what it wrote before is kept.
         sys.stdout = sys.stderr = None
-    # Both bound before the program could replace them.
-    write(descriptor, token + dumps(report).encode() + b"\n")
+    try:
+        write(descriptor, token + pack(report))
+    except MemoryError:
+        _use_reserve()
+        write(descriptor, token + pack(report))

@@ -1,7 +1,9 @@
 """The system call filter of a program: a list of what is allowed; all else does not exist (ENOSYS).
 
-Installed after the fork by raw `prctl`. The kernel checks the architecture first: a call through another ABI (32-bit,
-x32) fails too, since its numbers mean something else.
+Two layers of raw `prctl`. The wide one is put on the jail's first process, once: what programs may call, and the few
+more calls that this process makes. The narrow one takes those few away, in every fork: it is small, since the kernel
+compiles it each time. The kernel checks the architecture first: a call through another ABI (32-bit, x32) fails too,
+since its numbers mean something else.
 """
 
 import ctypes
@@ -24,6 +26,8 @@ _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 _PRCTLS = (15, 16, 0x53564D41)
 
 _ABIS = {"x86_64": (0xC000003E, 1), "aarch64": (0xC00000B7, 2)}
+# What the first process calls beyond a program: files for output, file systems, watching and ending its child.
+_FIRST = "memfd_create:319:279 pidfd_open:434:434 mount:165:40 umount2:166:39 capset:126:91"
 _SPECIAL = (
     "socket:41:198 clone:56:220 fork:57:- vfork:58:- clone3:435:435 prlimit64:302:261 "
     "kill:62:129 tkill:200:130 tgkill:234:131 "
@@ -40,15 +44,14 @@ class Filter(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
 
 
-def build_filter() -> Filter:
-    """The filter for this machine's architecture. Raises OSError on one that has no table."""
-    machine = os.uname().machine
-    if machine not in _ABIS:
-        raise OSError(errno.ENOSYS, f"no system call table for {machine}, only for {', '.join(_ABIS)}")
-    audit, column = _ABIS[machine]
-    leaves = {number: [_answer(0)] for number in _numbers(ALLOWED, column).values()}
-    leaves.update(_special(_numbers(_SPECIAL, column)))
-    body = _search(_segments(leaves))
+def build_wide() -> Filter:
+    """For the first process, inherited by all. Raises OSError on an architecture that has no table."""
+    audit, column = _abi()
+    allowed = _numbers(ALLOWED, column) | _numbers(_FIRST, column)
+    leaves = {number: [_answer(0)] for number in allowed.values()}
+    special = _numbers(_SPECIAL, column)
+    leaves.update(_special(special))
+    leaves.update({special[name]: [_answer(0)] for name in _narrowed()})
     head = [
         (_LOAD, 0, 0, _ARCH),
         (_JUMP_EQ, 1, 0, audit),
@@ -57,37 +60,66 @@ def build_filter() -> Filter:
         (_JUMP_GE, 0, 1, _X32),
         _answer(errno.ENOSYS),
     ]
-    packed = b"".join(struct.pack("HBBI", *instruction) for instruction in head + body)
+    return _packed([*head, *_search(_segments(leaves))])
+
+
+def build_narrow() -> Filter:
+    """For a program, beside the wide one. Raises OSError on an architecture that has no table."""
+    column = _abi()[1]
+    special = _numbers(_SPECIAL, column)
+    leaves = {number: [_answer(errno.ENOSYS)] for number in _numbers(_FIRST, column).values()}
+    leaves.update({special[name]: leaf for name, leaf in _narrowed().items()})
+    body: list[Instruction] = [(_LOAD, 0, 0, _NUMBER)]
+    for number, leaf in leaves.items():
+        body += [(_JUMP_EQ, 0, len(leaf), number), *leaf]
+    return _packed([*body, _answer(0)])
+
+
+def _abi() -> tuple[int, int]:
+    machine = os.uname().machine
+    if machine not in _ABIS:
+        raise OSError(errno.ENOSYS, f"no system call table for {machine}, only for {', '.join(_ABIS)}")
+    return _ABIS[machine]
+
+
+def _packed(instructions: list[Instruction]) -> Filter:
+    packed = b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)
     buffer = ctypes.create_string_buffer(packed, len(packed))
-    program = Filter(len(packed) // 8, ctypes.addressof(buffer))
+    program = Filter(len(instructions), ctypes.addressof(buffer))
     program.keep_alive = buffer
     return program
 
 
 def _special(number: dict[str, int]) -> dict[int, list[Instruction]]:
-    """Calls whose arguments decide."""
-    no_signal_9 = [(_JUMP_EQ, 0, 1, 9), _answer(errno.EPERM), _answer(0)]
+    """Calls whose arguments decide, for all."""
     leaves = {
         "socket": _one_of(0, (_UNIX, _INET, _INET6), errno.EAFNOSUPPORT),
-        # Threads only: without cgroups the memory of children would be unbounded.
-        "clone": [(_LOAD, 0, 0, _ARGUMENTS[0]), (_JUMP_SET, 1, 0, _CLONE_THREAD), _answer(errno.EAGAIN), _answer(0)],
         "fork": [_answer(errno.EAGAIN)],
         "vfork": [_answer(errno.EAGAIN)],
         # Its flags are behind a pointer; the C library falls back to clone.
         "clone3": [_answer(errno.ENOSYS)],
         # The jail's first process has the same uid: its limits must not be in reach.
         "prlimit64": _one_of(0, (0,), errno.EPERM),
-        # Nobody but the jail and the kernel may send SIGKILL, so that an unexplained one is known to be the machine's.
-        "kill": [(_LOAD, 0, 0, _ARGUMENTS[1]), *no_signal_9],
-        "tkill": [(_LOAD, 0, 0, _ARGUMENTS[1]), *no_signal_9],
-        "tgkill": [(_LOAD, 0, 0, _ARGUMENTS[2]), *no_signal_9],
         "ioctl": _one_of(1, _IOCTLS, errno.ENOTTY),
-        "prctl": _one_of(0, _PRCTLS, errno.EPERM),
     }
     for name in number:
         if name.endswith("xattr"):
             leaves[name] = [_answer(errno.ENOTSUP)]
     return {number[name]: leaf for name, leaf in leaves.items() if name in number}
+
+
+def _narrowed() -> dict[str, list[Instruction]]:
+    """Calls that the first process makes freely, and programs in part."""
+    no_signal_9 = [(_JUMP_EQ, 0, 1, 9), _answer(errno.EPERM), _answer(0)]
+    return {
+        # Threads only: without cgroups the memory of children would be unbounded.
+        "clone": [(_LOAD, 0, 0, _ARGUMENTS[0]), (_JUMP_SET, 1, 0, _CLONE_THREAD), _answer(errno.EAGAIN), _answer(0)],
+        # Nobody but the jail and the kernel may send SIGKILL, so that an unexplained one is known to be the machine's.
+        "kill": [(_LOAD, 0, 0, _ARGUMENTS[1]), *no_signal_9],
+        "tkill": [(_LOAD, 0, 0, _ARGUMENTS[1]), *no_signal_9],
+        "tgkill": [(_LOAD, 0, 0, _ARGUMENTS[2]), *no_signal_9],
+        "prctl": _one_of(0, _PRCTLS, errno.EPERM),
+    }
 
 
 def _one_of(argument: int, values: tuple[int, ...], error: int) -> list[Instruction]:

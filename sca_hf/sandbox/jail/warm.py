@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 from . import assertions, kernel, messages, reports, runner
 from .reports import NEEDS_FULL, read_report
-from .runner import Full
-from .seccomp import build_filter
+from .runner import Full, Record
+from .seccomp import build_narrow, build_wide
 from .watch import Ended, Watch
 
 _COMPILED_HERE_CHARS = 50_000
 _COMPILED_HERE_FINALLY = 3
-_REPORT = 3
+REPORT = 3
+"""Where a program's report goes. The jail keeps its own descriptors above it."""
 _KEPT_CHARS = 2000
 _COLLECT_EVERY = 500
 _TOKEN_BYTES = 16
@@ -66,14 +67,17 @@ def serve(control: int, processes: int, settings: Settings, full: Full | None) -
 class _Warm:
     def __init__(self, control: int, processes: int, settings: Settings, full: Full | None) -> None:
         self._settings = settings
-        self._calls = build_filter()
+        self._calls = build_narrow()
         self._full = full
         self._rewrite = None if full is None else full.rewrite
         self._clean = [self._mount_scratch(path) for path in _SCRATCH]
         os.chdir("/tmp")
         self._watch = Watch(control, processes, settings.cpu_seconds, settings.wall_seconds)
+        # Taken from the start, or a pipe's other end could get it.
+        os.dup2(1, REPORT)
         runner.fix_state()
         kernel.rehearse()
+        kernel.install_filter(build_wide())
         gc.collect()
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -88,32 +92,28 @@ class _Warm:
                 return NEEDS_FULL
             except assertions.Uncompilable as refusal:
                 return reports.nothing_ran(reports.refused(refusal, offset))
+        record = runner.make_record(offset)
         token = os.urandom(_TOKEN_BYTES).hex().encode()
-        output, errors = os.memfd_create("stdout"), os.memfd_create("stderr")
-        report_end, write_end = os.pipe()
+        report_end = self._open_streams()
         try:
             started = time.monotonic()
             # What is alive is taken out of the collector's sight, or it would touch it all in the child.
             gc.freeze()
             child = os.fork()
             if child == 0:
-                self._child(code, tests, offset, prepared, token, (output, errors, write_end))
-            os.close(write_end)
-            write_end = -1
+                self._child(code, tests, prepared, record, token, offset)
             ended = self._watch.until_end(child, started, request["patient"])
             wall = time.monotonic() - started
             # Nothing else can be alive: fork is denied. Belt and braces.
             self._end_all()
             report = self._judge(ended, read_report(report_end, token, self._full is not None))
-            out, too_long = self._output(output)
-            err, too_long_too = self._output(errors)
         finally:
-            for descriptor in (output, errors, report_end, write_end):
-                if descriptor >= 0:
-                    os.close(descriptor)
+            os.close(report_end)
         self._clean_up()
         if report is NEEDS_FULL:
             return report
+        out, too_long = self._output(1)
+        err, too_long_too = self._output(2)
         if (too_long or too_long_too) and report["status"] not in ("timeout", "out-of-memory"):
             report |= {"status": "killed", "exception": "OutputLimit", "line": None}
         return report | {
@@ -125,32 +125,41 @@ class _Warm:
             "starved": ended.starved,
         }
 
+    def _open_streams(self) -> int:
+        """New stdout, stderr and a way back for the next program, at their places in this process already: what is
+        done before the fork copies no pages. Returns the end to read its report from."""
+        for name, place in (("stdout", 1), ("stderr", 2)):
+            descriptor = os.memfd_create(name)
+            os.dup2(descriptor, place)
+            os.close(descriptor)
+        report_end, write_end = os.pipe()
+        os.dup2(write_end, REPORT)
+        os.close(write_end)
+        return report_end
+
     def _child(
         self,
         code: str,
         tests: str,
-        offset: int,
         prepared: assertions.Prepared | None,
+        record: Record,
         token: bytes,
-        descriptors: tuple[int, int, int],
+        offset: int,
     ) -> None:
-        """Never returns. `descriptors`: what becomes stdout, stderr and the way back."""
+        """Never returns."""
         try:
-            for place, descriptor in enumerate(descriptors, start=1):
-                os.dup2(descriptor, place)
-            os.closerange(_REPORT + 1, self._settings.open_files)
+            os.closerange(REPORT + 1, self._settings.open_files)
             runner.confine(self._settings.cpu_seconds, self._calls)
         except BaseException:
             # A program can't do this to itself, so it says that none has run.
             os.kill(os.getpid(), signal.SIGKILL)
         try:
-            report = self._compile_and_execute(code, tests, offset, prepared)
-            runner.send(_REPORT, token, report)
+            runner.send(REPORT, token, self._compile_and_execute(code, tests, prepared, record, offset))
         finally:
             os._exit(0)
 
     def _compile_and_execute(
-        self, code: str, tests: str, offset: int, prepared: assertions.Prepared | None
+        self, code: str, tests: str, prepared: assertions.Prepared | None, record: Record, offset: int
     ) -> dict[str, Any]:
         try:
             if prepared is None:
@@ -160,7 +169,7 @@ class _Warm:
         except assertions.Uncompilable as refusal:
             return reports.refused(refusal, offset)
         try:
-            return runner.execute(prepared, offset, self._full)
+            return runner.execute(prepared, record, self._full)
         except assertions.NeedsFull:
             return NEEDS_FULL
 
