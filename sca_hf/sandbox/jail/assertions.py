@@ -186,8 +186,8 @@ def _flags(compiled: CodeType) -> set[str]:
     pending = [compiled]
     while pending:
         code = pending.pop()
-        mentioned = [name for name in code.co_consts if type(name) is str]
-        found.update(_MARK_OF[name] for name in _MARKED.intersection(code.co_names) | _MARKED.intersection(mentioned))
+        if not (_MARKED.isdisjoint(code.co_names) and _MARKED.isdisjoint(code.co_consts)):
+            found.update(_MARK_OF[name] for name in _MARKED.intersection(code.co_names + code.co_consts))
         if code.co_name == "__eq__" and len(code.co_code) <= _RETURN_CONSTANT_BYTES and True in code.co_consts:
             found.add("always-equal")
         pending.extend(constant for constant in code.co_consts if type(constant) is CodeType)

@@ -41,7 +41,6 @@ def nothing_ran(found: dict[str, Any]) -> dict[str, Any]:
 
 def read_report(descriptor: int, token: bytes, full: bool) -> dict[str, Any] | None:
     """What stands behind the token; None for anything else in the pipe, which is the program's own writing."""
-    os.set_blocking(descriptor, False)
     try:
         written = os.read(descriptor, _REPORT_BYTES)
     except BlockingIOError:

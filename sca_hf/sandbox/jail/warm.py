@@ -132,7 +132,8 @@ class _Warm:
             descriptor = os.memfd_create(name)
             os.dup2(descriptor, place)
             os.close(descriptor)
-        report_end, write_end = os.pipe()
+        # A report is shorter than a pipe is long; a flood must not block.
+        report_end, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         os.dup2(write_end, REPORT)
         os.close(write_end)
         return report_end

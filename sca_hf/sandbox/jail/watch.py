@@ -14,6 +14,7 @@ _SLEEPING_SHARE = 0.5
 _SHORTEST_PAUSE_SECONDS = 0.001
 _WAITED_SHARE = 0.1
 _PATIENCE = 0.8
+_CHILD_ENDED = frozenset((signal.SIGCHLD,))
 
 
 class Ended(NamedTuple):
@@ -39,6 +40,7 @@ class Watch:
         self._wall_seconds = wall_seconds
         self._poll = select.poll()
         self._poll.register(control, select.POLLRDHUP)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _CHILD_ENDED)
 
     def until_end(self, child: int, started: float, patient: bool) -> Ended:
         """Waits for the child, or kills it at a limit. Ends this process, and all in its namespace, without the pool.
@@ -46,35 +48,34 @@ class Watch:
         `patient`: time in the run queue doesn't count, up to a factor. For the second try, alone.
         """
         clock = _cpu_clock(child)
-        pidfd = os.pidfd_open(child)
         stopped = starved = sleeping = False
         pause = min(_NOTICE_SECONDS, self._cpu_seconds, self._wall_seconds)
-        self._poll.register(pidfd, select.POLLIN)
-        try:
-            while not (ready := self._poll.poll(math.ceil(pause * 1000))):
-                cpu, wall = time.clock_gettime(clock), time.monotonic() - started
-                waited = self._waited(child)
-                if patient and waited < math.inf:
-                    wall -= min(waited, wall * _PATIENCE)
-                if cpu >= self._cpu_seconds or wall >= self._wall_seconds:
-                    stopped = True
-                    starved = cpu < self._cpu_seconds and waited > _WAITED_SHARE * wall
-                    os.kill(child, signal.SIGKILL)
-                    break
-                idle = cpu + min(waited, wall) < _SLEEPING_SHARE * wall
-                if idle != sleeping:
-                    sleeping = idle
-                    messages.send(self._control, {"sleeping": sleeping})
-                pause = min(_NOTICE_SECONDS, self._cpu_seconds - cpu, self._wall_seconds - wall)
-                pause = max(pause, _SHORTEST_PAUSE_SECONDS)
-            if any(descriptor != pidfd for descriptor, _ in ready):
+        while True:
+            # A signal that came before is kept, and one from elsewhere changes nothing.
+            noticed = signal.sigtimedwait(_CHILD_ENDED, pause)
+            ended, status, usage = os.wait4(child, os.WNOHANG)
+            if ended:
+                return Ended(status, usage, stopped, starved)
+            if noticed is not None or stopped:
+                continue
+            if self._poll.poll(0):
                 # The pool is gone. All that is in this namespace dies with its first process.
                 os._exit(0)
-        finally:
-            self._poll.unregister(pidfd)
-            os.close(pidfd)
-        _, status, usage = os.wait4(child, 0)
-        return Ended(status, usage, stopped, starved)
+            cpu, wall = time.clock_gettime(clock), time.monotonic() - started
+            waited = self._waited(child)
+            if patient and waited < math.inf:
+                wall -= min(waited, wall * _PATIENCE)
+            if cpu >= self._cpu_seconds or wall >= self._wall_seconds:
+                stopped = True
+                starved = cpu < self._cpu_seconds and waited > _WAITED_SHARE * wall
+                os.kill(child, signal.SIGKILL)
+                continue
+            idle = cpu + min(waited, wall) < _SLEEPING_SHARE * wall
+            if idle != sleeping:
+                sleeping = idle
+                messages.send(self._control, {"sleeping": sleeping})
+            pause = min(_NOTICE_SECONDS, self._cpu_seconds - cpu, self._wall_seconds - wall)
+            pause = max(pause, _SHORTEST_PAUSE_SECONDS)
 
     def _waited(self, child: int) -> float:
         """Seconds that its threads stood in the run queue; infinity where the machine doesn't say."""
