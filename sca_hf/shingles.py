@@ -7,6 +7,7 @@ about once in 37 runs, so a set of hashes stands for the set of n-grams.
 import re
 from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 
 _WORD = re.compile(r"\w+")
+_ASCII = "".join(chr(code).lower() if _WORD.match(chr(code)) else " " for code in range(128))
 _MAX_WORDS = 500_000  # words whose hashes are remembered: about 60 MB
 
 
@@ -23,10 +25,10 @@ def shingles(texts: Sequence[str], size: int) -> tuple[Hashes, NDArray[np.int64]
     Gives the hashes of all texts in one array, sorted and without repetitions per text, and the offsets where each
     text's begin (one more offset than texts). A text without any word has none.
     """
-    words = [_WORD.findall(text.lower()) for text in texts]
+    words = [_words(text) for text in texts]
     counts = np.fromiter(map(len, words), np.int64, len(words))
     ends = np.cumsum(counts)
-    flat = np.fromiter((_WORD_HASHES[word] for each in words for word in each), np.uint64, int(counts.sum()))
+    flat = np.fromiter(map(_WORD_HASHES.__getitem__, chain.from_iterable(words)), np.uint64, int(counts.sum()))
     # The n-gram at a word is a polynomial in the words' hashes; words after the end of a text count as zero.
     last = np.repeat(ends, counts)
     positions = np.arange(len(flat))
@@ -48,6 +50,11 @@ def shingles(texts: Sequence[str], size: int) -> tuple[Hashes, NDArray[np.int64]
     offsets = np.zeros(len(words) + 1, np.int64)
     np.cumsum(np.bincount(owners[fresh], minlength=len(words)), out=offsets[1:])
     return hashes[fresh], offsets
+
+
+def _words(text: str) -> list[str]:
+    """The words in lower case; of plain ASCII, three times as fast as by the expression."""
+    return text.translate(_ASCII).split() if text.isascii() else _WORD.findall(text.lower())
 
 
 class _WordHashes(dict[str, int]):
