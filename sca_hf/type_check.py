@@ -33,7 +33,7 @@ _ADDRESS_SPACE = 8 * 2**30  # bytes, of which a checker maps far more than it us
 
 
 class TypeCheckSettings(Settings):
-    """`checker`: scripts/README.md has how they compare; `pyrefly` and `pyright` are to be installed besides."""
+    """`checker`: scripts/bench_seeds.md has how they compare; `pyrefly` and `pyright` are to be installed besides."""
 
     checker: Checker = "ty"
 

@@ -256,7 +256,7 @@ def _scale(count: int) -> None:
 def _benchmark_files() -> dict[str, str]:
     """A file of functions as the benchmark, since the real ones lie on the Hub."""
     path = Path(tempfile.mkdtemp()) / "bench.parquet"
-    pq.write_table(pa.table({"prompt": functions(23_000)[-5000:]}), path)
+    pq.write_table(pa.table({"prompt": functions(8000)[-3000:]}), path)
     return {"bench": str(path)}
 
 
