@@ -1,0 +1,61 @@
+"""Measures what the generation stages promise (issue 6), one figure a command:
+
+    python scripts/bench_generation.py overhead [ROWS ...]   CPU a row and memory, with an engine that answers at once
+    python scripts/bench_generation.py loops                 continuous against chunk-and-wait, on a model of a GPU
+    python scripts/bench_generation.py overlap               generation and execution at once, on an engine that waits
+    python scripts/bench_generation.py throughput            a stage against LLM.generate and chunk-and-wait, real vLLM
+    python scripts/bench_generation.py decks                 64 decks against exemplars drawn per row, real vLLM
+    python scripts/bench_generation.py until                 samples until a pass against all samples, real vLLM
+
+The last three take `--model ID|FOLDER` (default: the bundled model) and run on any machine that vLLM runs on.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def main() -> None:
+    """Run one of the measurements."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", help="one of the commands above")
+    parser.add_argument("rows", nargs="*", type=int, help="how many: rows (throughput: and runs), decks or seeds")
+    parser.add_argument("--model", default="demo", metavar="ID|FOLDER")
+    parser.add_argument("--scratch", type=Path, metavar="DIR", help="where temporary files go")
+    given = parser.parse_args()
+    if given.what == "overhead":
+        from generation.overhead import measure
+
+        measure(given.rows or [100_000, 1_000_000], given.scratch)
+    elif given.what == "overhead-of":
+        from generation.overhead import measure_one
+
+        measure_one(given.rows[0], given.scratch)
+    elif given.what == "loops":
+        from generation.loops import measure_loops
+
+        measure_loops(given.scratch)
+    elif given.what == "overlap":
+        from generation.loops import measure_overlap
+
+        measure_overlap(given.scratch)
+    elif given.what == "throughput":
+        from generation.throughput import measure_throughput
+
+        measure_throughput(given.model, [*given.rows, 2_000][0], given.scratch, *given.rows[1:2])
+    elif given.what == "decks":
+        from generation.throughput import measure_decks
+
+        measure_decks(given.model, given.rows[0] if given.rows else 64, given.scratch)
+    elif given.what == "until":
+        from generation.runs import measure_until
+
+        measure_until(given.model, given.rows[0] if given.rows else 320)
+    else:
+        parser.error(f"no such command: {given.what}")
+
+
+if __name__ == "__main__":
+    main()
