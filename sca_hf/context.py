@@ -82,11 +82,16 @@ class Context:
         sent = rows if order is None else rows.select(order)
         run = self.recipe.run
         self.progress.rows = len(rows)
-        with WorkedAhead(sent, function, run.concurrency) as ahead:
+
+        async def counted(row: Row) -> Worked:
+            worked = await function(row)
+            self.progress.rows_done += 1
+            return worked
+
+        with WorkedAhead(sent, counted, run.concurrency) as ahead:
 
             def results(indices: list[int]) -> Row:
                 worked = ahead.take(len(indices))
-                self.progress.rows_done += len(indices)
                 return {name: [row[name] for row in worked] for name in features}
 
             batch_size = min(run.batch_size, run.concurrency)

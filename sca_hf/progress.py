@@ -17,6 +17,7 @@ from sca_hf.sandbox import Program, Verdict
 
 _TERMINAL_SECONDS = 0.25
 _LINE_SECONDS = 15.0
+_BAR_WIDTH = 12
 
 
 @dataclass
@@ -77,7 +78,9 @@ class Line:
     def text(self, now: float) -> str:
         """The line, `now` by time.monotonic()."""
         progress = self.progress
-        parts = [f"{self.stage:<13} {progress.rows_done:,}/{progress.rows:,} rows"]
+        parts = [f"{self.stage:<13} {_bar(progress)} {progress.rows_done:,}/{progress.rows:,} rows"]
+        if progress.rows_done:
+            parts.append(f"{progress.rows_done / max(now - self._began, 1e-3):,.1f} rows/s")
         if progress.usage is not None:
             usage, seconds = _copy(progress.usage), max(now - self._then, 1e-3)
             read = usage.prompt_tokens - self._first.prompt_tokens
@@ -97,11 +100,16 @@ class Line:
         parts.append(f"{_clock((now - self._began) * _left(progress))} left" if progress.rows_done else "-:-- left")
         return " · ".join(parts)
 
+    def whole(self, now: float) -> str:
+        """The line with the speeds of all the time until `now`, for the end."""
+        self._before, self._then = self._first, self._began
+        return self.text(now)
+
 
 @contextmanager
 def shown(stage: str, progress: Progress, output: TextIO | None = None) -> Iterator[None]:
     """Show a stage's progress on `output` (the standard error): one line that changes on a terminal, else a line every
-    15 seconds, so that a log stays short."""
+    15 seconds, so that a log stays short; and a last one at the end."""
     console = Console(file=output or sys.stderr, highlight=False, soft_wrap=True)
     line = Line(stage, progress)
     ended = threading.Event()
@@ -123,6 +131,7 @@ def shown(stage: str, progress: Progress, output: TextIO | None = None) -> Itera
     finally:
         ended.set()
         thread.join()
+        console.print(line.whole(time.monotonic()), markup=False)
         enable_progress_bar()
 
 
@@ -130,6 +139,11 @@ def _copy(usage: Usage | None) -> Usage:
     if usage is None:
         return Usage()
     return Usage(usage.calls, usage.prompt_tokens, usage.cached_prompt_tokens, usage.completion_tokens)
+
+
+def _bar(progress: Progress) -> str:
+    done = _BAR_WIDTH * progress.rows_done // max(progress.rows, 1)
+    return "█" * done + "░" * (_BAR_WIDTH - done)
 
 
 def _left(progress: Progress) -> float:

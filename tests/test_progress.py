@@ -65,8 +65,11 @@ def test_a_line_says_how_far_and_how_fast() -> None:
         "jails 2/2",
         "24% of 50 passed",
         "1:00 left",
+        "███░░░░░░░░░",
+        "5.0 rows/s",
     ):
         assert part in said
+    assert "1,000 tokens/s in · 200 out" in line.whole(20.0)
 
 
 def test_a_log_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
