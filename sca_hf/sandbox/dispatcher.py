@@ -24,6 +24,7 @@ _START_SECONDS = 120.0
 _GRACE_SECONDS = 10.0
 _LONGEST_PATIENCE = 5
 _JAILS_PER_WORKER = 6
+_IDLE_PER_WORKER = 2
 _HASH_SEEDS = (0, 1)
 
 
@@ -131,7 +132,11 @@ class Dispatcher:
                 return
             else:
                 run, jail.run, jail.sleeping = jail.run, None, False
-                self._idle.setdefault(jail.tier, []).append(jail)
+                idle = self._idle.setdefault(jail.tier, [])
+                idle.append(jail)
+                # More than that are left from a time when programs slept.
+                if len(idle) > _IDLE_PER_WORKER * self._workers:
+                    self._end(idle[0])
                 self._conclude(run, message)
 
     def _welcome(self, jail: Jail) -> None:

@@ -62,7 +62,7 @@ class Watch:
                 # The pool is gone. All that is in this namespace dies with its first process.
                 os._exit(0)
             cpu, wall = time.clock_gettime(clock), time.monotonic() - started
-            waited = self._waited(child)
+            waited = self._waited(child, wall - cpu)
             if patient and waited < math.inf:
                 wall -= min(waited, wall * _PATIENCE)
             if cpu >= self._cpu_seconds or wall >= self._wall_seconds:
@@ -77,22 +77,31 @@ class Watch:
             pause = min(_NOTICE_SECONDS, self._cpu_seconds - cpu, self._wall_seconds - wall)
             pause = max(pause, _SHORTEST_PAUSE_SECONDS)
 
-    def _waited(self, child: int) -> float:
-        """Seconds that its threads stood in the run queue; infinity where the machine doesn't say."""
+    def _waited(self, child: int, not_running: float) -> float:
+        """Seconds that its threads stood in the run queue; infinity where the machine doesn't say.
+
+        The kernel adds a wait when it is over: a thread that stands there now may have done so all of `not_running`.
+        """
         if self._processes < 0:
             return math.inf
+        waited = 0.0
         try:
-            waited = 0
             tasks = os.open(f"{child}/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._processes)
             try:
                 for task in os.listdir(tasks):
-                    with open(os.open(f"{task}/schedstat", os.O_RDONLY, dir_fd=tasks)) as file:
-                        waited += int(file.read().split()[1])
+                    if _read(f"{task}/stat", tasks).rpartition(")")[2].split()[0] == "R":
+                        return max(waited, not_running)
+                    waited += int(_read(f"{task}/schedstat", tasks).split()[1]) / 1e9
             finally:
                 os.close(tasks)
         except (OSError, IndexError, ValueError):
             return math.inf
-        return waited / 1e9
+        return waited
+
+
+def _read(path: str, folder: int) -> str:
+    with open(os.open(path, os.O_RDONLY, dir_fd=folder)) as file:
+        return file.read()
 
 
 def _cpu_clock(child: int) -> int:
