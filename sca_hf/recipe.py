@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sca_hf.errors import RecipeError
 from sca_hf.identity import published_name
@@ -27,6 +27,7 @@ from sca_hf.stages.select import SelectSettings
 from sca_hf.stages.sft import SftSettings
 
 _CORES = os.cpu_count() or 1
+_RUNS_FOREIGN_CODE = {"trust_remote_code", "load_format"}  # Python files of a repository; pickled weights
 
 
 class EngineSettings(Settings):
@@ -48,6 +49,14 @@ class EngineSettings(Settings):
     options: dict[str, bool | int | float | str] = Field(default={})
     request_seconds: float = Field(default=600.0, gt=0.0)
     patience: float = Field(default=300.0, gt=0.0)
+
+    @field_validator("options")
+    @classmethod
+    def _no_foreign_code(cls, options: dict[str, bool | int | float | str]) -> dict[str, bool | int | float | str]:
+        refused = sorted(_RUNS_FOREIGN_CODE & options.keys())
+        if refused:
+            raise ValueError(f"{refused} would run code that comes with a model; take them out")
+        return options
 
     @model_validator(mode="after")
     def _urls_fit(self) -> Self:

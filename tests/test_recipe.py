@@ -52,6 +52,8 @@ def test_changes_are_typed() -> None:
         ("concepts.temperature=3", ["concepts.temperature", "3", "less than or equal to 2"]),
         ("engine.dtype=int4", ["engine.dtype", "'int4'", "bfloat16"]),
         ("name=a/b", ["name", "'a/b'"]),
+        ("engine.options.trust_remote_code=true", ["engine.options", "trust_remote_code", "take them out"]),
+        ("engine.options.load_format=pt", ["engine.options", "load_format", "take them out"]),
         ("model.name=x", ["model.name=x", "'model'", "no section"]),
         ("instructions.categories={}", ["instructions.categories", "{}"]),
         ("responses.samples", ["'responses.samples'", "key=value"]),
