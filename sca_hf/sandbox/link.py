@@ -35,6 +35,7 @@ class Jail:
     deadline: float
     ready: bool = False
     sleeping: bool = False
+    served: int = 0
     run: Run | None = None
     received: bytearray = field(default_factory=bytearray)
 
@@ -61,8 +62,8 @@ class Jail:
     def give(self, run: Run) -> None:
         """Sends a program. Raises OSError where the jail takes none."""
         self.run = run
-        program = {"code": run.program.code, "tests": run.program.tests}
-        request = program | {"careful": run.attempts > 0, "patient": run.alone}
+        self.served += 1
+        request = {"code": run.program.code, "tests": run.program.tests, "careful": run.attempts > 0}
         packed = json.dumps(request).encode()
         self.control.sendall(_LENGTH.pack(len(packed)) + packed)
 

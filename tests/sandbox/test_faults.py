@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sca_hf.errors import SandboxUnavailable
-from sca_hf.sandbox import Jails, Limits, Program, Verdict
+from sca_hf.sandbox import Jails, Limits, Program, Verdict, start
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 GOOD = Program("def double(x):\n    return 2 * x", "assert double(2) == 4")
@@ -244,3 +245,25 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_packages_below_a_scratch_folder_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment may lie below /tmp, where a program sees its own empty folder."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "shapes.py").write_text("def corners(): return 4\n")
+        monkeypatch.setattr(start, "_site_packages", lambda: [folder])
+        start._installed.cache_clear()
+        start._folders.cache_clear()
+        code = "import os, shapes\n\ndef count():\n    return shapes.corners(), os.listdir('/tmp')"
+        try:
+            verdict = asyncio.run(run_one(Program(code=code, tests="assert count() == (4, [])")))
+        finally:
+            start._installed.cache_clear()
+            start._folders.cache_clear()
+    assert verdict.status == "passed", verdict
+
+
+async def run_one(program: Program) -> Verdict:
+    async with Jails(1) as jails:
+        return await jails.run(program)

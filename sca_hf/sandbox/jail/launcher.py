@@ -30,6 +30,7 @@ _NOBODY = 65534
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _NAMESPACES = kernel.NEW_PID | kernel.NEW_NET | kernel.NEW_IPC | kernel.NEW_UTS | kernel.NEW_CGROUP
 _ROOT = "/tmp"
+_OUTSIDE = "/outside"
 _HIGHEST_OOM_SCORE = "1000"
 SMALL = (
     *("bisect", "collections", "copy", "functools", "heapq", "itertools", "json", "math", "operator", "random", "re"),
@@ -61,7 +62,8 @@ def main() -> None:
 
 
 def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
-    binds, links, path = given.pop("binds"), given.pop("links"), [*sys.path[1:], *given.pop("path")]
+    binds, links = given.pop("binds"), given.pop("links")
+    path = [_inside(folder) for folder in (*sys.path[1:], *given.pop("path"))]
     preload, full = given.pop("preload"), given.pop("full")
     settings = Settings(**given)
     # While this package's files can be seen.
@@ -196,6 +198,12 @@ def _new_user(host: int) -> None:
             os.close(descriptor)
 
 
+def _inside(path: str) -> str:
+    """Where a folder of the machine lies in the jail: at its own path, but for one below a scratch folder, which the
+    empty scratch folder would hide."""
+    return _OUTSIDE + path if path.startswith(tuple(f"{folder}/" for folder in warm.SCRATCH)) else path
+
+
 def _new_root(binds: list[str], links: dict[str, str]) -> int:
     """Returns a descriptor of a /proc that only the first process has, for what the kernel tells of waiting; -1 where a
     container forbids it."""
@@ -205,7 +213,7 @@ def _new_root(binds: list[str], links: dict[str, str]) -> int:
     devices = {path: kernel.copy_tree(path) for path in _DEVICES}
     kernel.mount_tmpfs(_ROOT, "size=1m,mode=0755")
     for path, tree in (trees | devices).items():
-        target = _ROOT + path
+        target = _ROOT + _inside(path)
         if stat.S_ISDIR(os.fstat(tree).st_mode):
             os.makedirs(target, exist_ok=True)
         else:
@@ -216,7 +224,9 @@ def _new_root(binds: list[str], links: dict[str, str]) -> int:
         kernel.attach_tree(tree, target)
         os.close(tree)
     for path, destination in links.items():
-        os.symlink(destination, _ROOT + path)
+        target = _ROOT + _inside(path)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.symlink(_inside(destination), target)
     for folder in ("tmp", "dev/shm", "etc", "proc"):
         os.makedirs(f"{_ROOT}/{folder}", exist_ok=True)
     for name, text in (

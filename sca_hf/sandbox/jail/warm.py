@@ -26,7 +26,7 @@ _KEPT_CHARS = 2000
 _COLLECT_EVERY = 500
 _TOKEN_BYTES = 16
 _SIGNAL_NAMES = {int(number): number.name for number in signal.Signals}
-_SCRATCH = ("/tmp", "/dev/shm")
+SCRATCH = ("/tmp", "/dev/shm")
 
 
 class Settings(NamedTuple):
@@ -70,7 +70,7 @@ class _Warm:
         self._calls = build_narrow()
         self._full = full
         self._rewrite = None if full is None else full.rewrite
-        self._clean = [self._mount_scratch(path) for path in _SCRATCH]
+        self._clean = [self._mount_scratch(path) for path in SCRATCH]
         os.chdir("/tmp")
         self._watch = Watch(control, processes, settings.cpu_seconds, settings.wall_seconds)
         # Taken from the start, or a pipe's other end could get it.
@@ -102,7 +102,7 @@ class _Warm:
             child = os.fork()
             if child == 0:
                 self._child(code, tests, prepared, record, token, offset)
-            ended = self._watch.until_end(child, started, request["patient"])
+            ended = self._watch.until_end(child, started)
             wall = time.monotonic() - started
             # Nothing else can be alive: fork is denied. Belt and braces.
             self._end_all()
@@ -214,7 +214,7 @@ class _Warm:
         return _change_of(path)
 
     def _clean_up(self) -> None:
-        for index, path in enumerate(_SCRATCH):
+        for index, path in enumerate(SCRATCH):
             if _change_of(path) != self._clean[index]:
                 os.chdir("/")
                 kernel.unmount(path)

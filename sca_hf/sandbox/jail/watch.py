@@ -42,10 +42,11 @@ class Watch:
         self._poll.register(control, select.POLLRDHUP)
         signal.pthread_sigmask(signal.SIG_BLOCK, _CHILD_ENDED)
 
-    def until_end(self, child: int, started: float, patient: bool) -> Ended:
+    def until_end(self, child: int, started: float) -> Ended:
         """Waits for the child, or kills it at a limit. Ends this process, and all in its namespace, without the pool.
 
-        `patient`: time in the run queue doesn't count, up to a factor. For the second try, alone.
+        Time in the run queue doesn't count as the program's, up to four fifths of the whole: on a busy machine an
+        endless loop comes to its CPU limit, and is not killed and run again.
         """
         clock = _cpu_clock(child)
         stopped = starved = sleeping = False
@@ -63,9 +64,8 @@ class Watch:
                 os._exit(0)
             cpu, wall = time.clock_gettime(clock), time.monotonic() - started
             waited = self._waited(child, wall - cpu)
-            if patient and waited < math.inf:
-                wall -= min(waited, wall * _PATIENCE)
-            if cpu >= self._cpu_seconds or wall >= self._wall_seconds:
+            own = wall - min(waited, wall * _PATIENCE) if waited < math.inf else wall
+            if cpu >= self._cpu_seconds or own >= self._wall_seconds:
                 stopped = True
                 starved = cpu < self._cpu_seconds and waited > _WAITED_SHARE * wall
                 os.kill(child, signal.SIGKILL)
@@ -74,7 +74,7 @@ class Watch:
             if idle != sleeping:
                 sleeping = idle
                 messages.send(self._control, {"sleeping": sleeping})
-            pause = min(_NOTICE_SECONDS, self._cpu_seconds - cpu, self._wall_seconds - wall)
+            pause = min(_NOTICE_SECONDS, self._cpu_seconds - cpu, self._wall_seconds - own)
             pause = max(pause, _SHORTEST_PAUSE_SECONDS)
 
     def _waited(self, child: int, not_running: float) -> float:
