@@ -145,7 +145,7 @@ DIES = """
 async def main():
     print(await outcome("x", short))
     print(await outcome("x " * 1000, short))
-    calls = [asyncio.create_task(outcome(f"x{n}", long)) for n in range(3)]
+    calls = [asyncio.create_task(outcome(f"x{n}", long)) for n in range(600)]  # more than can be done in 0.2 s
     await asyncio.sleep(0.2)
     [core] = [child for child in multiprocessing.active_children() if child.name == "EngineCore"]
     core.kill()
@@ -179,8 +179,11 @@ def test_a_dead_engine_is_no_failure_of_a_row(tmp_path: Path, model_folder: Path
     )
     lines = done.stdout.splitlines()
     assert lines[:2] == ["completed", "RowFailure: prompt-too-long"], done.stderr
-    assert len(lines) == 6
-    assert all(line.startswith("EngineUnavailable: the vLLM engine died") for line in lines[2:]), lines
+    died = [line.startswith("EngineUnavailable: the vLLM engine died") for line in lines]
+    assert len(lines) == 603
+    assert died[-1]
+    assert sum(died) > 100
+    assert {line for line, dead in zip(lines[2:], died[2:], strict=True) if not dead} <= {"completed"}
     assert (done.returncode, done.stderr) == (0, "")
 
 
