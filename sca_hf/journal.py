@@ -11,6 +11,7 @@ import json
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -29,6 +30,7 @@ SCHEMA = 1
 """Version of the table; a journal with a higher one is refused."""
 
 _BUSY_SECONDS = 60.0
+_RETRY_SECONDS = 0.02
 
 
 class Journal:
@@ -42,16 +44,7 @@ class Journal:
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            schema = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if schema > SCHEMA:
-                raise StoreError(
-                    f"journal {str(path)!r} has schema {schema}, and this sca_hf knows {SCHEMA}; "
-                    "upgrade sca_hf, or choose another --store"
-                )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute("CREATE TABLE IF NOT EXISTS calls (key BLOB NOT NULL UNIQUE, value TEXT NOT NULL)")
-            self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            self._open()
         except (sqlite3.Error, OSError) as error:
             raise self._failure(error) from error
 
@@ -79,6 +72,30 @@ class Journal:
         """Give the file up."""
         with self._lock:
             self._connection.close()
+
+    def _open(self) -> None:
+        """Make the table, or take the one that is there. SQLite waits for no lock while it changes to WAL mode, so of
+        runs that start at the same moment all but one must try again."""
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                schema = self._connection.execute("PRAGMA user_version").fetchone()[0]
+                if schema > SCHEMA:
+                    raise StoreError(
+                        f"journal {str(self._path)!r} has schema {schema}, and this sca_hf knows {SCHEMA}; "
+                        "upgrade sca_hf, or choose another --store"
+                    )
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+                self._connection.execute(
+                    "CREATE TABLE IF NOT EXISTS calls (key BLOB NOT NULL UNIQUE, value TEXT NOT NULL)"
+                )
+                self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_SECONDS)
 
     def _failure(self, error: Exception) -> StoreError:
         return StoreError(
