@@ -4,17 +4,18 @@
     hub.push(version)                              # to org/name-<stage>, tagged v-<fingerprint>
     hub.pull(hub.at("org/name-sft", "v-…"), store, "demo-sft")
 
-A version is there when its tag is. The tag comes last: after the commit that has all files of the version, and after
-the Hub's own listing of that commit was compared with them. The client honours HF_ENDPOINT, HF_TOKEN, HF_HOME and
-HF_HUB_OFFLINE.
+A version is there when its tag is. Its files are committed to a branch of their own; that commit is tagged once the
+Hub's own listing of it was compared with them; only then `main` gets the same files, and the branch goes. So nobody
+finds on `main` what has no tag; a push that died leaves the branch, by which the next one knows what is missing. The
+client honours HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_OFFLINE.
 """
 
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from sca_hf.errors import HubError
 from sca_hf.stage import Counts
 from sca_hf.store.calls import Result, bound_silence, call, status
 from sca_hf.store.hub_card import CARD, GENERATED
-from sca_hf.store.hub_commit import commit_version, listing
+from sca_hf.store.hub_collection import add_to_collection, collection
+from sca_hf.store.hub_commit import commit_to_branch, commit_version, listing
 from sca_hf.store.local import Store, Version
 from sca_hf.store.manifest import MANIFEST, read_manifest
 
@@ -37,13 +39,17 @@ _THREADS = 4
 
 @dataclass(frozen=True)
 class Remote:
-    """A complete version on the Hub. `revision`: what it was asked by; `commit`: what that names."""
+    """A complete version on the Hub. `revision`: what it was asked by; `commit`: what that names.
+
+    `unfinished`: its tag is set, but its push has not brought it to `main`.
+    """
 
     repo: str
     revision: str
     commit: str
     manifest_sha: str
     lineage: Mapping[str, Any]
+    unfinished: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -93,8 +99,11 @@ class Hub:
     def find(self, stage: str, fingerprint: str) -> Remote | None:
         """The tagged version of a fingerprint, or None."""
         repo, tag = self.repo(stage), _tag(fingerprint)
-        tags = self._tags(repo) or {}
-        return self._remote(repo, tag, tags[tag]) if tag in tags else None
+        refs = self._refs(repo) or _NO_REFS
+        if tag not in refs.tags:
+            return None
+        found = self._remote(repo, tag, refs.tags[tag])
+        return replace(found, unfinished=_branch(fingerprint, found.manifest_sha) in refs.branches)
 
     def at(self, repo: str, revision: str) -> Remote:
         """The version at a tag, a fingerprint, a branch or a commit of a repository."""
@@ -132,18 +141,25 @@ class Hub:
     def push(self, version: Version) -> Remote:
         """Publish a version, or find it published. Files that the Hub has already are not sent again.
 
-        Raises HubError, and sets no tag, if the Hub refuses, or has this tag with another build, which stays.
+        Raises HubError if the Hub refuses: before the tag is set there is no version, after that it is there whole and
+        `main` alone may lag behind; the next push goes on. Also if the Hub has the tag with another build, which stays.
         """
         version.verify()
         repo, tag = self.repo(str(version.lineage["stage"])), _tag(version.fingerprint)
-        tags = self._tags(repo)
-        if tags is None:
+        branch = _branch(version.fingerprint, version.manifest_sha)
+        refs = self._refs(repo)
+        if refs is None:
             self._ask(f"creation of {repo}", lambda: self._create(repo))
-        if tags is None or tag not in tags:
+        tags, branches = (refs or _NO_REFS).tags, (refs or _NO_REFS).branches
+        if tag not in tags:
             self._collect(repo)
-            commit = self._ask(f"push to {repo}", lambda: commit_version(self._api, repo, version))
-            tags = self._ask(f"tag {tag} of {repo}", lambda: self._set_tag(repo, tag, commit))
+            commit = self._ask(f"push to {repo}", lambda: commit_to_branch(self._api, repo, branch, version))
+            tags, branches = self._ask(f"tag {tag} of {repo}", lambda: self._set_tag(repo, tag, commit)), {branch}
         published = self._remote(repo, tag, tags[tag])
+        if branch in branches:
+            if published.manifest_sha == version.manifest_sha:
+                self._ask(f"main of {repo}", lambda: commit_version(self._api, repo, "main", version))
+            self._ask(f"branch {branch} of {repo}", lambda: self._delete_branch(repo, branch))
         check_same(version, published)
         return published
 
@@ -162,65 +178,54 @@ class Hub:
     def _ask(self, what: str, ask: Callable[[], Result]) -> Result:
         return call(what, ask, self._token)
 
-    def _tags(self, repo: str) -> dict[str, str] | None:
-        """Tags and their commits; None: no such repository, or none that may be seen."""
+    def _refs(self, repo: str) -> "_Refs | None":
+        """Tags and branches; None: no such repository, or none that may be seen."""
         try:
-            refs = self._ask(f"tags of {repo}", lambda: self._refs(repo))
+            return self._ask(f"tags of {repo}", lambda: self._asked_refs(repo))
         except _Missing:
             return None
-        return refs
 
-    def _refs(self, repo: str) -> dict[str, str]:
+    def _asked_refs(self, repo: str) -> "_Refs":
         try:
             refs = self._api.list_repo_refs(repo, repo_type="dataset")
         except RepositoryNotFoundError as error:
             if "Invalid credentials" in str(error):
                 raise
             raise _Missing(repo) from None
-        return {tag.name: tag.target_commit for tag in refs.tags}
+        return _Refs({tag.name: tag.target_commit for tag in refs.tags}, {branch.name for branch in refs.branches})
 
     def _create(self, repo: str) -> None:
         try:
             self._api.create_repo(repo, repo_type="dataset", private=self.private)
         except HfHubHTTPError as error:
             # Another run made it meanwhile; or this one did, and its answer was lost.
-            if status(error) != 409 or self._tags(repo) is None:
+            if status(error) != 409 or self._refs(repo) is None:
                 raise
 
-    def _set_tag(self, repo: str, tag: str, commit: str) -> dict[str, str]:
+    def _set_tag(self, repo: str, tag: str, commit: str) -> Mapping[str, str]:
         """All tags, this one among them. Another build's tag stays as it is."""
         try:
             self._api.create_tag(repo, repo_type="dataset", tag=tag, revision=commit)
         except HfHubHTTPError as error:
-            tags = self._tags(repo) or {}
+            tags = (self._refs(repo) or _NO_REFS).tags
             if status(error) != 409 or tag not in tags:
                 raise
             return tags
         return {tag: commit}
 
+    def _delete_branch(self, repo: str, branch: str) -> None:
+        try:
+            self._api.delete_branch(repo, repo_type="dataset", branch=branch)
+        except HfHubHTTPError as error:
+            if status(error) != 404:  # another run's push of the same version was quicker
+                raise
+
     def _collect(self, repo: str) -> None:
         """Have the repository in the run's collection."""
         if repo not in self._collected:
-            slug = self._ask(f"collection {self.name}", self._collection)
-            self._ask(f"collection {slug}", lambda: self._add(slug, repo))
+            slug = self._ask(f"collection {self.name}", lambda: collection(self._api, self.name, self.private))
+            self._ask(f"collection {slug}", lambda: add_to_collection(self._api, slug, repo))
             self._collected.add(repo)
-
-    def _collection(self) -> str:
-        namespace, title = self.name.split("/")
-        try:
-            return self._api.create_collection(title, namespace=namespace, private=self.private).slug
-        except HfHubHTTPError as error:
-            slug = _slug(error) if status(error) == 409 else None
-            if slug is None:
-                raise
-            return slug
-
-    def _add(self, slug: str, repo: str) -> None:
-        try:
-            self._api.add_collection_item(slug, item_id=repo, item_type="dataset")
-        except HfHubHTTPError as error:
-            if status(error) != 409 or repo not in {item.item_id for item in self._api.get_collection(slug).items}:
-                raise
 
     def _remote(self, repo: str, revision: str, commit: str) -> Remote:
         def read() -> Remote:
@@ -253,6 +258,17 @@ class _Missing(HubError):
     """There is no such repository."""
 
 
+@dataclass(frozen=True)
+class _Refs:
+    """Tags with their commits, and names of branches."""
+
+    tags: Mapping[str, str]
+    branches: Collection[str]
+
+
+_NO_REFS = _Refs({}, ())
+
+
 def check_same(version: Version, remote: Remote) -> None:
     """Raise HubError, which shows both builds, if a fingerprint has other rows here than on the Hub."""
     if version.manifest_sha == remote.manifest_sha:
@@ -277,10 +293,6 @@ def _tag(fingerprint: str) -> str:
     return f"v-{fingerprint}"
 
 
-def _slug(error: HfHubHTTPError) -> str | None:
-    """The slug of the collection that exists already, as the Hub tells with its refusal."""
-    try:
-        slug = error.response.json().get("slug")
-    except ValueError:
-        return None
-    return str(slug) if slug else None
+def _branch(fingerprint: str, manifest_sha: str) -> str:
+    """Where a build waits until it is tagged and on `main`."""
+    return f"push-{fingerprint}-{manifest_sha[:8]}"

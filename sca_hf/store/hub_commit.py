@@ -1,10 +1,11 @@
-"""One commit with all files of a version, checked against what the Hub then lists."""
+"""Commits with all files of a version, each checked against what the Hub then lists."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub.errors import RevisionNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
 from sca_hf.store.calls import Moved
@@ -23,12 +24,21 @@ def listing(api: HfApi, repo: str, revision: str) -> dict[str, RepoFile]:
     return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
 
 
-def commit_version(api: HfApi, repo: str, version: Version) -> str:
-    """Commit the version's files to `main`; the commit's id. Raises Moved if others committed meanwhile.
+def commit_to_branch(api: HfApi, repo: str, branch: str, version: Version) -> str:
+    """As `commit_version`, to a branch that is made from `main` unless it is there."""
+    api.create_branch(repo, repo_type="dataset", branch=branch, exist_ok=True)
+    try:
+        return commit_version(api, repo, branch, version)
+    except RevisionNotFoundError:
+        raise Moved(f"branch {branch} of {repo} is gone") from None
 
-    Where `main` holds just these files there is no new commit, but the one that is there.
+
+def commit_version(api: HfApi, repo: str, branch: str, version: Version) -> str:
+    """Commit the version's files to a branch; the commit's id. Raises Moved if others committed to it meanwhile.
+
+    Where the branch holds just these files there is no new commit, but the one that is there.
     """
-    head = str(api.repo_info(repo, repo_type="dataset", revision="main").sha)
+    head = str(api.repo_info(repo, repo_type="dataset", revision=branch).sha)
     before = listing(api, repo, head)
     files = _files(api, repo, head, before, version)
     stale = [path for path in before if path.startswith(_ROWS) and path not in files]
@@ -39,6 +49,7 @@ def commit_version(api: HfApi, repo: str, version: Version) -> str:
             *(CommitOperationDelete(path) for path in stale),
         ],
         repo_type="dataset",
+        revision=branch,
         commit_message=f"Version {version.fingerprint}, {version.counts.kept} rows",
         parent_commit=head,
     )

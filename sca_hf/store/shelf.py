@@ -1,5 +1,6 @@
 """Where a run looks for versions and puts them: its store and, if it has one, the Hub behind it."""
 
+from sca_hf.errors import HubError
 from sca_hf.stage import Stage
 from sca_hf.store.hub import Hub, Remote, check_same
 from sca_hf.store.local import Store, Version
@@ -38,7 +39,9 @@ class Shelf:
         self.store.use(version)
         if self.hub is None:
             return None
-        remote = self._published.get(version.fingerprint) or self.hub.push(version)
+        remote = self._published.get(version.fingerprint)
+        if remote is None or (remote.unfinished and self._may_write(self.hub)):
+            remote = self.hub.push(version)
         return f"{remote.repo}@{remote.revision}"
 
     def before(self, stage: Stage, dataset: str, revision: str | None) -> Version | Remote | None:
@@ -58,6 +61,14 @@ class Shelf:
             assert isinstance(version, Version)
             return version
         return self.hub.pull(version, self.store, dataset)
+
+    def _may_write(self, hub: Hub) -> bool:
+        """Whether this user could finish what another's push left: who only reads is not stopped by it."""
+        try:
+            hub.check_writable()
+        except HubError:
+            return False
+        return True
 
     def _remote(self, stage: Stage, fingerprint: str) -> Remote | None:
         remote = self.hub.find(stage.name, fingerprint) if self.hub is not None else None

@@ -119,7 +119,9 @@ def test_another_build_of_a_tag_is_shown_and_not_overwritten(
     assert hub.pull(remote, store, "demo-instructions").manifest_sha == version.manifest_sha
 
 
-def test_a_version_with_more_than_50_shards_is_one_commit(loopback: LoopbackHub, tmp_path: Path, toy: Toy) -> None:
+def test_a_version_with_more_than_50_shards_is_one_commit_that_is_tagged(
+    loopback: LoopbackHub, tmp_path: Path, toy: Toy
+) -> None:
     columns = (Column("id", Value("string"), "a number"),)
     stage = dataclasses.replace(toy.stage(measured=False), columns=columns)
     rows = Dataset.from_dict({"id": [f"{number}" for number in range(60_000)], "reject_reason": [None] * 60_000})
@@ -127,7 +129,8 @@ def test_a_version_with_more_than_50_shards_is_one_commit(loopback: LoopbackHub,
     version = Store(tmp_path / "many", shard_bytes=1).write("demo-instructions", FINGERPRINT, build)
     assert len(list((version.path / "data").iterdir())) == 60
     remote = _hub(loopback).push(version)
-    assert [asked.status for asked in loopback.requests if asked.kind == "POST commit"] == [200]
+    commits = [asked.path.rsplit("/", 1)[1] for asked in loopback.requests if asked.kind == "POST commit"]
+    assert commits == [f"push-{FINGERPRINT}-{version.manifest_sha[:8]}", "main"]
     pulled = _hub(loopback).pull(remote, Store(tmp_path / "other"), "demo-instructions")
     assert pulled.manifest_sha == version.manifest_sha
 
