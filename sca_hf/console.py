@@ -14,7 +14,8 @@ from rich.text import Text
 
 from sca_hf.errors import ScaError
 from sca_hf.pilot import Estimate, Forecast
-from sca_hf.pipeline import Outcome, Planned
+from sca_hf.pipeline import Outcome
+from sca_hf.plan import Planned
 from sca_hf.stage import Stage
 from sca_hf.store import Version
 

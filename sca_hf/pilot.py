@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sca_hf.pipeline import Outcome, Planned
+from sca_hf.pipeline import Outcome
+from sca_hf.plan import Planned
 from sca_hf.recipe import Recipe
 
 _95_PERCENT = 1.96

@@ -1,7 +1,4 @@
-"""The stages in order: what would run, and running it.
-
-A stage's fingerprint is known once its parent's manifest is; a stage whose version is in the store is not run again.
-"""
+"""Runs the stages of a recipe in order. A stage whose version is in the store is not run again."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,54 +7,37 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from datasets import Dataset
-
 from sca_hf import __version__
 from sca_hf.command import command
 from sca_hf.context import Context
-from sca_hf.engines import EngineIdentity
-from sca_hf.engines.chosen import chosen_identity
 from sca_hf.errors import InputError
-from sca_hf.identity import fingerprint
 from sca_hf.inputs import open_input
 from sca_hf.journal import JournaledJails
+from sca_hf.plan import (
+    COLUMNS,
+    MAKERS,
+    NAMES,
+    STAGES,
+    Intents,
+    Planned,
+    StageInput,
+    calls_a_row,
+    from_version,
+    most_kept,
+)
 from sca_hf.progress import Progress, WatchedJails
-from sca_hf.prompts.build import step_sha
-from sca_hf.prompts.few_shot import FewShot, load_few_shot
 from sca_hf.recipe import Recipe
 from sca_hf.resources import Resources
 from sca_hf.sources import open_source
 from sca_hf.stage import Stage, check_columns, judge
-from sca_hf.stages import concepts, execute, instructions, responses, seeds, select, sft
-from sca_hf.stages.passing import Rules
+from sca_hf.stages import execute, responses
 from sca_hf.store import Build, Store, Version
-from sca_hf.store.hub import Hub, Remote
+from sca_hf.store.hub import Hub
 from sca_hf.store.shelf import Shelf
 
-STAGES: tuple[Stage, ...] = tuple(
-    module.STAGE for module in (seeds, concepts, instructions, responses, execute, select, sft)
-)
-NAMES = tuple(stage.name for stage in STAGES)
-_MAKERS = {column.name: stage.name for stage in reversed(STAGES) for column in stage.columns}
-_COLUMNS = {column.name: column for stage in reversed(STAGES) for column in stage.columns}
 Watch = Callable[[str, Progress], AbstractContextManager[None]]
 
 _PACKAGES = ("datasets", "huggingface_hub", "pyarrow")
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One stage of a plan. `fingerprint` is None while its parent has not run; `most_rows`: rows in, at most.
-
-    `cached`: its version in the store, or on the Hub, from which a run would pull it.
-    """
-
-    stage: Stage
-    dataset: str
-    fingerprint: str | None
-    cached: Version | Remote | None
-    most_rows: int | None
-    most_calls: int | None
 
 
 @dataclass(frozen=True)
@@ -68,20 +48,6 @@ class Outcome:
     version: Version
     cached: bool
     published: str | None = None
-
-
-@dataclass(frozen=True)
-class _Input:
-    """What a stage is made from: its rows, what identifies them, and the versions that hold them (none: a source).
-
-    `name`: of rows that were given with --input.
-    """
-
-    load: Callable[[], Dataset]
-    sha: str
-    rows: int
-    parents: tuple[Version, ...]
-    name: str | None = None
 
 
 class Pipeline:
@@ -115,23 +81,22 @@ class Pipeline:
         self._shelf, self._revision = Shelf(store, hub), revision
         self.stages = STAGES[start : end + 1]
         self._before = STAGES[start - 1] if start else None
-        self._given = open_input(rows, self.stages[0], _COLUMNS) if rows is not None else None
-        self._few_shot = self._load_few_shot()
-        self._identity: EngineIdentity | None = None
+        self._given = open_input(rows, self.stages[0], COLUMNS) if rows is not None else None
+        self._intents = Intents(recipe)
 
     def plan(self) -> list[Planned]:
         """What a run would do, without doing any of it."""
         planned: list[Planned] = []
         source = self._input(fetch=False)
-        given: _Input | None = source
+        given: StageInput | None = source
         most_rows: int | None = source.rows
         for stage in self.stages:
-            key = self._fingerprint(stage, given) if given else None
+            key = self._intents.fingerprint(stage, given) if given else None
             cached = self._shelf.look(stage, self._dataset(stage), key) if key else None
-            calls = None if most_rows is None else most_rows * self._calls_a_row(stage)
+            calls = None if most_rows is None else most_rows * calls_a_row(self.recipe, stage)
             planned.append(Planned(stage, self._dataset(stage), key, cached, most_rows, calls))
-            given = _from_version(cached) if cached else None
-            most_rows = cached.counts.kept if cached else self._most_kept(stage, most_rows)
+            given = from_version(cached) if cached else None
+            most_rows = cached.counts.kept if cached else most_kept(self.recipe, stage, most_rows)
         return planned
 
     def run(
@@ -146,12 +111,12 @@ class Pipeline:
         with ExitStack() as stack:
             resources = stack.enter_context(Resources(self.recipe, self.store.root))
             for stage in self.stages:
-                key = self._fingerprint(stage, given)
+                key = self._intents.fingerprint(stage, given)
                 cached = self._shelf.find(stage, self._dataset(stage), key)
                 announce(stage, cached)
                 made = cached or self._make(stage, given, key, resources, watch)
                 outcomes.append(Outcome(stage, made, cached is not None, self._shelf.keep(made)))
-                given = _from_version(made)
+                given = from_version(made)
                 if not given.rows:
                     reasons = ", ".join(f"{reason}: {count}" for reason, count in made.counts.rejected.items())
                     raise InputError(
@@ -160,10 +125,10 @@ class Pipeline:
                     )
         return outcomes
 
-    def _make(self, stage: Stage, given: _Input, key: str, resources: Resources, watch: Watch) -> Version:
+    def _make(self, stage: Stage, given: StageInput, key: str, resources: Resources, watch: Watch) -> Version:
         self._shelf.check_writable()
         rows = given.load()
-        check_columns(stage, rows, _MAKERS)
+        check_columns(stage, rows, MAKERS)
         with self.store.scratch() as scratch:
             engine = resources.engine() if stage.needs == "engine" else None
             jails = self._jails(stage, resources)
@@ -177,7 +142,7 @@ class Pipeline:
                 scratch=scratch,
                 engine=engine,
                 jails=WatchedJails(jails, progress) if jails else None,
-                few_shot=self._few_shot,
+                few_shot=self._intents.few_shot,
                 progress=progress,
             )
             with _measured(resources) as timings, watch(stage.name, progress) if stage.needs else nullcontext():
@@ -188,38 +153,38 @@ class Pipeline:
                 "stage": stage.name,
                 "stage_version": stage.version,
                 "fingerprint": key,
-                "intent": self._intent(stage, given),
+                "intent": self._intents.of(stage, given),
                 "parents": [
                     {"dataset": parent.dataset, "fingerprint": parent.fingerprint, "manifest_sha": parent.manifest_sha}
                     for parent in given.parents
                 ],
                 "input": given.name,
                 "command": command(self.recipe, stage.name, self._start()),
-                "model": self._engine().published() if stage.needs == "engine" else None,
+                "model": self._intents.engine().published() if stage.needs == "engine" else None,
                 "packages": _packages(),
                 "counts": judged.counts.published(),
                 "tokens": {"prompt": context.tokens.prompt, "completion": context.tokens.completion},
             }
             return self.store.write(self._dataset(stage), key, Build(stage, judged, lineage, timings))
 
-    def _input(self, fetch: bool) -> _Input:
+    def _input(self, fetch: bool) -> StageInput:
         """What the first stage is made from. `fetch`: have it in the store, if it is on the Hub."""
         first = self.stages[0]
         if self._given is not None:
             given = self._given
             count = len(given.rows) if self.limit is None else min(self.limit, len(given.rows))
-            return _Input(lambda: given.rows.select(range(count)), given.sha, count, (), given.name)
+            return StageInput(lambda: given.rows.select(range(count)), given.sha, count, (), self.limit, given.name)
         if self._before is None:
             settings = self.recipe.seeds
             source = open_source(settings.source, settings.column, license=settings.license)
-            return _Input(lambda: source.rows, source.sha, len(source.rows), ())
+            return StageInput(lambda: source.rows, source.sha, len(source.rows), ())
         dataset = self._dataset(self._before)
         parent = self._shelf.before(self._before, dataset, self._revision)
         if parent is None:
             raise InputError(
                 f"--from {first.name}: no version of {dataset} in {self.store.root}; run without --from first"
             )
-        return _from_version(self._shelf.fetched(parent, dataset) if fetch else parent, self.limit)
+        return from_version(self._shelf.fetched(parent, dataset) if fetch else parent, self.limit)
 
     def _jails(self, stage: Stage, resources: Resources) -> JournaledJails | None:
         """Also for responses that are to run in this run: they do so while others are drawn."""
@@ -235,71 +200,6 @@ class Pipeline:
 
     def _dataset(self, stage: Stage) -> str:
         return f"{self.recipe.name}-{stage.name}"
-
-    def _fingerprint(self, stage: Stage, given: _Input) -> str:
-        return fingerprint(self._intent(stage, given))
-
-    def _intent(self, stage: Stage, given: _Input) -> dict[str, Any]:
-        """All that determines the rows of a stage, and nothing else."""
-        intent: dict[str, Any] = {
-            "stage": stage.name,
-            "version": stage.version,
-            "settings": getattr(self.recipe, stage.settings).intent(),
-            "input": given.sha,
-            "limit": self.limit if stage is self.stages[0] else None,
-        }
-        if stage.needs == "sandbox":
-            return intent | {"sandbox": execute.sandbox_intent()}
-        intent["seed"] = self.recipe.seed
-        if stage.step:
-            intent["engine"] = self._engine().intent() | self.recipe.engine.intent()
-            intent["prompts"] = step_sha(self._few_shot, stage.step)
-        if stage is responses.STAGE and self.recipe.responses.until != "all":
-            intent["pass"] = {
-                "sandbox": execute.sandbox_intent(),
-                "execute": self.recipe.execute.intent(),
-                "select": Rules(self.recipe.select).intent(),
-            }
-        return intent
-
-    def _engine(self) -> EngineIdentity:
-        if self._identity is None:
-            self._identity = chosen_identity(self.recipe.model, self.recipe.engine)
-        return self._identity
-
-    def _load_few_shot(self) -> FewShot:
-        few_shot = load_few_shot(self.recipe.prompts)
-        for section in ("concepts", "instructions", "responses"):
-            shots = getattr(self.recipe, section).shots
-            if shots > len(few_shot.exemplars):
-                raise InputError(
-                    f"{section}.shots = {shots}, but few-shot file {self.recipe.prompts!r} has "
-                    f"{len(few_shot.exemplars)} exemplars; lower the one or add to the other"
-                )
-        return few_shot
-
-    def _calls_a_row(self, stage: Stage) -> int:
-        """Completions or programs that one row asks for."""
-        if stage.needs is None:
-            return 0
-        return self.recipe.responses.samples if stage is responses.STAGE else 1
-
-    def _most_kept(self, stage: Stage, rows: int | None) -> int | None:
-        """Rows that a stage can keep at most; None: not known before it has run."""
-        if stage is seeds.STAGE:
-            return self.recipe.seeds.count
-        return None if rows is None else rows * (self.recipe.responses.samples if stage is responses.STAGE else 1)
-
-
-def _from_version(made: Version | Remote, limit: int | None = None) -> _Input:
-    rows = made.counts.kept if limit is None else min(limit, made.counts.kept)
-    if isinstance(made, Remote):
-        return _Input(lambda: _not_fetched(made), made.manifest_sha, rows, ())
-    return _Input(lambda: made.load().select(range(rows)), made.manifest_sha, rows, (made,))
-
-
-def _not_fetched(made: Remote) -> Dataset:
-    raise AssertionError(f"{made.repo}@{made.revision} was planned with, not fetched")
 
 
 @contextmanager

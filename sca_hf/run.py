@@ -37,7 +37,7 @@ Exit codes: 0 done, 2 an error that you can fix, 130 interrupted.
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    from sca_hf.pipeline import NAMES
+    from sca_hf.plan import NAMES
     from sca_hf.recipe import recipe_names
 
     made = argparse.ArgumentParser(
@@ -85,7 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     from sca_hf.console import Console
     from sca_hf.pilot import forecast
-    from sca_hf.pipeline import NAMES, Pipeline
+    from sca_hf.pipeline import Pipeline
+    from sca_hf.plan import NAMES
     from sca_hf.progress import shown
     from sca_hf.recipe import load_recipe
     from sca_hf.store import Store

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 
-from sca_hf.pipeline import NAMES
+from sca_hf.plan import NAMES
 from sca_hf.store import Store, Version
 
 RECIPE = ("--recipe", "demo", "--limit", "24", "--set", "responses.samples=3")

@@ -15,7 +15,8 @@ from datasets import Dataset
 from sca_hf import pipeline, run, versions
 from sca_hf.engines.model import DEMO_MODEL
 from sca_hf.identity import row_id
-from sca_hf.pipeline import NAMES, STAGES, Pipeline
+from sca_hf.pipeline import Pipeline
+from sca_hf.plan import NAMES, STAGES
 from sca_hf.recipe import Recipe, load_recipe
 from sca_hf.stage import REJECT_REASON, Stage, judge
 from sca_hf.store import Build, Store, Version
