@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RemoteEntryNotFoundError, RepositoryNotFoundError
 from huggingface_hub.utils._validators import validate_repo_id
 
@@ -30,6 +30,7 @@ from sca_hf.store.hub_card import CARD, GENERATED
 from sca_hf.store.hub_collection import add_to_collection, collection
 from sca_hf.store.hub_commit import commit_to_branch, commit_version, listing
 from sca_hf.store.local import Store, Version
+from sca_hf.store.logs import hide_in_logs
 from sca_hf.store.manifest import MANIFEST, read_manifest
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
@@ -75,6 +76,7 @@ class Hub:
         self.name, self.private, self._token = name, private, token
         self._check_name()
         bound_silence()
+        hide_in_logs(token or get_token())
         self._api = HfApi(endpoint=endpoint, token=token)
         self._collected: set[str] = set()
 
