@@ -2,14 +2,14 @@
 
     near_duplicates([["a text", "another"], ["a third"]], NearDuplicateSettings())   # [None, None, None]
 
-What is a duplicate depends on the texts and their order alone. Memory: about 400 bytes a text besides the longest
+What is a duplicate depends on the texts and their order alone. Memory: about 250 bytes a text besides the longest
 batch; the n-grams lie in a temporary file, 4 bytes each.
 """
 
 import math
 import tempfile
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,23 +48,21 @@ def near_duplicates(
     without any word is nobody's duplicate. `folder`: where the temporary file is made.
     """
     width, bands = _bands(settings.threshold)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        sizes: list[NDArray[np.int64]] = []
-        keys: list[Hashes] = []
+    with tempfile.TemporaryFile(dir=folder) as shingle_file, tempfile.TemporaryFile(dir=folder) as key_file:
+        sizes: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
         for texts in batches:
             hashes, offsets = shingles(texts, settings.ngram)
-            file.write((hashes >> np.uint64(32)).astype(np.uint32).tobytes())
+            shingle_file.write((hashes >> np.uint64(32)).astype(np.uint32).tobytes())
             sizes.append(np.diff(offsets))
-            keys.append(_keys(hashes, offsets, width, bands))
-        if not sizes:
-            return []
-        counts = np.concatenate(sizes)
-        groups = _groups(np.concatenate(keys, axis=1), counts > 0)
-        keys.clear()
-        file.flush()
-        stored = np.memmap(file, np.uint32, "r") if counts.sum() else np.empty(0, np.uint32)
-        sets = _Sets(stored, np.concatenate([[0], np.cumsum(counts)]))
-        return _earlier(groups, sets, settings.threshold)
+            key_file.write(_keys(hashes, offsets, width, bands).tobytes())
+        ends = np.cumsum(np.concatenate(sizes))
+        if not ends[-1]:
+            return [None] * (len(ends) - 1)
+        shingle_file.flush()
+        sets = _Sets(np.memmap(shingle_file, np.uint32, "r"), ends)
+        key_file.seek(0)
+        keys = np.fromfile(key_file, np.uint32).reshape(-1, bands)
+        return _earlier(_groups(keys, np.diff(ends) > 0), sets, settings.threshold)
 
 
 def _bands(threshold: float) -> tuple[int, int]:
@@ -78,30 +76,62 @@ def _bands(threshold: float) -> tuple[int, int]:
     return width, bands
 
 
-def _keys(hashes: Hashes, offsets: NDArray[np.int64], width: int, bands: int) -> Hashes:
-    """One hash per band and text."""
+def _keys(hashes: Hashes, offsets: NDArray[np.int64], width: int, bands: int) -> NDArray[np.uint32]:
+    """One hash per text and band. Where chance makes two the same, the similarity decides as everywhere."""
     if len(offsets) == 1:
-        return np.empty((bands, 0), np.uint64)
+        return np.empty((0, bands), np.uint32)
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets.astype(np.uint64), width * bands, _SEED)
     signatures = np.array(matrix.to_rows(), np.uint64).reshape(-1, bands, width)
     keys = np.zeros(signatures.shape[:2], np.uint64)
     for place in range(width):
         keys = (keys ^ signatures[:, :, place]) * np.uint64(0x9E3779B97F4A7C15)
         keys ^= keys >> np.uint64(29)
-    return np.ascontiguousarray(keys.T)
+    return (keys >> np.uint64(32)).astype(np.uint32)
 
 
-def _groups(keys: Hashes, filled: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Per text and band the number of the group of texts with the same key; -1 where it is alone."""
-    groups = np.full((keys.shape[1], keys.shape[0]), -1, np.int32)
+@dataclass(frozen=True)
+class _Groups:
+    """Texts with the same key. `numbers`: per text and band the number of its group; -1 where it is alone. `begins`:
+    where each group's members are in `members`, those before `ends`.
+    """
+
+    numbers: NDArray[np.int32]
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    members: NDArray[np.int32]
+
+    def of(self, text: int) -> list[int]:
+        """The groups of a text."""
+        own = self.numbers[text]
+        numbers: list[int] = own[own >= 0].tolist()
+        return numbers
+
+    def add(self, text: int, groups: Sequence[int]) -> None:
+        """Make the text a member of these groups."""
+        self.members[self.ends[groups]] = text
+        self.ends[groups] += 1
+
+    def members_of(self, groups: Sequence[int]) -> Iterator[int]:
+        """The members of each of these groups, so some more than once."""
+        for begin, end in zip(self.begins[groups].tolist(), self.ends[groups].tolist(), strict=True):
+            if end > begin:
+                yield from self.members[begin:end].tolist()
+
+
+def _groups(keys: NDArray[np.uint32], filled: NDArray[np.bool_]) -> _Groups:
+    """The groups of the texts that are `filled`, without members yet. Takes the memory of `keys`."""
+    groups = keys.view(np.int32)
+    sizes = [np.empty(0, np.int64)]
     begin = 0
-    for band, column in enumerate(keys):
-        _, numbers, counts = np.unique(column, return_inverse=True, return_counts=True)
-        shared = (counts[numbers] > 1) & filled
-        renumbered = np.cumsum(counts > 1) - 1 + begin
-        groups[shared, band] = renumbered[numbers[shared]]
-        begin += int((counts > 1).sum())
-    return groups
+    for band in range(keys.shape[1]):
+        _, numbers, counts = np.unique(keys[:, band], return_inverse=True, return_counts=True)
+        shared = (counts > 1)[numbers] & filled
+        renumbered = (np.cumsum(counts > 1) - 1 + begin).astype(np.int32)
+        groups[:, band] = np.where(shared, renumbered[numbers], np.int32(-1))
+        sizes.append(counts[counts > 1])
+        begin += len(sizes[-1])
+    begins = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
+    return _Groups(groups, begins, begins.copy(), np.empty(begins[-1], np.int32))
 
 
 @dataclass(frozen=True)
@@ -122,17 +152,14 @@ class _Sets:
         return common >= threshold * (fewer + more - common)
 
 
-def _earlier(groups: NDArray[np.int32], sets: _Sets, threshold: float) -> list[int | None]:
-    found: list[int | None] = [None] * len(groups)
-    originals: dict[int, list[int]] = defaultdict(list)
-    for text in np.flatnonzero((groups >= 0).any(axis=1)).tolist():
-        own = groups[text][groups[text] >= 0].tolist()
+def _earlier(groups: _Groups, sets: _Sets, threshold: float) -> list[int | None]:
+    found: list[int | None] = [None] * len(groups.numbers)
+    for text in np.flatnonzero((groups.numbers >= 0).any(axis=1)).tolist():
+        own = groups.of(text)
         # Those with the most bands in common first: they are the most likely ones.
-        near = Counter(other for group in own for other in originals[group])
+        near = Counter(groups.members_of(own))
         candidates = sorted(near, key=lambda other: (-near[other], other))
-        original = next((other for other in candidates if sets.similar(text, other, threshold)), None)
-        if original is None:
-            for group in own:
-                originals[group].append(text)
-        found[text] = original
+        found[text] = next((other for other in candidates if sets.similar(text, other, threshold)), None)
+        if found[text] is None:
+            groups.add(text, own)
     return found
