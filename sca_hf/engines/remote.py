@@ -9,14 +9,14 @@ import asyncio
 import itertools
 import os
 import random
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling, Usage
+from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
+from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.errors import EngineUnavailable
 
 ATTEMPTS = 5
@@ -78,80 +78,35 @@ class _Seat:
     troubles: int = 0
 
 
-class RemoteEngine:
+class RemoteEngine(ThreadedEngine):
     """Asks `servers`, which all serve the same model. `patience`: seconds without any success that are borne."""
 
     def __init__(self, identity: EngineIdentity, servers: Sequence[Server], limits: Limits, patience: float) -> None:
-        self.usage = Usage()
-        self._identity = identity
+        super().__init__(identity, "remote-engine")
         self._limits = limits
         self._patience = patience
         self._seats = [_Seat(server) for server in servers]
         self._turn = itertools.count()
         self._last_success = 0.0
-        self._failure: str | None = None
-        self._lock = threading.Lock()
-        self._loop = asyncio.new_event_loop()
-        self._thread: threading.Thread | None = None
-        self._tasks: set[asyncio.Task[Completion]] = set()
 
-    @property
-    def identity(self) -> EngineIdentity:
-        """What the servers say that they run."""
-        return self._identity
-
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
-        """One sample. RowFailure: "prompt-too-long", "undecodable-prompt", "undecodable-completion", "engine-error"."""
-        with self._lock:
-            if self._failure is not None:
-                raise EngineUnavailable(self._failure)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._loop.run_forever, name="remote-engine", daemon=True)
-                self._thread.start()
-        call = asyncio.run_coroutine_threadsafe(self._complete(prompt, sampling), self._loop)
-        return await asyncio.wrap_future(call)
-
-    def close(self) -> None:
-        """Give the connections up. Pending calls raise EngineUnavailable. A second call does nothing."""
-        with self._lock:
-            thread, self._thread = self._thread, None
-            self._failure = self._failure or "the engine was closed"
-        if thread is not None:
-            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            thread.join(10)
-
-    async def _complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
         if not _is_text(prompt):
             raise RowFailure("undecodable-prompt")
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            completion = await self._asked(prompt, sampling)
-        except EngineUnavailable as error:
-            self._failure = self._failure or str(error)
-            raise
-        except asyncio.CancelledError:
-            if self._failure is None:
-                raise
-            raise EngineUnavailable(self._failure) from None
-        finally:
-            self._tasks.discard(task)
+        completion = await self._asked(prompt, sampling)
         if not _is_text(completion.text):
             raise RowFailure("undecodable-completion")
         self._limits.check(completion.prompt_tokens, sampling.max_tokens)
-        self.usage.calls += 1
-        self.usage.prompt_tokens += completion.prompt_tokens
-        self.usage.completion_tokens += completion.completion_tokens
         return completion
+
+    async def _release(self) -> None:
+        for seat in self._seats:
+            await seat.server.close()
 
     async def _asked(self, prompt: str, sampling: Sampling) -> Completion:
         began = time.monotonic()
         failures = 0
         while True:
-            if self._failure is not None:
-                raise EngineUnavailable(self._failure)
+            self._check()
             seat = await self._awake_seat()
             seat.calls += 1
             trouble: Exception
@@ -194,8 +149,7 @@ class RemoteEngine:
             if awake:
                 turn = next(self._turn) % len(self._seats)
                 return min(awake, key=lambda seat: (seat.calls, (self._seats.index(seat) - turn) % len(self._seats)))
-            if self._failure is not None:
-                raise EngineUnavailable(self._failure)
+            self._check()
             await asyncio.sleep(min(_LOOK_AGAIN, min(seat.rests_until for seat in self._seats) - now))
 
     def _rest(self, seat: _Seat, seconds: float | None) -> None:
@@ -218,14 +172,6 @@ class RemoteEngine:
             f"no call has succeeded for {self._patience:.0f} s at {names} (last: {trouble}); start the servers or "
             "change engine.urls, and run the same command again: finished calls are kept"
         )
-
-    async def _end(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for seat in self._seats:
-            await seat.server.close()
 
 
 def key_of(variable: str) -> str | None:

