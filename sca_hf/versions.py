@@ -1,10 +1,18 @@
-"""The command for dataset versions: what is there, what it came from, how two differ, push, pull, verify, remove."""
+"""The command for dataset versions: what is there, what it came from, how two differ, push, pull, verify, remove.
+
+And for the card of a model that was tuned on one.
+"""
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sca_hf.errors import ScaError
+
+if TYPE_CHECKING:
+    from sca_hf.store import Store
 
 EXAMPLES = """\
 examples:
@@ -15,6 +23,7 @@ examples:
   python -m sca_hf.versions push demo-sft --hub my-org/demo
   python -m sca_hf.versions pull my-org/demo-sft@v-0123456789abcdef
   python -m sca_hf.versions rm demo-sft/0123456789abcdef
+  python -m sca_hf.versions card --model my-model --data my-org/demo-sft@v-0123456789abcdef --license apache-2.0
 
 A version is DATASET/FINGERPRINT (the first digits do), or DATASET for its latest one.
 Exit codes: 0 done, 2 an error that you can fix, 130 interrupted.
@@ -55,6 +64,17 @@ def parser() -> argparse.ArgumentParser:
     pull.add_argument("--name", metavar="DATASET", help="its dataset in the store; by default the repository's name")
     remove = commands.add_parser("rm", parents=[store], help="remove versions that no other was made from")
     remove.add_argument("version", nargs="+", metavar="VERSION")
+    card = commands.add_parser(
+        "card", parents=[store], help="write the README.md of a model that was tuned on a version"
+    )
+    card.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="as the trainer saved it")
+    card.add_argument("--data", required=True, metavar="VERSION|REPO@REVISION", help="what it was tuned on")
+    card.add_argument(
+        "--base", default="", metavar="MODEL[@REVISION]", help="what was tuned; default: who wrote the data"
+    )
+    card.add_argument("--license", metavar="ID", help="of the base model")
+    card.add_argument("--training", metavar="FILE", help="settings of the training, YAML or JSON")
+    card.add_argument("--results", metavar="FILE", help="scores, JSON: a list of huggingface_hub's EvalResult")
     return made
 
 
@@ -77,6 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _act(given: argparse.Namespace) -> None:
     from sca_hf.store import Store, lineage
     from sca_hf.store.hub import Hub
+    from sca_hf.store.model_card import model_card, read_tuned, write_model_card
     from sca_hf.versions_console import VersionsConsole
 
     console, store = VersionsConsole(), Store(given.store)
@@ -98,13 +119,30 @@ def _act(given: argparse.Namespace) -> None:
                 console.pushed(version, hub.push(version))
         case "pull":
             repo, _, revision = given.version.partition("@")
-            hub = Hub(repo)
+            hub = Hub.behind(repo)
             console.pulled(hub.pull(hub.at(repo, revision or "main"), store, given.name or repo.rpartition("/")[2]))
         case "rm":
             for name in given.version:
                 version = lineage.named(store, name)
                 store.remove(version)
                 console.removed(version)
+        case "card":
+            lineage_, data = _tuned_on(store, given.data)
+            tuned = read_tuned(given.model, given.base, given.license, given.training, given.results)
+            text = model_card(given.model.resolve().name, lineage_, tuned, data)
+            console.written(write_model_card(given.model, text))
+
+
+def _tuned_on(store: "Store", name: str) -> tuple[Mapping[str, Any], str | None]:
+    """The lineage of a version in the store or on the Hub, and where it is on the Hub."""
+    from sca_hf.store import lineage
+    from sca_hf.store.hub import Hub
+
+    repo, _, revision = name.partition("@")
+    if not revision:
+        return lineage.named(store, name).lineage, None
+    remote = Hub.behind(repo).at(repo, revision)
+    return remote.lineage, f"{repo}@{remote.revision}"
 
 
 if __name__ == "__main__":

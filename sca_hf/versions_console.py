@@ -1,6 +1,7 @@
 """What the versions command prints."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console as Terminal
@@ -88,6 +89,10 @@ class VersionsConsole:
     def pulled(self, version: Version) -> None:
         """A version that came from the Hub."""
         self._terminal.print(f"{version.path}: {version.counts.kept:,} rows", soft_wrap=True)
+
+    def written(self, path: Path) -> None:
+        """A file that is there now."""
+        self._terminal.print(f"wrote {path}", soft_wrap=True)
 
     def removed(self, version: Version) -> None:
         """A version that is gone."""

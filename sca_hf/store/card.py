@@ -6,7 +6,7 @@ no paths of a machine.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +45,9 @@ def write_card(root: Path, dataset: str, stage: Stage, lineage: Mapping[str, Any
     manifest = read_manifest(root)
     (root / PICTURE).write_bytes(draw_funnel(dataset, lineage["funnel"]))
     metadata = card_metadata(dataset, stage, lineage, manifest)
-    environment = Environment(
-        loader=FileSystemLoader(_cards()),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown, not HTML
-    )
-    environment.filters.update(cell=_cell, fenced=_fenced, number=lambda value: f"{value:,}", model_name=_model_name)
     schema = stage.features.arrow_schema
-    text = environment.select_template([f"{stage.name}.md.j2", "base.md.j2"]).render(
+    text = render(
+        [f"{stage.name}.md.j2", "base.md.j2"],
         metadata=metadata.to_yaml().strip(),
         dataset=dataset,
         fingerprint=lineage["fingerprint"],
@@ -74,19 +66,11 @@ def write_card(root: Path, dataset: str, stage: Stage, lineage: Mapping[str, Any
         packages=dict(sorted(lineage.get("packages", {}).items())),
         tokens=dict(_flat(lineage.get("tokens") or {})),
     )
-    (root / "README.md").write_text(re.sub(r"\n{3,}", "\n\n", text), encoding="utf-8")
+    (root / "README.md").write_text(text, encoding="utf-8")
 
 
 def card_metadata(dataset: str, stage: Stage, lineage: Mapping[str, Any], manifest: Manifest) -> DatasetCardData:
     """The YAML head of the card, in the Hub's terms."""
-    licenses = list(lineage["licenses"])
-    names = {license.lower() for license in licenses}
-    if len(names) == 1 and names <= set(_HUB_LICENSES.split()):
-        license = {"license": names.pop()}
-    elif licenses:
-        license = {"license": "other", "license_name": "-and-".join(sorted(names)) if len(names) <= 3 else "several"}
-    else:
-        license = {"license": "unknown"}
     # `datasets` caches a local folder by its path and card, not by its data. A version that is removed and made anew
     # with other rows would be read from the stale cache if the card didn't name the manifest.
     configs = [
@@ -99,14 +83,13 @@ def card_metadata(dataset: str, stage: Stage, lineage: Mapping[str, Any], manife
         if manifest.of(folder)
     ]
     rows = sum(file.rows for file in manifest.of("data"))
-    # Names of local folders and files have no "/": they say nothing to anyone else.
-    models = [model["model"] for model in lineage["models"] if _REPOSITORY.fullmatch(model["model"])]
+    models = [model["model"] for model in lineage["models"] if is_repository(model["model"])]
     sources = [name for name, _, _ in (source.partition("@") for source in lineage["sources"]) if "/" in name]
     synthetic = ["synthetic", "self-instruct"] if lineage["models"] else []
     return DatasetCardData(
         pretty_name=dataset,
         language=["en", "code"],
-        **license,
+        **license_metadata(lineage["licenses"]),
         base_model=models or None,
         source_datasets=sources or ["original"],
         task_categories=["text-generation"],
@@ -114,6 +97,35 @@ def card_metadata(dataset: str, stage: Stage, lineage: Mapping[str, Any], manife
         tags=["code", "python", *synthetic, "selfcodealign", "sca-hf", f"sca-hf-{stage.name}"],
         configs=configs,
     )
+
+
+def license_metadata(licenses: Iterable[str]) -> dict[str, Any]:
+    """The license fields of a head, for what has all of these licenses (SPDX ids)."""
+    names = {license.lower() for license in licenses}
+    if len(names) == 1 and names <= set(_HUB_LICENSES.split()):
+        return {"license": names.pop()}
+    if names:
+        return {"license": "other", "license_name": "-and-".join(sorted(names)) if len(names) <= 3 else "several"}
+    return {"license": "unknown"}
+
+
+def is_repository(name: str) -> bool:
+    """Whether a name is one of the Hub. Those of local folders and files say nothing to anyone else."""
+    return _REPOSITORY.fullmatch(name) is not None
+
+
+def render(templates: Sequence[str], **values: Any) -> str:
+    """A card from the first of the templates that there is. Raises jinja2's errors for a value that is missing."""
+    environment = Environment(
+        loader=FileSystemLoader(_cards()),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown, not HTML
+    )
+    environment.filters.update(cell=_cell, fenced=_fenced, number=lambda value: f"{value:,}", model_name=_model_name)
+    return re.sub(r"\n{3,}", "\n\n", environment.select_template(list(templates)).render(**values))
 
 
 def _cards() -> Path:

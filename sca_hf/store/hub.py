@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RemoteEntryNotFoundError, RepositoryNotFoundError
@@ -79,6 +79,12 @@ class Hub:
         hide_in_logs(token or get_token())
         self._api = HfApi(endpoint=endpoint, token=token)
         self._collected: set[str] = set()
+
+    @classmethod
+    def behind(cls, repo: str) -> Self:
+        """Of the run that a stage's repository belongs to, to read from it."""
+        namespace, slash, name = repo.partition("/")
+        return cls(f"{namespace}{slash}{name.rpartition('-')[0] or name}")
 
     def repo(self, stage: str) -> str:
         """The repository of a stage's versions."""

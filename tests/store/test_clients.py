@@ -40,8 +40,8 @@ def test_duckdb_reads_the_shards_of_a_folder(version: Version) -> None:
         for row in rows
         if row["property"] and row["property"]["level"] == 2
     ]
-    assert duckdb.sql(query).fetchall() == sorted(expected)
-    unscored = duckdb.sql(f"SELECT count(*) FROM '{shards}' WHERE score IS NULL").fetchall()
+    assert duckdb.execute(query).fetchall() == sorted(expected)
+    unscored = duckdb.execute(f"SELECT count(*) FROM '{shards}' WHERE score IS NULL").fetchall()
     assert unscored == [(rows["score"][:].count(None),)]
 
 
@@ -54,7 +54,7 @@ def test_a_version_without_rows_is_read_by_all_but_a_split_of_datasets(tmp_path:
     names = [column.name for column in toy.stage().columns]
     (shard,) = (version.path / "data").iterdir()
     assert list(pd.read_parquet(shard).columns) == names
-    assert duckdb.sql(f"FROM '{shard}'").columns == names
+    assert [name for name, *_ in duckdb.execute(f"FROM '{shard}'").description] == names
     streamed = load_dataset(str(version.path), split="train", streaming=True)
     assert list(streamed) == []
     # `datasets` has no split without rows, whatever the files: its ArrowReader refuses one that it has just made.

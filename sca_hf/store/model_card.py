@@ -1,0 +1,147 @@
+"""The card of a model that was tuned on a version of the SFT stage, with whatever trainer.
+
+    text = model_card("tuned", sft.lineage, Tuned(base="org/base@abc", ...), data="org/demo-sft@v-…")
+    write_model_card(folder, text)
+
+What the data were and what they came from is read from the version's lineage; what the trainer left in the model's
+folder is read from there; the rest is given. The text is the template `cards/model.md.j2`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResult, ModelCardData
+
+from sca_hf.errors import InputError
+from sca_hf.store.card import is_repository, license_metadata, render
+from sca_hf.store.hub_card import CARD, GENERATED
+
+# What transformers' `trainer_state.json` says of the training, by the names that it uses.
+_STATE = ("num_train_epochs", "max_steps", "global_step", "train_batch_size")
+_SETTINGS = ("peft_type", "r", "lora_alpha", "lora_dropout")
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What is known of a tuned model beside its data.
+
+    `base`: the model that was tuned, "repository@revision" or a folder's name; "": the one that wrote the data.
+    `base_license`: its license (an SPDX id); None: not known. `adapter`: the folder holds a PEFT adapter, not weights.
+    `chat`: its tokenizer has a chat template. `training`: settings by name. `results`: scores, as the Hub has them.
+    """
+
+    base: str = ""
+    base_license: str | None = None
+    adapter: bool = False
+    chat: bool = False
+    training: Mapping[str, Any] = field(default_factory=dict)
+    results: Sequence[EvalResult] = ()
+
+
+def read_tuned(
+    folder: Path,
+    base: str = "",
+    base_license: str | None = None,
+    training: str | None = None,
+    results: str | None = None,
+) -> Tuned:
+    """What a trainer left in the folder, and what is given beside: `training` and `results` are names of files.
+
+    `training`: YAML or JSON, settings by name. `results`: JSON, a list of objects with the arguments of
+    huggingface_hub's EvalResult (`task_type`, `dataset_type`, `dataset_name`, `metric_type`, `metric_value`, …).
+    Raises InputError if the folder holds no model, or a file can't be read.
+    """
+    adapter = folder / "adapter_config.json"
+    if not adapter.is_file() and not (folder / "config.json").is_file():
+        raise InputError(
+            f"--model {folder}: neither config.json nor adapter_config.json is there; give a model's folder"
+        )
+    found = _read(adapter) if adapter.is_file() else {}
+    state = _read(folder / "trainer_state.json") if (folder / "trainer_state.json").is_file() else {}
+    settings = {name: state[name] for name in _STATE if state.get(name)} | {
+        name: found[name] for name in _SETTINGS if found.get(name) is not None
+    }
+    losses = [step["loss"] for step in state.get("log_history", []) if "loss" in step]
+    if losses:
+        settings["last loss"] = losses[-1]
+    given = _read(Path(training)) if training else {}
+    if not isinstance(given, Mapping):
+        raise InputError(f"--training {training} holds no settings; give 'name: value' lines")
+    tokenizer = _read(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    return Tuned(
+        base=base or str(found.get("base_model_name_or_path") or ""),
+        base_license=base_license,
+        adapter=bool(found),
+        chat="chat_template" in tokenizer or (folder / "chat_template.jinja").is_file(),
+        training={**settings, **given},
+        results=_results(results) if results else (),
+    )
+
+
+def model_card(name: str, lineage: Mapping[str, Any], tuned: Tuned, data: str | None = None) -> str:
+    """The text of the card of the model `name`.
+
+    `lineage`: of the version that it was tuned on; `data`: where that is on the Hub, "repository@revision".
+    """
+    writers = lineage["models"]
+    base = tuned.base or (f"{writers[-1]['model']}@{writers[-1]['revision']}" if writers else "")
+    model, _, revision = base.rpartition("@") if "@" in base else (base, "", "")
+    repo, _, tag = (data or "").partition("@")
+    licenses = [*([tuned.base_license] if tuned.base_license else []), *lineage["licenses"]]
+    metadata = ModelCardData(
+        model_name=name,
+        language=["en", "code"],
+        **license_metadata(licenses if tuned.base_license or not base else [*licenses, "unknown"]),
+        library_name="peft" if tuned.adapter else "transformers",
+        pipeline_tag="text-generation",
+        base_model=model if is_repository(model) else None,
+        base_model_relation=("adapter" if tuned.adapter else "finetune") if is_repository(model) else None,
+        datasets=[repo] if repo else None,
+        tags=["code", "python", "selfcodealign", "sca-hf", "sca-hf-tuned"],
+        eval_results=list(tuned.results) or None,
+    )
+    return render(
+        ["model.md.j2"],
+        metadata=metadata.to_yaml().strip(),
+        name=name,
+        base=model,
+        base_revision=revision,
+        tuned=tuned,
+        lineage=lineage,
+        repo=repo,
+        tag=tag,
+        own=any(writer["model"] == model for writer in writers),
+    )
+
+
+def write_model_card(folder: Path, text: str) -> Path:
+    """Write the card as the folder's README.md; its path. A README.md that is not this function's work stays.
+
+    Raises InputError if there is such a one.
+    """
+    card, generated = folder / CARD, folder / GENERATED
+    if card.is_file() and (not generated.is_file() or card.read_bytes() != generated.read_bytes()):
+        raise InputError(f"{card} was written by someone else; move it away, then take over from it what you need")
+    generated.parent.mkdir(exist_ok=True)
+    for path in (card, generated):
+        path.write_text(text, encoding="utf-8")
+    return card
+
+
+def _results(path: str) -> tuple[EvalResult, ...]:
+    try:
+        return tuple(EvalResult(**result) for result in _read(Path(path)))
+    except TypeError as error:
+        raise InputError(f"--results {path}: {error}; give a list of objects as in a card's model-index") from error
+
+
+def _read(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{path} can't be read: {' '.join(str(error).split())}; give YAML or JSON") from error
