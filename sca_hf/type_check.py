@@ -61,12 +61,17 @@ def type_errors(batches: Iterable[Sequence[str]], settings: TypeCheckSettings) -
     """
     kind = _KINDS[settings.checker]
     program = _program(settings.checker)
-    if (tried := _judge(program, kind, ["x: int = 1\n", "x: int = y\n"])) != [None, TYPE_ERROR]:
+    _try(program, settings.checker)
+    return [verdict for seeds in _rebatched(batches, kind.batch) for verdict in _judge(program, kind, seeds)]
+
+
+@lru_cache
+def _try(program: str, checker: Checker) -> None:
+    if (tried := _judge(program, _KINDS[checker], ["x: int = 1\n", "x: int = y\n"])) != [None, TYPE_ERROR]:
         raise InputError(
-            f"type checker {settings.checker!r} ({program}) does not work here (it says {tried} of two trial lines); "
+            f"type checker {checker!r} ({program}) does not work here (it says {tried} of two trial lines); "
             "install it again, or set seeds.type_check to another checker or null"
         )
-    return [verdict for seeds in _rebatched(batches, kind.batch) for verdict in _judge(program, kind, seeds)]
 
 
 def _judge(program: str, kind: _Kind, seeds: Sequence[str]) -> list[str | None]:
