@@ -9,16 +9,17 @@ from typing import Any, NamedTuple
 
 from . import messages
 
-_NOTICE_SECONDS = 0.1
+_FIRST_NOTICE_SECONDS = 0.01
+_LAST_NOTICE_SECONDS = 0.1
 _SLEEPING_SHARE = 0.5
 _SHORTEST_PAUSE_SECONDS = 0.001
-_WAITED_SHARE = 0.1
 _PATIENCE = 0.8
 _CHILD_ENDED = frozenset((signal.SIGCHLD,))
 
 
 class Ended(NamedTuple):
-    """How a program ended. `stopped`: at a limit. `starved`: it had been kept waiting for a core then."""
+    """How a program ended. `stopped`: at a limit. `starved`: because the wall clock ran out while it waited
+    for a core, so that it may not have had its time."""
 
     status: int
     usage: Any
@@ -46,11 +47,14 @@ class Watch:
         """Waits for the child, or kills it at a limit. Ends this process, and all in its namespace, without the pool.
 
         Time in the run queue doesn't count as the program's, up to four fifths of the whole: on a busy machine an
-        endless loop comes to its CPU limit, and is not killed and run again.
+        endless loop comes to its CPU limit, and is not killed and run again. A program that has had its wall time
+        without any waiting is not starved, however busy the machine is.
         """
         clock = _cpu_clock(child)
         stopped = starved = sleeping = False
-        pause = min(_NOTICE_SECONDS, self._cpu_seconds, self._wall_seconds)
+        # Most programs end before the first look. One that sleeps gives up its core soon after it.
+        notice = _FIRST_NOTICE_SECONDS
+        pause = min(notice, self._cpu_seconds, self._wall_seconds)
         while True:
             # A signal that came before is kept, and one from elsewhere changes nothing.
             noticed = signal.sigtimedwait(_CHILD_ENDED, pause)
@@ -67,14 +71,15 @@ class Watch:
             own = wall - min(waited, wall * _PATIENCE) if waited < math.inf else wall
             if cpu >= self._cpu_seconds or own >= self._wall_seconds:
                 stopped = True
-                starved = cpu < self._cpu_seconds and waited > _WAITED_SHARE * wall
+                starved = cpu < self._cpu_seconds and wall - waited < self._wall_seconds
                 os.kill(child, signal.SIGKILL)
                 continue
             idle = cpu + min(waited, wall) < _SLEEPING_SHARE * wall
             if idle != sleeping:
                 sleeping = idle
                 messages.send(self._control, {"sleeping": sleeping})
-            pause = min(_NOTICE_SECONDS, self._cpu_seconds - cpu, self._wall_seconds - own)
+            notice = min(2 * notice, _LAST_NOTICE_SECONDS)
+            pause = min(notice, self._cpu_seconds - cpu, self._wall_seconds - own)
             pause = max(pause, _SHORTEST_PAUSE_SECONDS)
 
     def _waited(self, child: int, not_running: float) -> float:

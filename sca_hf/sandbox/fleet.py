@@ -1,0 +1,115 @@
+"""The jails of a pool: which there are, which are free, and how they come and go."""
+
+import contextlib
+import selectors
+import socket
+import time
+from collections import Counter
+
+from sca_hf.sandbox.link import Jail, Run
+from sca_hf.sandbox.start import Tier, start_jail
+from sca_hf.sandbox.verdict import Limits
+
+_START_SECONDS = 120.0
+_GRACE_SECONDS = 10.0
+_LONGEST_PATIENCE = 5
+_JAILS_PER_WORKER = 6
+_IDLE_PER_WORKER = 2
+# Its interpreter's memory grows by some 15 bytes a program (measured), which ends with it.
+_PROGRAMS_PER_JAIL = 20_000
+
+
+class Fleet:
+    """Belongs to one thread, which watches the jails' sockets with `selector`. There are more jails than workers while
+    programs sleep."""
+
+    def __init__(self, workers: int, limits: Limits, selector: selectors.BaseSelector) -> None:
+        self._workers = workers
+        self._limits = limits
+        self._selector = selector
+        self._jails: list[Jail] = []
+        self._idle: dict[Tier, list[Jail]] = {}
+
+    def __contains__(self, jail: object) -> bool:
+        return jail in self._jails
+
+    @property
+    def busy(self) -> list[Jail]:
+        """Those whose program needs a core."""
+        return [jail for jail in self._jails if jail.run is not None and not jail.sleeping]
+
+    @property
+    def starting(self) -> "Counter[Tier]":
+        """How many of each tier are on their way."""
+        return Counter(jail.tier for jail in self._jails if not jail.ready)
+
+    def has_idle(self, tier: Tier) -> bool:
+        return bool(self._idle.get(tier))
+
+    def start(self, tier: Tier) -> None:
+        """One more, which will say that it is ready. Raises OSError."""
+        outer, control = start_jail(tier, self._limits)
+        control.settimeout(_GRACE_SECONDS)
+        jail = Jail(tier, outer, control, time.monotonic() + _START_SECONDS)
+        self._jails.append(jail)
+        self._selector.register(control, selectors.EVENT_READ, jail)
+
+    def welcome(self, jail: Jail) -> None:
+        """It is ready."""
+        jail.ready = True
+        self._idle.setdefault(jail.tier, []).append(jail)
+
+    def give(self, run: Run) -> tuple[Jail, OSError | None]:
+        """Hands a run to an idle jail of its tier, of which there must be one. Returns it, and why it took none."""
+        jail = self._idle[run.tier].pop()
+        jail.deadline = time.monotonic() + self._limits.wall_seconds * _LONGEST_PATIENCE + _GRACE_SECONDS
+        try:
+            jail.give(run)
+        except OSError as reason:
+            return jail, reason
+        return jail, None
+
+    def release(self, jail: Jail) -> None:
+        """Its program has ended. Ends the jail too where it is old, or one of those left from when programs slept."""
+        jail.run, jail.sleeping = None, False
+        idle = self._idle.setdefault(jail.tier, [])
+        idle.append(jail)
+        if len(idle) > _IDLE_PER_WORKER * self._workers or jail.served >= _PROGRAMS_PER_JAIL:
+            self.end(jail)
+
+    def make_room(self) -> bool:
+        """Whether one more may be started; ends an idle one for it where there are as many as may be."""
+        if len(self._jails) < _JAILS_PER_WORKER * self._workers:
+            return True
+        for idle in self._idle.values():
+            if idle:
+                self.end(idle[0])
+                return True
+        return False
+
+    def seconds_left(self) -> float | None:
+        """Until the next jail is overdue, None where none can be."""
+        deadlines = [jail.deadline for jail in self._jails if jail.run is not None or not jail.ready]
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+    def overdue(self) -> list[Jail]:
+        """Those that should have answered."""
+        now = time.monotonic()
+        return [jail for jail in self._jails if jail.deadline < now and (jail.run is not None or not jail.ready)]
+
+    def end(self, jail: Jail) -> None:
+        self._selector.unregister(jail.control)
+        self._jails.remove(jail)
+        if jail in self._idle.get(jail.tier, ()):
+            self._idle[jail.tier].remove(jail)
+        jail.end()
+
+    def end_all(self) -> list[Run]:
+        """All at once. Returns the runs that they were at."""
+        running = [jail.run for jail in self._jails if jail.run is not None]
+        for jail in self._jails:
+            with contextlib.suppress(OSError):
+                jail.control.shutdown(socket.SHUT_RDWR)
+        for jail in list(self._jails):
+            self.end(jail)
+        return running
