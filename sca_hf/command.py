@@ -18,19 +18,17 @@ def command(recipe: Recipe, stage: str, start: Sequence[str] = ()) -> str | None
     if recipe.name not in recipe_names():
         return None
     bundled, published = load_recipe(recipe.name).published(), recipe.published()
-    changes = [
-        f"--set {shlex.quote(f'{key}={_yaml(value)}')}"
-        for (key, value), (_, before) in zip(_settings(published), _settings(bundled), strict=True)
-        if value != before
-    ]
+    changes = [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in _changes(bundled, published)]
     return " ".join(["python -m sca_hf.run", f"--recipe {recipe.name}", *changes, *start, f"--to {stage}"])
 
 
-def _settings(published: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in published.items():
-        if isinstance(value, Mapping):
-            yield from ((f"{name}.{key}", setting) for key, setting in value.items())
-        else:
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Settings of `new` that differ from `old`: by dotted keys, or a whole section that is in one of them alone."""
+    for name in dict.fromkeys((*new, *old)):
+        before, value = old.get(name), new.get(name)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            yield from ((f"{name}.{key}", setting) for key, setting in value.items() if setting != before[key])
+        elif value != before:
             yield name, value
 
 

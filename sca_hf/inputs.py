@@ -22,6 +22,7 @@ from sca_hf.store.calls import call, without
 # What a row must have for a stage; each text may come under one of these names. Everything else can be filled in.
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "seeds": ("content",),
+    "judge": ("seed",),
     "concepts": ("seed",),
     "instructions": ("seed", "concepts"),
     "responses": ("instruction",),

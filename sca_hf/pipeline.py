@@ -1,7 +1,7 @@
 """Runs the stages of a recipe in order. A stage whose version is in the store is not run again."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -17,13 +17,13 @@ from sca_hf.plan import (
     COLUMNS,
     MAKERS,
     NAMES,
-    STAGES,
     Intents,
     Planned,
     StageInput,
     calls_a_row,
     from_version,
     most_kept,
+    stages_of,
 )
 from sca_hf.progress import Progress, WatchedJails
 from sca_hf.recipe import Recipe
@@ -70,17 +70,19 @@ class Pipeline:
         revision: str | None = None,
         rows: str | None = None,
     ) -> None:
-        start, end = NAMES.index(first or NAMES[0]), NAMES.index(last or NAMES[-1])
+        stages = stages_of(recipe)
+        start, end = (_place(name, stages) for name in (first or NAMES[0], last or NAMES[-1]))
         if start > end:
-            raise InputError(f"--from {first} comes after --to {last}; the order is {' -> '.join(NAMES)}")
+            order = " -> ".join(stage.name for stage in stages)
+            raise InputError(f"--from {first} comes after --to {last}; the order is {order}")
         if limit is not None and start == 0 and rows is None:
             seed_count = min(limit, recipe.seeds.count or limit)
             recipe = recipe.model_copy(update={"seeds": recipe.seeds.model_copy(update={"count": seed_count})})
             limit = None
         self.recipe, self.store, self.limit = recipe, store, limit
         self._shelf, self._revision = Shelf(store, hub), revision
-        self.stages = STAGES[start : end + 1]
-        self._before = STAGES[start - 1] if start else None
+        self.stages = stages[start : end + 1]
+        self._before = stages[start - 1] if start else None
         self._given = open_input(rows, self.stages[0], COLUMNS) if rows is not None else None
         self._intents = Intents(recipe)
 
@@ -200,6 +202,14 @@ class Pipeline:
 
     def _dataset(self, stage: Stage) -> str:
         return f"{self.recipe.name}-{stage.name}"
+
+
+def _place(name: str, stages: Sequence[Stage]) -> int:
+    """The place of a stage among those of a recipe."""
+    names = [stage.name for stage in stages]
+    if name not in names:
+        raise InputError(f"the recipe has no stage {name!r}; add its section: --set {name}={{}}")
+    return names.index(name)
 
 
 @contextmanager

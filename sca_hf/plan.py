@@ -15,19 +15,25 @@ from sca_hf.errors import InputError
 from sca_hf.identity import fingerprint
 from sca_hf.prompts.build import step_sha
 from sca_hf.prompts.few_shot import FewShot, load_few_shot
+from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.recipe import Recipe
 from sca_hf.stage import Stage
-from sca_hf.stages import concepts, execute, instructions, responses, seeds, select, sft
+from sca_hf.stages import concepts, execute, instructions, judge, responses, seeds, select, sft
 from sca_hf.stages.passing import Rules
 from sca_hf.store import Version
 from sca_hf.store.hub import Remote
 
 STAGES: tuple[Stage, ...] = tuple(
-    module.STAGE for module in (seeds, concepts, instructions, responses, execute, select, sft)
+    module.STAGE for module in (seeds, judge, concepts, instructions, responses, execute, select, sft)
 )
 NAMES = tuple(stage.name for stage in STAGES)
 MAKERS = {column.name: stage.name for stage in reversed(STAGES) for column in stage.columns}
 COLUMNS = {column.name: column for stage in reversed(STAGES) for column in stage.columns}
+
+
+def stages_of(recipe: Recipe) -> tuple[Stage, ...]:
+    """The stages of a recipe: all but those whose section it does not have."""
+    return tuple(stage for stage in STAGES if getattr(recipe, stage.settings) is not None)
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,13 @@ class StageInput:
 class Intents:
     """What determines the rows of each stage of a recipe, and nothing else.
 
-    Raises InputError for a few-shot file that can't be read, or that has fewer exemplars than a prompt is to show.
+    Raises InputError for a file of exemplars that can't be read, or that has fewer of them than a prompt is to show.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         self.few_shot = _few_shot(recipe)
+        if recipe.judge is not None:
+            load_judge_prompts(recipe.judge.prompts, recipe.judge.shots)
         self._recipe = recipe
         self._identity: EngineIdentity | None = None
 
@@ -82,9 +90,11 @@ class Intents:
         }
         if stage.needs == "sandbox":
             return intent | {"sandbox": execute.sandbox_intent()}
-        intent["seed"] = self._recipe.seed
-        if stage.step:
+        if stage is not judge.STAGE:  # it draws nothing
+            intent["seed"] = self._recipe.seed
+        if stage.needs == "engine":
             intent["engine"] = self.engine().intent() | self._recipe.engine.intent()
+        if stage.step:
             intent["prompts"] = step_sha(self.few_shot, stage.step)
         if stage is responses.STAGE and self._recipe.responses.until != "all":
             intent["pass"] = {

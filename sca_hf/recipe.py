@@ -2,7 +2,8 @@
 
     recipe = load_recipe("demo", ["responses.samples=8", "run.jails=4"])
 
-A section a stage, named after it; `engine` and `run` beside them. What stands in `run` never changes a result.
+A section a stage, named after it; `engine` and `run` beside them. What stands in `run` never changes a result. A run
+has stage `judge` if its recipe has that section; all other stages are in every run.
 """
 
 import json
@@ -10,7 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -21,6 +22,7 @@ from sca_hf.settings import Settings
 from sca_hf.stages.concepts import ConceptsSettings
 from sca_hf.stages.execute import ExecuteSettings
 from sca_hf.stages.instructions import InstructionsSettings
+from sca_hf.stages.judge import JudgeSettings
 from sca_hf.stages.responses import ResponsesSettings
 from sca_hf.stages.seeds import SeedSettings
 from sca_hf.stages.select import SelectSettings
@@ -92,6 +94,7 @@ class Recipe(Settings):
     seed: int = Field(default=3407, ge=0)
     engine: EngineSettings = EngineSettings()
     seeds: SeedSettings = SeedSettings()
+    judge: JudgeSettings | None = None
     concepts: ConceptsSettings = ConceptsSettings()
     instructions: InstructionsSettings = InstructionsSettings()
     responses: ResponsesSettings = ResponsesSettings()
@@ -106,6 +109,10 @@ class Recipe(Settings):
         values["engine"] = self.engine.intent() | {"dtype": self.engine.dtype}
         values["model"], values["prompts"] = published_name(self.model), published_name(self.prompts)
         values["seeds"]["source"] = published_name(self.seeds.source)
+        if self.judge is None:
+            del values["judge"]
+        else:
+            values["judge"]["prompts"] = published_name(self.judge.prompts)
         for section in (values["seeds"], values["select"]):
             if section["decontaminate"]:
                 files = section["decontaminate"]["files"]
@@ -191,5 +198,6 @@ def _allowed(location: Sequence[int | str]) -> str:
     """The keys that may stand in the section at `location`."""
     model: Any = Recipe
     for part in location:
-        model = model.model_fields[part].annotation
+        annotation = model.model_fields[part].annotation
+        model = next((kind for kind in get_args(annotation) if hasattr(kind, "model_fields")), annotation)
     return f"allowed here: {', '.join(model.model_fields)}"

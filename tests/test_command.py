@@ -13,6 +13,8 @@ CHANGES = [
     ["seed=1", "responses.samples=3", "sft.tests_probability=0.0"],
     ["seeds.forbidden_words=[a word, 'it''s']", "engine.max_model_len=null", "select.leftovers=['$HOME', '#x']"],
     ["run.batch_size=3", "run.workers=1"],
+    ["judge=null"],
+    ["judge={shots: 2}"],
 ]
 
 

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import datasets
 import pytest
 from datasets import Dataset
 
-from sca_hf import pipeline, run, versions
+from sca_hf import plan, run, versions
 from sca_hf.engines.model import DEMO_MODEL
 from sca_hf.identity import row_id
 from sca_hf.pipeline import Pipeline
-from sca_hf.plan import NAMES, STAGES
+from sca_hf.plan import NAMES, STAGES, Intents, StageInput, stages_of
 from sca_hf.recipe import Recipe, load_recipe
 from sca_hf.stage import REJECT_REASON, Stage, judge
 from sca_hf.store import Build, Store, Version
@@ -27,6 +28,7 @@ from tests.store.loopback_hub import LoopbackHub
 __all__ = ["loopback"]
 
 FEW_SHOT = DEMO_MODEL.parent / "few_shot.txt"
+JUDGE = Path(str(files("sca_hf"))) / "prompts" / "judge.txt"
 FUNCTION = '''
 def add_{0}(a, b):
     """Add two numbers and {0}."""
@@ -86,7 +88,7 @@ def arguments_in(folder: Path) -> list[str]:
 def command_line(folder: Path) -> list[str]:
     changes = (f"seeds.source={folder / 'code'}", "select.decontaminate=null", "seeds.decontaminate=null")
     rules = ("seeds.near_duplicates=null", "seeds.type_check=null", "select.near_duplicates=null")
-    settings = [part for change in (*changes, *rules) for part in ("--set", change)]
+    settings = [part for change in (*changes, *rules, "judge={shots: 4}") for part in ("--set", change)]
     return ["--recipe", "demo", "--model", str(folder / "model"), *settings]
 
 
@@ -123,6 +125,8 @@ _TOKENS = {"prompt": 0, "completion": 0}
 
 
 def _scripted_row(stage: Stage, parent: dict[str, Any], number: int) -> dict[str, Any]:
+    if stage.name == "judge":
+        return parent | {"verdict": "Yes", REJECT_REASON: None}
     made = {
         "id": row_id(parent["id"], stage.name),
         PARENT_ID[stage.name]: parent["id"],
@@ -188,10 +192,12 @@ def test_the_same_recipe_gives_the_same_bytes_in_two_stores(finished: Path, tmp_
 
 CHANGES = {
     "seed=1": "seeds",
+    "judge.shots=3": "judge",
+    "judge.max_tokens=4": "judge",
     "seeds.max_lines=30": "seeds",
     "seeds.count=5": "seeds",
-    "engine.dtype=float32": "concepts",
-    "engine.max_prompt_tokens=500": "concepts",
+    "engine.dtype=float32": "judge",
+    "engine.max_prompt_tokens=500": "judge",
     "concepts.max_tokens=47": "concepts",
     "instructions.temperature=0.5": "instructions",
     "responses.samples=3": "responses",
@@ -219,18 +225,20 @@ def test_another_version_of_a_stage_is_of_this_stage_and_all_after_it(
     finished: Path, arguments: list[str], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stages = tuple(replace(stage, version=99) if stage.name == name else stage for stage in STAGES)
-    monkeypatch.setattr(pipeline, "STAGES", stages)
+    monkeypatch.setattr(plan, "STAGES", stages)
     _check_to_run(finished / "store", recipe_of(arguments), name)
 
 
 @pytest.mark.parametrize(
     ("path", "old", "new", "first"),
     [
-        ("model/config.json", "{}", '{"revision": 2}', "concepts"),
+        ("model/config.json", "{}", '{"revision": 2}', "judge"),
         ("code/03.py", "numbers", "figures", "seeds"),
         ("few_shot.txt", "Name the programming concepts", "List the concepts", "concepts"),
         ("few_shot.txt", "Write one independent Python task", "Invent a task", "instructions"),
         ("few_shot.txt", "Answer the instruction", "Follow the instruction", "responses"),
+        ("judge.txt", "neighbours in a sorted list", "neighbours in a list", "judge"),
+        ("judge.txt", "Return the distinct words", "Return the words", None),  # of an exemplar that 4 shots don't show
         ("few_shot.txt", "", "", None),
     ],
 )
@@ -239,11 +247,24 @@ def test_another_content_of_what_a_stage_reads(
 ) -> None:
     arguments = arguments_in(tmp_path / "elsewhere")
     changed = tmp_path / "elsewhere" / path
-    (tmp_path / "elsewhere" / "few_shot.txt").write_text(FEW_SHOT.read_text())
+    for source in (FEW_SHOT, JUDGE):
+        (tmp_path / "elsewhere" / source.name).write_text(source.read_text())
     assert old in changed.read_text()
     changed.write_text(changed.read_text().replace(old, new) if old else changed.read_text())
-    recipe = recipe_of([*arguments, "--set", f"prompts={tmp_path / 'elsewhere' / 'few_shot.txt'}"])
+    prompts = [
+        f"prompts={tmp_path / 'elsewhere' / 'few_shot.txt'}",
+        f"judge.prompts={tmp_path / 'elsewhere' / 'judge.txt'}",
+    ]
+    recipe = recipe_of([*arguments, *(part for change in prompts for part in ("--set", change))])
     _check_to_run(finished / "store", recipe, first)
+
+
+def test_a_judge_is_part_of_no_other_stages_intent(arguments: list[str]) -> None:
+    judged, plain = recipe_of(arguments), recipe_of([*arguments, "--set", "judge=null"])
+    given = StageInput(lambda: Dataset.from_list([]), "0" * 64, 0, ())
+    assert [stage.name for stage in stages_of(plain)] == [name for name in NAMES if name != "judge"]
+    for stage in stages_of(plain):
+        assert Intents(judged).of(stage, given) == Intents(plain).of(stage, given)
 
 
 def _check_to_run(store: Path, recipe: Recipe, first: str | None) -> None:

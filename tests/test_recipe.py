@@ -25,6 +25,8 @@ def test_the_papers_settings() -> None:
         "class implementation": 1,
         "program implementation": 1,
     }
+    assert recipe.judge is not None
+    assert (recipe.judge.shots, recipe.judge.max_tokens) == (8, 5)
     assert (recipe.execute.cpu_seconds, recipe.execute.memory_mb) == (10.0, 4096)
     assert recipe.select.max_instruction_words == 200
     assert (recipe.sft.tests_probability, recipe.sft.max_tests_lines) == (0.5, 5)
@@ -44,6 +46,9 @@ def test_changes_are_typed() -> None:
     ("change", "parts"),
     [
         ("responses.sample=8", ["'responses.sample'", "8", "samples"]),
+        ("judge.shot=8", ["'judge.shot'", "8", "shots, max_tokens"]),
+        ("judge.shots=-1", ["judge.shots", "-1", "greater than or equal to 0"]),
+        ("seeds.near_duplicates.near=1", ["'seeds.near_duplicates.near'", "threshold"]),
         ("nothing=1", ["'nothing'", "1", "responses"]),
         ("nothing.at.all=1", ["'nothing'", "responses"]),
         ("responses.samples=many", ["responses.samples", "'many'", "integer"]),
@@ -99,3 +104,7 @@ def test_what_a_run_publishes_has_no_path_and_no_machine_setting(tmp_path: Path)
     assert published["model"] == "my-model"
     assert str(tmp_path) not in str(published)
     assert "run" not in published
+    assert "judge" not in published, "what a recipe without this stage publishes knows nothing of it"
+    judge = tmp_path / "verdicts.txt"
+    judge.touch()
+    assert load_recipe("demo", [f"judge.prompts={judge}"]).published()["judge"]["prompts"] == "verdicts.txt"

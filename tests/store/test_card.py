@@ -16,7 +16,7 @@ from sca_hf.store import Store
 if TYPE_CHECKING:
     from tests.store.conftest import Toy
 
-STAGES = ("seeds", "concepts", "instructions", "responses", "execute", "select", "sft")
+STAGES = ("seeds", "judge", "concepts", "instructions", "responses", "execute", "select", "sft")
 
 
 @pytest.mark.parametrize("name", STAGES)

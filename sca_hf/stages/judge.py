@@ -1,0 +1,88 @@
+"""The docstring judge: the base model says whether a seed's docstring is good enough (METHOD.md, section 1, step 7).
+
+Good enough is a docstring from which the function could be written again, and which is true of it. The model sees a few
+functions with verdicts, then the seed, and answers in a word, without chance (temperature 0).
+
+The stage is in a run whose recipe has a section `judge`. A row keeps the seed's id, so that what is made of a seed does
+not depend on whether a judge came before: switched on later, it costs its own calls and no other.
+"""
+
+import re
+from typing import Any
+
+from datasets import Dataset, Value
+from pydantic import Field
+
+from sca_hf.context import Context, Row
+from sca_hf.engines import RowFailure, Sampling
+from sca_hf.prompts.judge import load_judge_prompts
+from sca_hf.settings import Settings
+from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages.seeds import STAGE as SEEDS
+
+STOP = ("\n\n",)
+
+# What offers both words, as in "Yes/No" or "Yes or no", is no verdict.
+_VERDICT = re.compile(r"\W*(?P<word>yes|no)\b(?!\s*(?:/|or\b|and\b))", re.IGNORECASE)
+_REASONS = {"yes": None, "no": "judged-no"}
+
+
+class JudgeSettings(Settings):
+    """How the judge is asked; the defaults are the paper's 5 tokens, and all bundled exemplars.
+
+    `shots`: exemplars a prompt; `max_tokens`: longest completion in tokens; `prompts`: file with the system text and
+    the exemplars (see `sca_hf.prompts.judge`), or "default".
+    """
+
+    shots: int = Field(default=8, ge=0, le=100)
+    max_tokens: int = Field(default=5, ge=1, le=100)
+    prompts: str = Field(default="default", min_length=1)
+
+    def intent(self) -> dict[str, Any]:
+        """Of the file what prompts show of it."""
+        shown = load_judge_prompts(self.prompts, self.shots)
+        return {"shots": self.shots, "max_tokens": self.max_tokens, "prompts": shown.sha}
+
+
+def judge_docstrings(seeds: Dataset, context: Context) -> Dataset:
+    """All seeds, in their order, with `verdict`: what the model answered.
+
+    Reasons: `judged-no`; `judged-neither` (the answer begins with neither Yes nor No, offers both, or is empty);
+    `prompt-too-long`, `engine-error`. Settings are the recipe's, or the defaults where it has no section `judge`.
+    Whatever the seed is, its prompt begins with the same words, the function alone differs: so there are no decks, rows
+    are sent as they come, and an engine's prefix cache serves system text and exemplars.
+    """
+    settings = context.recipe.judge or JudgeSettings()
+    prompts = load_judge_prompts(settings.prompts, settings.shots)
+    # At temperature 0 the sampling seed means nothing: with one for all, a run with another seed asks nothing again.
+    sampling = Sampling(temperature=0.0, max_tokens=settings.max_tokens, stop=STOP, seed=0)
+
+    async def verdict_on(seed: Row) -> Row:
+        try:
+            text, _ = await context.complete(prompts.of(seed["seed"]), sampling)
+        except RowFailure as failure:
+            return seed | {"verdict": "", REJECT_REASON: failure.reason}
+        return seed | {"verdict": text.strip(), REJECT_REASON: reject_reason(text)}
+
+    return context.map_rows(seeds, verdict_on, STAGE.features, "judge")
+
+
+def reject_reason(answer: str) -> str | None:
+    """What an answer means for its row. The first word counts: "No" in "Yes, no doubt" is none."""
+    found = _VERDICT.match(answer)
+    return _REASONS[found["word"].lower()] if found else "judged-neither"
+
+
+STAGE = Stage(
+    name="judge",
+    version=1,
+    title="The base model judges whether each function could be written again from its docstring alone.",
+    reads=SEEDS.names,
+    columns=(
+        *SEEDS.columns,
+        Column("verdict", Value("string"), "what the model answered when asked about the docstring"),
+    ),
+    needs="engine",
+    settings="judge",
+    run=judge_docstrings,
+)
