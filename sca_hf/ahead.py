@@ -8,7 +8,7 @@ import asyncio
 import threading
 from array import array
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,17 +29,24 @@ _READ_ROWS = 64
 class WorkedAhead:
     """Awaits `function` for the rows in a thread and an event loop of its own, `concurrency` of them at once.
 
-    Rows start in their order, no further than AHEAD x `concurrency` before the first that was not taken, so that
-    memory does not grow with the number of rows. The first exception of `function` ends all, and `take` raises it.
+    Rows start in `order` (indices of all of them; None: as they are), no further than AHEAD x `concurrency` before the
+    first that was not taken, so that memory does not grow with the number of rows. The first exception of `function`
+    ends all, and `take` raises it.
     """
 
-    def __init__(self, rows: Dataset, function: Callable[[Row], Awaitable[Worked]], concurrency: int) -> None:
-        self.counts = array("q")
+    def __init__(
+        self,
+        rows: Dataset,
+        function: Callable[[Row], Awaitable[Worked]],
+        concurrency: int,
+        order: Sequence[int] | None = None,
+    ) -> None:
+        self.counts = array("i")
         """Of each row taken: how many it became."""
         self._function = function
         self._concurrency = concurrency
         self._total = len(rows)
-        self._source = _one_by_one(rows)
+        self._source = _one_by_one(rows, range(len(rows)) if order is None else order)
         self._started = 0
         self._done: dict[int, list[Row]] = {}
         self._error: BaseException | None = None
@@ -123,7 +130,9 @@ class WorkedAhead:
             self._main.cancel()
 
 
-def _one_by_one(rows: Dataset) -> Iterator[Row]:
-    for batch in rows.with_format(None).iter(batch_size=_READ_ROWS):
+def _one_by_one(rows: Dataset, order: Sequence[int]) -> Iterator[Row]:
+    plain = rows.with_format(None)
+    for start in range(0, len(order), _READ_ROWS):
+        batch = plain[order[start : start + _READ_ROWS]]
         for values in zip(*batch.values(), strict=True):
             yield dict(zip(batch, values, strict=True))

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 from datasets import Dataset, Features
 
 from sca_hf.ahead import Row, Worked, WorkedAhead
 from sca_hf.engines import Engine, Sampling
 from sca_hf.errors import ScaError
+from sca_hf.order import put_back
 from sca_hf.progress import Progress
 from sca_hf.prompts.few_shot import FewShot
 from sca_hf.sandbox import Program, Verdict
@@ -79,7 +79,6 @@ class Context:
         """
         if not len(rows):
             return _empty(features)
-        sent = rows if order is None else rows.select(order)
         run = self.recipe.run
         self.progress.rows = len(rows)
 
@@ -88,7 +87,7 @@ class Context:
             self.progress.rows_done += 1
             return worked
 
-        with WorkedAhead(sent, counted, run.concurrency) as ahead:
+        with WorkedAhead(rows, counted, run.concurrency, order) as ahead:
 
             def results(indices: list[int]) -> Row:
                 worked = ahead.take(len(indices))
@@ -96,9 +95,9 @@ class Context:
 
             batch_size = min(run.batch_size, run.concurrency)
             mapped = self._map(
-                sent, results, features, title, batched=True, batch_size=batch_size, with_indices=True, input_columns=[]
+                rows, results, features, title, batched=True, batch_size=batch_size, with_indices=True, input_columns=[]
             )
-        return mapped if order is None else mapped.select(_back(order, ahead.counts))
+        return mapped if order is None else put_back(mapped, order, ahead.counts, self.scratch)
 
     def map_batches(self, rows: Dataset, function: Callable[[Row], Row], features: Features, title: str) -> Dataset:
         """Batched `Dataset.map` of a CPU function, which may return more or fewer rows than it got."""
@@ -128,13 +127,3 @@ class Context:
 def _empty(features: Features) -> Dataset:
     """What `map` does not give: of an empty dataset it keeps the old features."""
     return Dataset.from_dict({column: [] for column in features}, features=features)
-
-
-def _back(order: Sequence[int], counts: Sequence[int]) -> Any:
-    """Indices that put rows made in `order`, `counts` of each, into the order of what they were made from."""
-    became = np.empty(len(order), dtype=np.int64)
-    start = np.empty(len(order), dtype=np.int64)
-    became[order] = counts
-    start[order] = np.cumsum(counts) - counts
-    within = np.arange(became.sum()) - np.repeat(np.cumsum(became) - became, became)
-    return np.repeat(start, became) + within

@@ -54,5 +54,5 @@ class Decks:
         """Indices of the rows deck by deck, each deck's in their own order; None where rows share none."""
         if self.count is None:
             return None
-        numbers = np.fromiter(map(self.number, parent_ids), dtype=np.int32)
-        return np.argsort(numbers, kind="stable")
+        numbers = np.fromiter(map(self.number, parent_ids), dtype=np.int16)
+        return np.argsort(numbers, kind="stable").astype(np.uint32)
