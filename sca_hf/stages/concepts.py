@@ -28,25 +28,29 @@ def concepts(seeds: Dataset, context: Context) -> Dataset:
     async def concepts_of(seed: Row) -> Row:
         row = {**seed, "id": row_id(seed["id"], "concepts"), "seed_id": seed["id"], "concepts": [], REJECT_REASON: None}
         try:
-            text, _ = await step.sample(seed["id"], seed["seed"])
+            text, finish_reason = await step.sample(seed["id"], seed["seed"])
         except RowFailure as failure:
             return row | {REJECT_REASON: failure.reason}
-        found = parse_concepts(text)[: settings.max_concepts]
+        found = parse_concepts(text, finish_reason)[: settings.max_concepts]
         return row | {"concepts": found, REJECT_REASON: None if found else "no-concepts"}
 
     return step.map_rows(seeds, concepts_of, STAGE.features)
 
 
-def parse_concepts(text: str) -> list[str]:
-    """The distinct concepts of a comma-separated line, in order; what is too long to be one is left out."""
-    line = next(iter(text.strip().splitlines()), "")
-    names = (name.strip(" \t.`*\"'") for name in line.split(","))
+def parse_concepts(text: str, finish_reason: str) -> list[str]:
+    """The distinct concepts of a comma-separated line, in order; what is too long to be one is left out, and the last
+    where max_tokens ("length") cut it off."""
+    text = text.lstrip()
+    line = next(iter(text.rstrip().splitlines()), "")
+    names = [name.strip(" \t.`*\"'") for name in line.split(",")]
+    if finish_reason == "length" and text.splitlines() == [text]:
+        names.pop()
     return list(dict.fromkeys(name for name in names if name and len(name.split()) <= MAX_WORDS))
 
 
 STAGE = Stage(
     name="concepts",
-    version=1,
+    version=2,
     title="The base model names the programming concepts that each seed uses (S->C).",
     reads=SEEDS.names,
     columns=(

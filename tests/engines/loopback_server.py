@@ -19,10 +19,10 @@ def text_of(prompt: str, seed: int) -> str:
 
 
 class Loopback:
-    """`faults`: what the next requests meet, one each. `poison`: what a prompt always meets, by prompt.
+    """`faults`: what the next requests meet, one each. `poison`: what prompts with a text in them always meet.
 
     A fault is a status (with "retry" a 429 that says when), "hang", "cut", "garbage" (broken JSON), "utf-8" (invalid),
-    "surrogate", "empty", "long" (context exceeded) or "gone" (no such model).
+    "surrogate", "empty", "forever" (words again until max_tokens), "long" (context exceeded) or "gone" (no such model).
     """
 
     def __init__(self, *, key: str | None = None, models: tuple[str, ...] = (MODEL,), port: int = 0) -> None:
@@ -83,7 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
         if it.key and self.headers.get("Authorization") != f"Bearer {it.key}":
             self._answer(401, {"error": {"message": f"wrong key {self.headers.get('Authorization')}"}})
             return
-        fault = it.poison.get(prompt) or (it.faults.popleft() if it.faults else None)
+        poison = next((fault for part, fault in it.poison.items() if part in prompt), None)
+        fault = poison or (it.faults.popleft() if it.faults else None)
         if fault == "retry":
             self._answer(429, {"error": "slow down", "error_type": "overloaded"}, {"Retry-After": "0.3"})
         elif fault == "long":
@@ -102,7 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b'{"choices": [{"te', {})
         else:
             seed = body["parameters"]["seed"] if tgi else body["seed"]
-            text = {"empty": "", "surrogate": "\ud800", "utf-8": "UTF-8"}.get(str(fault), text_of(prompt, seed))
+            forever = "and again " * body.get("max_tokens", 8)
+            odd = {"empty": "", "surrogate": "\ud800", "utf-8": "UTF-8", "forever": forever}
+            text = odd.get(str(fault), text_of(prompt, seed))
+            reason = "length" if fault == "forever" else "stop"
             answer: Any
             if tgi:
                 stop = "".join(body["parameters"]["stop"][:1])
@@ -110,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = {"generated_text": text + stop, "details": details | {"tokens": [], "top_tokens": None}}
                 answer = [answer]
             else:
-                choice = {"text": text, "finish_reason": "stop", "index": 0, "logprobs": None}
+                choice = {"text": text, "finish_reason": reason, "index": 0, "logprobs": None}
                 usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": 4, "total_tokens": 9}
                 answer = {"id": "1", "object": "text_completion", "created": 1, "model": MODEL}
                 answer |= {"choices": [choice], "usage": usage}

@@ -1,6 +1,7 @@
 """Engines behind servers: each fault costs a retry, its row, or the run, whichever it is."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,23 @@ def test_a_lasting_fault_of_one_prompt_costs_its_row(server: Any, engine: Engine
     assert outcomes(engine, PROMPTS) == [*TEXTS[:3], f"rejected: {reason}", *TEXTS[4:]]
     # Nor does it take the run with it where it is the last.
     assert outcomes(engine, PROMPTS[3:4]) == [f"rejected: {reason}"]
+
+
+def test_a_server_that_says_when_is_not_asked_before(server: Any, engine: Engine) -> None:
+    server.faults.append("retry")
+    began = time.monotonic()
+    assert outcomes(engine, PROMPTS[:1]) == TEXTS[:1]
+    assert server.asked[PROMPTS[0]] == 2
+    if engine.identity.build.startswith("tgi"):  # whose client keeps the answer's headers to itself
+        return
+    assert time.monotonic() - began >= 0.3
+
+
+def test_what_goes_on_forever_is_cut_off_and_says_so(server: Any) -> None:
+    server.poison[PROMPTS[3]] = "forever"
+    engine = chosen_engine(MODEL, settings("openai", server.url))
+    assert asyncio.run(engine.complete(PROMPTS[3], sampling())).finish_reason == "length"
+    engine.close()
 
 
 def test_an_empty_completion_is_one(server: Any, engine: Engine) -> None:

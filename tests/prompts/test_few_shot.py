@@ -124,7 +124,7 @@ def test_code_is_a_documented_definition(exemplar: Exemplar) -> None:
 def test_concepts_survive_a_round_trip_and_are_not_named_in_the_task(exemplar: Exemplar) -> None:
     concepts = exemplar.property.concepts
     assert 2 <= len(concepts) <= 5
-    assert parse_concepts(", ".join(concepts)) == list(concepts)
+    assert parse_concepts(", ".join(concepts), "stop") == list(concepts)
     for concept in concepts:
         assert concept.lower() not in exemplar.instruction.lower()
 

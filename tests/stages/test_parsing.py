@@ -22,7 +22,21 @@ TESTS = "```python\nassert double(2) == 4\n```"
     ],
 )
 def test_concepts(text: str, concepts: list[str]) -> None:
-    assert parse_concepts(text) == concepts
+    assert parse_concepts(text, "stop") == concepts
+
+
+@pytest.mark.parametrize(
+    ("text", "concepts"),
+    [
+        ("recursion, list compre", ["recursion"]),
+        ("recursion, slicing\nmo", ["recursion", "slicing"]),
+        ("again and again and again and again and again and", []),
+        ("recursion, slicing\n", ["recursion", "slicing"]),
+        ("recurs", []),
+    ],
+)
+def test_a_concept_that_was_cut_off_is_none(text: str, concepts: list[str]) -> None:
+    assert parse_concepts(text, "length") == concepts
 
 
 @pytest.mark.parametrize(
