@@ -43,11 +43,11 @@ class Console:
         for name in ("stage", "state", "fingerprint", "rows in", "calls"):
             table.add_column(name, justify="right" if name in {"rows in", "calls"} else "left")
         exact = True
-        for step in planned:
+        for number, step in enumerate(planned):
             state = "to run"
             if step.cached:
                 state = "[green]cached[/green]" if isinstance(step.cached, Version) else "[green]on the Hub[/green]"
-            unknown = "[dim]unknown until its parent has run[/dim]"
+            unknown = f"[dim]{'unknown until its parent has run' if number else 'unknown: the Hub did not say'}[/dim]"
             calls = "-" if not step.stage.needs else "0" if step.cached else _bound(step.most_calls, exact)
             table.add_row(step.stage.name, state, step.fingerprint or unknown, _bound(step.most_rows, exact), calls)
             exact = exact and step.cached is not None

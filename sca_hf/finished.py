@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sca_hf.identity import digest
 
@@ -27,20 +27,31 @@ class FinishedParts:
 
     def part(self, key: Sequence[str], make: Callable[[], Made]) -> Made:
         """What `make` gives, JSON-able: as it was kept, or made and kept now."""
-        if self.folder is None:
-            return make()
-        path = self.folder / f"{digest(*self.scope, *key)}.json"
-        try:
-            kept: Made = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            kept = make()
+        kept: Made | None = self.kept(key)
+        if kept is not None:
+            return kept
+        made = make()
+        if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
+            path = self._path(self.folder, key)
             aside = path.with_suffix(f".{uuid.uuid4().hex}")
-            aside.write_text(json.dumps(kept))
+            aside.write_text(json.dumps(made))
             aside.replace(path)
-        return kept
+        return made
+
+    def kept(self, key: Sequence[str]) -> Any:
+        """The part as it was kept, or None: there is none, or only a piece of it, since the machine stopped."""
+        if self.folder is None:
+            return None
+        try:
+            return json.loads(self._path(self.folder, key).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
 
     def forget(self) -> None:
         """Remove what was kept."""
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, folder: Path, key: Sequence[str]) -> Path:
+        return folder / f"{digest(*self.scope, *key)}.json"

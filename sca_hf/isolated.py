@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from sca_hf.sandbox.jail.kernel import die_with_parent
+
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
@@ -101,6 +103,7 @@ class Isolated(Generic[Given, Made]):
         return _Child(process, here)
 
     def _serve(self, parents: Connection, pipe: Connection) -> None:
+        die_with_parent()  # in the midst of a batch, too
         parents.close()  # so that the end of the parent is seen here
         mapped = int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (mapped + self.memory, mapped + self.memory))

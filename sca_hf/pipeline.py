@@ -10,7 +10,8 @@ from typing import Any
 from sca_hf import __version__
 from sca_hf.command import command
 from sca_hf.context import Context
-from sca_hf.errors import InputError
+from sca_hf.errors import HubError, InputError
+from sca_hf.file_stream import FileStream
 from sca_hf.inputs import open_input
 from sca_hf.journal import JournaledJails
 from sca_hf.plan import (
@@ -28,7 +29,6 @@ from sca_hf.plan import (
 from sca_hf.progress import Progress, WatchedJails
 from sca_hf.recipe import Recipe
 from sca_hf.resources import Resources
-from sca_hf.sources import open_source
 from sca_hf.stage import Stage, check_columns, judge
 from sca_hf.stages import execute, responses
 from sca_hf.store import Build, Store, Version
@@ -89,9 +89,13 @@ class Pipeline:
     def plan(self) -> list[Planned]:
         """What a run would do, without doing any of it."""
         planned: list[Planned] = []
-        source = self._input(fetch=False)
-        given: StageInput | None = source
-        most_rows: int | None = source.rows
+        try:
+            given: StageInput | None = self._input(fetch=False)
+        except HubError:
+            if self._before is not None:
+                raise
+            given = None  # the source's commit is not known without the Hub
+        most_rows = given.rows if given else None
         for stage in self.stages:
             key = self._intents.fingerprint(stage, given) if given else None
             cached = self._shelf.look(stage, self._dataset(stage), key) if key else None
@@ -148,7 +152,8 @@ class Pipeline:
                 progress=progress,
             )
             with _measured(resources) as timings, watch(stage.name, progress) if stage.needs else nullcontext():
-                judged = judge(stage, len(rows), stage.run(rows, context))
+                made = stage.run(rows, context)
+            judged = judge(stage, rows.files if isinstance(rows, FileStream) else len(rows), made)
             lineage = {
                 "sca_hf": __version__,
                 "recipe": self.recipe.published(),
@@ -177,9 +182,9 @@ class Pipeline:
             count = len(given.rows) if self.limit is None else min(self.limit, len(given.rows))
             return StageInput(lambda: given.rows.select(range(count)), given.sha, count, (), self.limit, given.name)
         if self._before is None:
-            settings = self.recipe.seeds
-            source = open_source(settings.source, settings.column, license=settings.license)
-            return StageInput(lambda: source.rows, source.sha, len(source.rows), ())
+            source = self.recipe.seeds.open(patient=fetch)
+            files = None if isinstance(source.rows, FileStream) else len(source.rows)
+            return StageInput(lambda: source.rows, source.sha, files, (), name=source.name)
         dataset = self._dataset(self._before)
         parent = self._shelf.before(self._before, dataset, self._revision)
         if parent is None:

@@ -12,6 +12,7 @@ from datasets import Dataset
 from sca_hf.engines import EngineIdentity
 from sca_hf.engines.chosen import chosen_identity
 from sca_hf.errors import InputError
+from sca_hf.file_stream import FileStream
 from sca_hf.identity import fingerprint
 from sca_hf.prompts.build import step_sha
 from sca_hf.prompts.few_shot import FewShot, load_few_shot
@@ -55,12 +56,13 @@ class Planned:
 class StageInput:
     """What a stage is made from: its rows, what identifies them, and the versions that hold them (none: a source).
 
-    `limit`: at most so many rows of what `sha` identifies; `name`: of rows that were given with --input.
+    `rows`: how many; None: not known before they are read. `limit`: at most so many rows of what `sha` identifies;
+    `name`: of rows that were given with --input, or of a source on the Hub.
     """
 
-    load: Callable[[], Dataset]
+    load: Callable[[], Dataset | FileStream]
     sha: str
-    rows: int
+    rows: int | None
     parents: tuple[Version, ...]
     limit: int | None = None
     name: str | None = None

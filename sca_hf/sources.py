@@ -1,7 +1,7 @@
 """Where seeds come from: one row a source file, and a sha that stands for all of them.
 
-A source is `stdlib` (the running interpreter's standard library), a folder of Python files, a `.jsonl`, `.json` or
-`.parquet` file with a text column, or the folder of a dataset version. Data files may have the layout of The Stack.
+A source is `stdlib` (the running interpreter's standard library), a folder of Python files, a JSON or Parquet file with
+a text column, the folder of a dataset version, or a dataset on the Hub. Data may have the layout of The Stack.
 """
 
 import hashlib
@@ -15,22 +15,23 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset, Features, List, Value, load_dataset
+from datasets import Dataset, load_dataset
 
 from sca_hf.errors import InputError
+from sca_hf.file_stream import SCHEME, FileStream, open_hub_source
 from sca_hf.identity import row_id
+from sca_hf.layouts import FEATURES, layout_of
 
 STDLIB = "stdlib"
 STDLIB_LICENSE = "PSF-2.0"
 MAX_FILE_BYTES = 1_000_000  # of a larger file only so many bytes and one more are read: enough to see that it is larger
-FEATURES = Features({"path": Value("string"), "content": Value("binary"), "license": Value("string")})
 
-_FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
-_KINDS = f"{STDLIB!r}, a folder of *.py files, a file that ends in {', '.join(_FORMATS)}, or the folder of a version"
-# Columns by what they say, the first that is there counts: our own, those of The Stack v1, those of The Stack v2.
-_PATHS = ("path", "max_stars_repo_path")
-_REPOSITORIES = ("repository", "max_stars_repo_name", "repo_name")
-_LICENSES = ("license", "max_stars_repo_licenses", "detected_licenses")
+_JSON = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst")
+_FORMATS = {**dict.fromkeys(_JSON, "json"), ".parquet": "parquet"}
+_KINDS = (
+    f"{STDLIB!r}, a folder of *.py files, a file that ends in {', '.join(_FORMATS)}, the folder of a version, "
+    f"or {SCHEME}namespace/name"
+)
 _NOT_SOURCES = {"__pycache__", "node_modules", "site-packages", "dist-packages"}
 # Test data, among it files broken on purpose, and applications.
 _NOT_LIBRARY = frozenset({"test", "tests", "idlelib", "turtledemo", "lib2to3"})
@@ -44,21 +45,37 @@ class Source:
 
     A path begins with the repository where the source says it; several licenses of one file are joined by " AND ".
 
-    `sha`: SHA-256, hex, of what `rows` were made of: the paths and bytes of the files, or the data files' bytes.
+    `sha`: SHA-256, hex, of what `rows` were made of: the paths and bytes of the files, or the data files' bytes, or the
+    commit of a dataset on the Hub. `name`: that dataset and commit.
     """
 
-    rows: Dataset
+    rows: Dataset | FileStream
     sha: str
+    name: str | None = None
 
 
-def open_source(source: str, column: str = "content", license: str = "unknown") -> Source:
+def open_source(
+    source: str,
+    column: str = "content",
+    license: str = "unknown",
+    *,
+    config: str | None = None,
+    data_dir: str | None = None,
+    split: str = "train",
+    patient: bool = True,
+) -> Source:
     """Open a source of Python files.
 
-    `column`: the text column of a data file or version, whose columns for path, repository and license (a text, or a
-    list of texts) are used where they are.
-    `license`: an SPDX id for files that don't say their own. Raises InputError when there is no such source, it is of
-    an unknown kind, lacks the column, or has no row.
+    `column`: the text column of a data file, a version or a dataset on the Hub, whose columns for path, repository and
+    license (a text, or a list of texts) are used where they are.
+    `license`: an SPDX id for files that don't say their own. `config`, `data_dir`, `split`: which rows of a dataset on
+    the Hub (`hf://namespace/name` or `hf://namespace/name@revision`), which is read when its rows are asked for.
+    `patient`: wait for a Hub that does not answer. Raises InputError when there is no such source, it is of an unknown
+    kind, lacks the column, or has no row; HubError when the Hub refuses or does not answer.
     """
+    if source.startswith(SCHEME):
+        found = open_hub_source(source, config, data_dir, split, column, license, patient)
+        return Source(FileStream(found), found.sha, found.name)
     if source == STDLIB:
         root = Path(sysconfig.get_path("stdlib"))
         paths = (path for path in _python_files(root, _NOT_LIBRARY) if not path.name.startswith(_OF_THE_BUILD))
@@ -70,9 +87,10 @@ def open_source(source: str, column: str = "content", license: str = "unknown") 
         return _from_files(path, list(_python_files(path)), license)
     if not path.exists():
         raise InputError(f"seed source {source!r} does not exist; give {_KINDS}")
-    if not path.is_file() or path.suffix not in _FORMATS:
+    format = next((format for ending, format in _FORMATS.items() if path.name.endswith(ending)), None)
+    if not path.is_file() or format is None:
         raise InputError(f"seed source {source!r} is of an unknown kind; give {_KINDS}")
-    return _from_data(path, [path], _FORMATS[path.suffix], column, license)
+    return _from_data(path, [path], format, column, license)
 
 
 def _python_files(root: Path, left_out: frozenset[str] = frozenset()) -> Iterator[Path]:
@@ -128,27 +146,10 @@ def _from_data(source: Path, files: Sequence[Path], format: str, column: str, li
         raise InputError(f"seed source {str(source)!r} can't be read as {format} ({cause}); give {_KINDS}") from error
     if not rows:
         raise InputError(f"seed source {str(source)!r} has no row; give one with at least one source file")
-    if column not in rows.column_names:
-        raise InputError(
-            f"seed source {str(source)!r} has no column {column!r}, only {rows.column_names}; "
-            "set seeds.column to the one with the source text"
-        )
-    path, repository, licenses = (_first(names, rows.column_names) for names in (_PATHS, _REPOSITORIES, _LICENSES))
-    for name in sorted({column, path, repository, licenses} - {""}):
-        if not _is_text(rows.features[name], bytes_too=name == column, lists_too=name == licenses):
-            raise InputError(
-                f"column {name!r} of seed source {str(source)!r} is {rows.features[name]}; give it as text"
-            )
+    layout = layout_of(str(source), rows.features, column)
 
     def as_files(batch: dict[str, list[Any]], numbers: list[int]) -> dict[str, list[Any]]:
-        nothing = [None] * len(numbers)
-        paths, repositories = batch.get(path, nothing), batch.get(repository, nothing)
-        named = zip(paths, repositories, numbers, strict=True)
-        return {
-            "path": [_path(of, at) or f"{source.name}:{number + 1}" for at, of, number in named],
-            "content": [_bytes(text) for text in batch[column]],
-            "license": [_joined(given) or license for given in batch.get(licenses, nothing)],
-        }
+        return layout.files(batch, [f"{source.name}:{number + 1}" for number in numbers], license)
 
     rows = rows.map(
         as_files,
@@ -161,26 +162,3 @@ def _from_data(source: Path, files: Sequence[Path], format: str, column: str, li
         desc="source",
     )
     return Source(rows, sha.hexdigest())
-
-
-def _first(names: Sequence[str], columns: Sequence[str]) -> str:
-    return next((name for name in names if name in columns), "")
-
-
-def _path(repository: str | None, path: str | None) -> str:
-    return "/".join(part.strip("/") for part in (repository, path) if part)
-
-
-def _is_text(feature: Any, bytes_too: bool, lists_too: bool) -> bool:
-    if lists_too and isinstance(feature, List):
-        feature = feature.feature
-    texts = {"string", "large_string"} | ({"binary", "large_binary"} if bytes_too else set())
-    return getattr(feature, "dtype", None) in texts
-
-
-def _joined(licenses: str | list[str] | None) -> str:
-    return " AND ".join(licenses) if isinstance(licenses, list) else licenses or ""
-
-
-def _bytes(text: str | bytes | None) -> bytes | None:
-    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text

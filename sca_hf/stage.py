@@ -16,6 +16,7 @@ from sca_hf.prompts.few_shot import Step
 
 if TYPE_CHECKING:
     from sca_hf.context import Context
+    from sca_hf.file_stream import FileStream
 
 REJECT_REASON = "reject_reason"
 
@@ -47,7 +48,7 @@ class Stage:
     columns: tuple[Column, ...]
     needs: Literal["engine", "sandbox"] | None
     settings: str
-    run: Callable[[Dataset, "Context"], Dataset]
+    run: Callable[[Any, "Context"], Dataset]
     step: Step | None = None
     measured: tuple[Column, ...] = ()
 
@@ -114,7 +115,7 @@ def carried(parent: Stage) -> tuple[Column, ...]:
     return tuple(column for column in parent.columns if column.name != "id")
 
 
-def check_columns(stage: Stage, rows: Dataset, makers: Mapping[str, str]) -> None:
+def check_columns(stage: Stage, rows: "Dataset | FileStream", makers: Mapping[str, str]) -> None:
     """Raise InputError that names the columns which `stage` lacks in `rows`, and the stage that makes each."""
     missing = [name for name in stage.reads if name not in rows.column_names]
     if missing:

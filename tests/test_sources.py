@@ -10,7 +10,8 @@ import pytest
 from datasets import Dataset
 
 from sca_hf.errors import InputError
-from sca_hf.sources import FEATURES, MAX_FILE_BYTES, open_source
+from sca_hf.layouts import FEATURES
+from sca_hf.sources import MAX_FILE_BYTES, open_source
 
 
 def _write(root: Path, files: dict[str, bytes]) -> Path:
@@ -138,7 +139,7 @@ def _message(source: Path, column: str = "content") -> str:
 def test_every_source_that_cannot_be_used_is_told_in_one_line(tmp_path: Path) -> None:
     assert "does not exist" in _message(tmp_path / "nowhere")
     (tmp_path / "seeds.csv").write_text("content\nx\n")
-    assert ".jsonl, .json, .parquet" in _message(tmp_path / "seeds.csv")
+    assert ".jsonl.gz, .json.gz, .jsonl.zst" in _message(tmp_path / "seeds.csv")
     (tmp_path / "empty").mkdir()
     assert "no *.py file" in _message(tmp_path / "empty")
     (tmp_path / "empty.jsonl").write_text("")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sca_hf.decontaminate import Contaminants
+from sca_hf.file_stream import File
 from sca_hf.functions import PARSER_ERRORS, Function, compiles, decode, documented_functions
 from sca_hf.identity import row_id
 from sca_hf.salvage import BrokenFunction, salvaged_functions
@@ -15,7 +16,6 @@ from sca_hf.stage import REJECT_REASON
 if TYPE_CHECKING:
     from sca_hf.stages.seeds import SeedSettings
 
-File = tuple[str, bytes | None, str]  # path, content, license
 SeedRow = dict[str, Any]
 
 

@@ -28,29 +28,41 @@ Of a function:
 
 import hashlib
 import json
+import math
 import sys
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from datasets import Dataset, Value
+from numpy.typing import NDArray
 from pydantic import Field
 
 from sca_hf.decontaminate import DecontaminateSettings, load_contaminants
+from sca_hf.file_stream import File, FileStream
 from sca_hf.finished import FinishedParts
 from sca_hf.identity import digest, row_id
 from sca_hf.isolated import Isolated
 from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.settings import Settings
+from sca_hf.sources import Source, open_source
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.seed_rules import File, SeedRow, judge_files, no_function
+from sca_hf.stages.seed_rules import SeedRow, judge_files, no_function
+from sca_hf.stages.seed_stream import SeedStream
 from sca_hf.type_check import TypeCheckSettings, type_errors
 
 if TYPE_CHECKING:
     from sca_hf.context import Context
 
 Words = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]  # YAML has lists, no tuples
+
+Ids = NDArray[np.bytes_]
+
+_PART = 50  # files: what a killed call loses of its work at most, per worker
 
 WORDS = ("todo", "fixme", "bug")
 IMPORTS = ("argparse", "os", "subprocess", "sys", "setuptools", "distutils", "matplotlib", "seaborn")
@@ -59,13 +71,17 @@ IMPORTS = ("argparse", "os", "subprocess", "sys", "setuptools", "distutils", "ma
 class SeedSettings(Settings):
     """Where seeds come from and which are kept; the defaults are the paper's (METHOD.md, section 1).
 
-    `source`, `column`, `license`: see `sca_hf.sources.open_source`. `licenses`: those that files may have (null: any).
+    `source`, `column`, `license`: see `sca_hf.sources.open_source`; `config`, `data_dir`, `split`: which rows of a
+    source on the Hub. `licenses`: those that files may have (null: any).
     `count`: take at most so many of the seeds, drawn by the run's seed. `max_lines`, `max_chars` (null: any) count a
     seed with its imports. `decontaminate`: the benchmarks whose texts no seed may contain, `near_duplicates`: how near
     two seeds may be, `type_check`: who checks their types (null: no such rule).
     """
 
     source: str = Field(default="stdlib", min_length=1)
+    config: str | None = Field(default=None, min_length=1)
+    data_dir: str | None = Field(default=None, min_length=1)
+    split: str = Field(default="train", min_length=1)
     column: str = Field(default="content", min_length=1)
     license: str = Field(default="unknown", min_length=1)
     licenses: Words | None = None
@@ -79,55 +95,69 @@ class SeedSettings(Settings):
     near_duplicates: NearDuplicateSettings | None = None
     type_check: TypeCheckSettings | None = None
 
+    def open(self, patient: bool = True) -> Source:
+        """The source; see `open_source`."""
+        return open_source(
+            self.source,
+            self.column,
+            self.license,
+            config=self.config,
+            data_dir=self.data_dir,
+            split=self.split,
+            patient=patient,
+        )
+
     def intent(self) -> dict[str, Any]:
         """All but the names of sources, whose content counts, and the Python whose grammar and builtins judge."""
         rules = {name: getattr(self, name) for name in ("decontaminate", "near_duplicates", "type_check")}
         return (
-            self.model_dump(mode="json", exclude={"source", *rules})
+            self.model_dump(mode="json", exclude={"source", "config", "data_dir", "split", *rules})
             | {"python": "{}.{}".format(*sys.version_info)}
             | {name: rule and rule.intent() for name, rule in rules.items()}
         )
 
 
 def seeds(
-    files: Dataset,
+    files: Dataset | FileStream,
     settings: SeedSettings,
     run_seed: int = 0,
     num_proc: int = 1,
     scratch: Path | None = None,
     progress: Path | None = None,
 ) -> Dataset:
-    """Judge the functions in `files` (columns `path`, `content`: bytes, `license`).
+    """Judge the functions in `files` (columns `path`, `content`: bytes, `license`), or in a stream of them.
 
     Gives one row per documented top-level function, or one for a file without any, by path and line as `files` are
     ordered: `STAGE.columns` and `reject_reason`. The same rows for any `num_proc`. `scratch`: a folder for
     the Arrow files; by default that of `datasets`. `progress`: a folder that keeps finished parts until all are, so
-    that a killed call goes on where it was.
+    that a killed call goes on where it was. Of a stream no more is read than gives `settings.count` seeds.
     """
-    if not len(files):
+    if isinstance(files, Dataset) and not len(files):
         return Dataset.from_dict({name: [] for name in STAGE.features}, features=STAGE.features)
     contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
     finished = FinishedParts(progress, str(STAGE.version), json.dumps(settings.intent()))
-    with Isolated(partial(judge_files, settings=settings, contaminants=contaminants)) as isolated:
-        judged = files.map(
-            partial(_rows, isolated=isolated, finished=finished),
-            batched=True,
-            batch_size=50,
-            remove_columns=files.column_names,
-            features=STAGE.features,
-            num_proc=min(num_proc, len(files)) if num_proc > 1 else None,
-            load_from_cache_file=False,
-            cache_file_name=str(scratch / "seeds.arrow") if scratch else None,
-            new_fingerprint=row_id("seeds", STAGE.version, settings.model_dump_json(), files._fingerprint),
-            desc="seeds",
-        )
-    table = judged.with_format("arrow")
-    ids, reasons = (table[name][:].to_pylist() for name in ("id", REJECT_REASON))
-    _reject_copies(ids, reasons)
-    if settings.near_duplicates:
-        _reject(judged, reasons, partial(_near, settings=settings.near_duplicates, folder=scratch))
-    if settings.type_check:
-        _reject(judged, reasons, partial(_checked, settings=settings.type_check, finished=finished))
+    together = partial(_judged_together, settings=settings, finished=finished, folder=scratch)
+    with ExitStack() as stack:
+        isolated = stack.enter_context(Isolated(partial(judge_files, settings=settings, contaminants=contaminants)))
+        if isinstance(files, FileStream):
+            folder = scratch or Path(tempfile.mkdtemp(prefix="sca-hf-seeds-"))
+            stream = SeedStream(files, _judged, isolated, finished, num_proc, folder, STAGE.features)
+            judged, ids, reasons = _read(stack.enter_context(stream), settings.count, together)
+        else:
+            parts = Dataset.from_dict({"begin": range(0, len(files), _PART)})  # the same for any number of workers
+            judged = parts.map(
+                partial(_columns, files=files, isolated=isolated, finished=finished),
+                batched=True,
+                batch_size=1,
+                remove_columns=parts.column_names,
+                features=STAGE.features,
+                num_proc=min(num_proc, len(parts)) if num_proc > 1 else None,
+                load_from_cache_file=False,
+                cache_file_name=str(scratch / "seeds.arrow") if scratch else None,
+                new_fingerprint=row_id("seeds", STAGE.version, settings.model_dump_json(), files._fingerprint),
+                desc="seeds",
+            )
+            ids, reasons = together(judged)
     if settings.count is not None:
         _draw(ids, reasons, settings.count, run_seed)
     finished.forget()
@@ -135,30 +165,74 @@ def seeds(
     return judged.select_columns(list(STAGE.features))
 
 
-def _rows(
-    files: dict[str, list[Any]], isolated: Isolated[File, list[SeedRow]], finished: FinishedParts
+def _read(
+    stream: SeedStream, count: int | None, together: Callable[[Dataset], tuple[Ids, list[str | None]]]
+) -> tuple[Dataset, Ids, list[str | None]]:
+    """Rows, ids and reasons: of all files, or of the first ones that leave `count` seeds, and not many more."""
+    enough = count
+    while True:
+        judged = stream.read(enough)
+        ids, reasons = together(judged)
+        left = reasons.count(None)
+        if count is None or left >= count or stream.over:
+            return judged, ids, reasons
+        share = max(left / max(stream.passed, 1), 0.25)  # of those that passed alone, by which the next step is chosen
+        enough = stream.passed + math.ceil((count - left) / share)
+
+
+def _judged_together(
+    judged: Dataset, settings: SeedSettings, finished: FinishedParts, folder: Path | None
+) -> tuple[Ids, list[str | None]]:
+    """Ids and reasons, after the rules that look at many seeds at once."""
+    ids, reasons = _ids(judged), _reasons(judged)
+    _reject_copies(ids, reasons)
+    if settings.near_duplicates:
+        _reject(judged, reasons, partial(_near, settings=settings.near_duplicates, folder=folder))
+    if settings.type_check:
+        _reject(judged, reasons, partial(_checked, settings=settings.type_check, finished=finished))
+    return ids, reasons
+
+
+def _columns(
+    part: dict[str, list[int]], files: Dataset, isolated: Isolated[File, list[SeedRow]], finished: FinishedParts
 ) -> dict[str, list[Any]]:
-    batch = list(zip(files["path"], files["content"], files["license"], strict=True))
+    (begin,) = part["begin"]
+    columns = files[begin : begin + _PART]
+    batch = list(zip(columns["path"], columns["content"], columns["license"], strict=True))
     key = [part for path, content, license in batch for part in (path, _sha(content), license)]
-    rows: dict[str, list[Any]] = {name: [] for name in STAGE.features}
-    for (path, content, license), judged in zip(batch, finished.part(key, lambda: isolated(batch)), strict=True):
-        for row in [no_function(path, content, "parser-crash")] if judged is None else judged:
-            for name, value in (row | {"path": path, "license": license}).items():
-                rows[name].append(value)
-    return rows
+    rows = finished.part(key, lambda: _judged(batch, isolated))
+    return {name: [row[name] for row in rows] for name in STAGE.features}
+
+
+def _judged(files: Sequence[File], isolated: Isolated[File, list[SeedRow]]) -> list[SeedRow]:
+    return [
+        row | {"path": path, "license": license}
+        for (path, content, license), judged in zip(files, isolated(files), strict=True)
+        for row in ([no_function(path, content, "parser-crash")] if judged is None else judged)
+    ]
 
 
 def _sha(content: bytes | None) -> str:
     return "" if content is None else hashlib.sha256(content).hexdigest()
 
 
-def _reject_copies(ids: list[str], reasons: list[str | None]) -> None:
-    seen: set[str] = set()
-    for index, seed_id in enumerate(ids):
-        if reasons[index] is None:
-            if seed_id in seen:
-                reasons[index] = "duplicate"
-            seen.add(seed_id)
+def _ids(rows: Dataset) -> Ids:
+    """20 bytes a row, where as many strings would take 70."""
+    columns = (batch["id"] for batch in rows.select_columns(["id"]).iter(100_000))
+    return np.concatenate([np.empty(0, "S20"), *(np.array(column, "S20") for column in columns)])
+
+
+def _reasons(rows: Dataset) -> list[str | None]:
+    """Each reason is one string, however often it comes."""
+    column = (batch[REJECT_REASON] for batch in rows.select_columns([REJECT_REASON]).iter(100_000))
+    return [reason and sys.intern(reason) for reasons in column for reason in reasons]
+
+
+def _reject_copies(ids: Ids, reasons: list[str | None]) -> None:
+    left = np.array([index for index, reason in enumerate(reasons) if reason is None], np.int64)
+    _, first = np.unique(ids[left], return_index=True)
+    for index in np.delete(left, first).tolist():
+        reasons[index] = "duplicate"
 
 
 def _reject(
@@ -185,14 +259,14 @@ def _checked(texts: Iterable[list[str]], settings: TypeCheckSettings, finished: 
     return verdicts
 
 
-def _draw(ids: list[str], reasons: list[str | None], count: int, run_seed: int) -> None:
+def _draw(ids: Ids, reasons: list[str | None], count: int, run_seed: int) -> None:
     left = [index for index, reason in enumerate(reasons) if reason is None]
-    left.sort(key=lambda index: digest(run_seed, "seeds", ids[index]))
+    left.sort(key=lambda index: digest(run_seed, "seeds", ids[index].tobytes().decode()))
     for index in left[count:]:
         reasons[index] = "not-sampled"
 
 
-def _run(files: Dataset, context: "Context") -> Dataset:
+def _run(files: Dataset | FileStream, context: "Context") -> Dataset:
     recipe = context.recipe
     return seeds(
         files, recipe.seeds, recipe.seed, recipe.run.workers, context.scratch, context.scratch.parent / "seeds"

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from sca_hf.decontaminate import DecontaminateSettings
 from sca_hf.functions import Function, decode, documented_functions
 from sca_hf.identity import row_id
-from sca_hf.sources import FEATURES, MAX_FILE_BYTES, open_source
+from sca_hf.layouts import FEATURES
+from sca_hf.sources import MAX_FILE_BYTES, open_source
 from sca_hf.stage import REJECT_REASON, judge
 from sca_hf.stages import seed_rules
 from sca_hf.stages.seeds import STAGE, SeedSettings, seeds
