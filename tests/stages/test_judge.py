@@ -78,7 +78,8 @@ def judged(rows: Dataset, engine: Engine, folder: Path, *changes: str) -> list[d
     made = judge_docstrings(rows, Context(load_recipe("demo", changes), folder, engine=engine))
     assert made.features == STAGE.features
     assert made.select_columns(rows.column_names).to_list() == rows.to_list()
-    return made.to_list()
+    found: list[dict[str, Any]] = made.to_list()
+    return found
 
 
 @pytest.mark.parametrize(
