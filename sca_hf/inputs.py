@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, Features, Value, load_dataset
-from huggingface_hub import HfApi
+from huggingface_hub import DatasetInfo, HfApi
 
-from sca_hf.errors import InputError
+from sca_hf.errors import InputError, StoreError
 from sca_hf.identity import digest, row_id
 from sca_hf.stage import Column, Stage
+from sca_hf.store import Version
 from sca_hf.store.calls import call, without
+from sca_hf.store.hub_commit import listing
+from sca_hf.store.local import LINEAGE
+from sca_hf.store.manifest import MANIFEST, read_manifest
 
 # What a row must have for a stage; each text may come under one of these names. Everything else can be filled in.
 _NEEDED: Mapping[str, tuple[str, ...]] = {
@@ -40,30 +44,86 @@ _FILLED: Mapping[str, Any] = {
     "line": None,
     "assertions": None,
 }
+# The column that a stage is the first to need, last stages first: rows that have it go on with that stage.
+_SIGNS: Mapping[str, str] = {
+    "status": "select",
+    "tests": "execute",
+    "response": "sft",
+    "output": "sft",
+    "completion": "sft",
+    "instruction": "responses",
+    "concepts": "instructions",
+    "seed": "concepts",
+    "content": "seeds",
+}
 _FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """Rows as they lie at `where`; `name`: for cards, "repository@commit", "dataset/fingerprint" or a file's.
+
+    `version`: of a stage, if that is what they are; of one on the Hub there is nothing in its folder but the lineage.
+    """
+
+    where: str
+    rows: Dataset
+    name: str
+    version: Version | None = None
+
+    def first_stage(self, names: Sequence[str]) -> str:
+        """The stage, among those of a recipe, that reads such rows.
+
+        Raises InputError if their columns don't tell, or nothing comes after them.
+        """
+        made_by = self.version.lineage["stage"] if self.version else None
+        if made_by in names[:-1]:
+            return names[names.index(made_by) + 1]
+        sign = next((column for column in _SIGNS if column in self.rows.column_names), None)
+        if sign is None or made_by == names[-1] or "messages" in self.rows.column_names:
+            raise InputError(
+                f"--input {self.where}: its columns {self.rows.column_names} don't tell which stage reads them; "
+                f"give --from STAGE, one of {', '.join(names)}"
+            )
+        return _SIGNS[sign]
+
+
+@dataclass(frozen=True)
 class Given:
-    """`rows` with the columns that a stage reads; `sha` (64 hex digits) of their content; `name` for cards."""
+    """`rows` with the columns that a stage reads; `sha` (64 hex digits) of their content; where they were loaded."""
 
     rows: Dataset
     sha: str
-    name: str
+    loaded: Loaded
+
+    @property
+    def parents(self) -> tuple[Version, ...]:
+        """The version that the rows are, if they are one."""
+        return () if self.loaded.version is None else (self.loaded.version,)
 
 
-def open_input(where: str, stage: Stage, columns: Mapping[str, Column]) -> Given:
-    """The rows at `where` as `stage` reads them, by `columns` (of all stages, by name).
+def load_input(where: str) -> Loaded:
+    """The rows at `where`: a folder or file, or a dataset repository, `namespace/name` or `namespace/name@revision`.
 
-    `where`: a folder or file, or a dataset repository, `namespace/name` or `namespace/name@revision`. Raises InputError
-    if there is none, or if it lacks a column that can't be filled in; HubError if the Hub refuses.
+    Raises InputError if there is none, or it has no row; HubError if the Hub refuses.
     """
-    rows, name = _load(where)
+    loaded = _load(where)
+    if not len(loaded.rows):
+        raise InputError(f"--input {where} has no row; give one with at least one")
+    return loaded
+
+
+def read_input(loaded: Loaded, stage: Stage, columns: Mapping[str, Column]) -> Given:
+    """The rows as `stage` reads them, by `columns` (of all stages, by name).
+
+    Raises InputError if they lack a column that can't be filled in.
+    """
+    rows = loaded.rows
     needed = {column: _source(rows.column_names, column) for column in _NEEDED[stage.name]}
     missing = [column for column, source in needed.items() if source is None]
     if missing:
         raise InputError(
-            f"--input {where}: stage {stage.name!r} needs column {', '.join(map(repr, missing))}; "
+            f"--input {loaded.where}: stage {stage.name!r} needs column {', '.join(map(repr, missing))}; "
             f"the input has {rows.column_names}"
         )
     features = Features({column: _feature(column, stage, columns) for column in stage.reads})
@@ -76,32 +136,59 @@ def open_input(where: str, stage: Stage, columns: Mapping[str, Column]) -> Given
         load_from_cache_file=False,
         desc="input",
     )
-    if not len(rows):
-        raise InputError(f"--input {where} has no row; give one with at least one")
-    return Given(rows, _content(rows), name)
+    return Given(rows, _content(rows), loaded)
 
 
-def _load(where: str) -> tuple[Dataset, str]:
+def _load(where: str) -> Loaded:
     path = Path(where).expanduser()
     try:
-        if (path / "lineage.json").is_file():
-            shards = sorted(str(shard.resolve()) for shard in (path / "data").glob("*.parquet"))
-            return load_dataset("parquet", data_files=shards, split="train"), path.resolve().name
+        if (path / LINEAGE).is_file():
+            version = _version(path.resolve(), path.resolve().parent.name)
+            version.verify()
+            shards = sorted(str(shard) for shard in (version.path / "data").glob("*.parquet"))
+            rows = load_dataset("parquet", data_files=shards, split="train")
+            return Loaded(where, rows, f"{version.dataset}/{version.fingerprint}", version)
         if path.is_file() and path.suffix in _FORMATS:
-            return load_dataset(_FORMATS[path.suffix], data_files=str(path.resolve()), split="train"), path.name
+            rows = load_dataset(_FORMATS[path.suffix], data_files=str(path.resolve()), split="train")
+            return Loaded(where, rows, path.name)
         if path.is_dir():
-            return load_dataset(str(path.resolve()), split="train"), path.resolve().name
+            return Loaded(where, load_dataset(str(path.resolve()), split="train"), path.resolve().name)
+    except StoreError:
+        raise
     except Exception as error:  # `datasets` wraps what its readers raise in many types
         raise InputError(f"--input {where} can't be read: {_line(error)}; give rows in Parquet or JSON") from error
     repo, _, revision = where.partition("@")
     if path.exists() or repo.count("/") != 1:
         formats = ", ".join(_FORMATS)
         raise InputError(f"--input {where}: give a folder, a file that ends in {formats}, or namespace/name@revision")
-    info = call(f"--input {where}", lambda: HfApi().dataset_info(repo, revision=revision or None), None)
+    api = HfApi()
+    info = call(f"--input {where}", lambda: api.dataset_info(repo, revision=revision or None), None)
+    held = call(f"--input {where}", lambda: _version_on_hub(api, repo, info), None)
     try:
-        return load_dataset(repo, revision=info.sha, split="train"), f"{repo}@{info.sha}"
+        return Loaded(where, load_dataset(repo, revision=info.sha, split="train"), f"{repo}@{info.sha}", held)
     except Exception as error:
         raise InputError(f"--input {where} can't be loaded: {without(_line(error), None)}") from None
+
+
+def _version_on_hub(api: HfApi, repo: str, info: DatasetInfo) -> Version | None:
+    """The version that a repository holds, if it does. Raises InputError if its rows were changed."""
+    if not {LINEAGE, MANIFEST} <= {file.rfilename for file in info.siblings or ()}:
+        return None
+    for name in (LINEAGE, MANIFEST):
+        path = Path(api.hf_hub_download(repo, name, repo_type="dataset", revision=info.sha))
+    listed = listing(api, repo, str(info.sha))
+    for file in read_manifest(path.parent).files:
+        lfs = listed[file.name].lfs if file.name in listed else None
+        if lfs is None or lfs.sha256 != file.sha256:
+            raise InputError(
+                f"--input {repo}@{info.sha}: {file.name} was changed on the Hub; give the version's tag (v-…)"
+            )
+    return _version(path.parent, repo.partition("/")[2])
+
+
+def _version(folder: Path, dataset: str) -> Version:
+    lineage = json.loads((folder / LINEAGE).read_text(encoding="utf-8"))
+    return Version(dataset, lineage["fingerprint"], folder, lineage["manifest_sha"], lineage)
 
 
 def _source(present: Sequence[str], column: str) -> str | None:

@@ -12,7 +12,7 @@ from sca_hf.command import command
 from sca_hf.context import Context
 from sca_hf.errors import HubError, InputError
 from sca_hf.file_stream import FileStream
-from sca_hf.inputs import open_input
+from sca_hf.inputs import load_input, read_input
 from sca_hf.journal import JournaledJails
 from sca_hf.plan import (
     COLUMNS,
@@ -71,11 +71,14 @@ class Pipeline:
         rows: str | None = None,
     ) -> None:
         stages = stages_of(recipe)
+        loaded = load_input(rows) if rows is not None else None
+        if loaded is not None and first is None:
+            first = loaded.first_stage([stage.name for stage in stages])
         start, end = (_place(name, stages) for name in (first or NAMES[0], last or NAMES[-1]))
         if start > end:
             order = " -> ".join(stage.name for stage in stages)
             raise InputError(f"--from {first} comes after --to {last}; the order is {order}")
-        if limit is not None and start == 0 and rows is None:
+        if limit is not None and start == 0 and loaded is None:
             seed_count = min(limit, recipe.seeds.count or limit)
             recipe = recipe.model_copy(update={"seeds": recipe.seeds.model_copy(update={"count": seed_count})})
             limit = None
@@ -83,7 +86,7 @@ class Pipeline:
         self._shelf, self._revision = Shelf(store, hub), revision
         self.stages = stages[start : end + 1]
         self._before = stages[start - 1] if start else None
-        self._given = open_input(rows, self.stages[0], COLUMNS) if rows is not None else None
+        self._given = read_input(loaded, self.stages[0], COLUMNS) if loaded is not None else None
         self._intents = Intents(recipe)
 
     def plan(self) -> list[Planned]:
@@ -172,7 +175,11 @@ class Pipeline:
                 "counts": judged.counts.published(),
                 "tokens": {"prompt": context.tokens.prompt, "completion": context.tokens.completion},
             }
-            return self.store.write(self._dataset(stage), key, Build(stage, judged, lineage, timings))
+            return self.store.write(
+                self._dataset(stage),
+                key,
+                Build(stage, judged, lineage, timings, [parent.lineage for parent in given.parents]),
+            )
 
     def _input(self, fetch: bool) -> StageInput:
         """What the first stage is made from. `fetch`: have it in the store, if it is on the Hub."""
@@ -180,7 +187,9 @@ class Pipeline:
         if self._given is not None:
             given = self._given
             count = len(given.rows) if self.limit is None else min(self.limit, len(given.rows))
-            return StageInput(lambda: given.rows.select(range(count)), given.sha, count, (), self.limit, given.name)
+            return StageInput(
+                lambda: given.rows.select(range(count)), given.sha, count, given.parents, self.limit, given.loaded.name
+            )
         if self._before is None:
             source = self.recipe.seeds.open(patient=fetch)
             files = None if isinstance(source.rows, FileStream) else len(source.rows)
@@ -202,7 +211,7 @@ class Pipeline:
     def _start(self) -> list[str]:
         """Arguments of the run that made a stage from rows which the recipe alone does not lead to."""
         start = [] if self.limit is None else [f"--limit {self.limit}"]
-        start += [] if self._given is None else [f"--input {self._given.name}"]
+        start += [] if self._given is None else [f"--input {self._given.loaded.name}"]
         return [f"--from {self.stages[0].name}", *start] if start else []
 
     def _dataset(self, stage: Stage) -> str:

@@ -27,8 +27,8 @@ examples:
       publish every stage; stages that are there already are pulled, not computed
   python -m sca_hf.run --recipe demo --from select --hub my-org/demo@v-0123456789abcdef
       go on from a version on the Hub
-  python -m sca_hf.run --recipe demo --from sft --input bigcode/self-oss-instruct-sc2-exec-filter-50k
-      ready-made rows as the input of a stage
+  python -m sca_hf.run --recipe demo --input bigcode/self-oss-instruct-sc2-exec-filter-50k
+      ready-made rows; their columns tell the stage that reads them, unless --from does
 
 A run that was killed goes on where it was: start it again.
 Exit codes: 0 done, 2 an error that you can fix, 130 interrupted.
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--from", choices=NAMES, dest="first", metavar="STAGE", help=f"first stage: {', '.join(NAMES)}")
     made.add_argument("--to", choices=NAMES, dest="last", metavar="STAGE", help="last stage")
     made.add_argument(
-        "--input", metavar="PATH|REPO[@REVISION]", help="rows for the --from stage: a folder, a file, a Hub dataset"
+        "--input", metavar="PATH|REPO[@REVISION]", help="rows of your own: a folder, a file, a Hub dataset"
     )
     made.add_argument(
         "--hub", metavar="NS/NAME[@REVISION]", help="publish to NS/NAME-<stage>; with --from, @REVISION to start from"
@@ -103,13 +103,14 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError(f"--pilot {given.pilot} goes with --dry-run; to make that many rows for good: --limit")
         if given.pilot and revision:
             raise InputError(f"--pilot {given.pilot} and --hub {given.hub}: run the pilot without @{revision}")
+        hub = Hub(name, private=not given.public) if given.hub is not None else None
         pipeline_of = partial(
             Pipeline,
             recipe,
             Store(given.store, given.shard_mb * 1_000_000),
             first=given.first,
             last=given.last,
-            hub=Hub(name, private=not given.public) if given.hub is not None else None,
+            hub=hub,
             revision=revision or None,
             rows=given.input,
         )

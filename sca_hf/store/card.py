@@ -84,7 +84,7 @@ def card_metadata(dataset: str, stage: Stage, lineage: Mapping[str, Any], manife
     ]
     rows = sum(file.rows for file in manifest.of("data"))
     models = [model["model"] for model in lineage["models"] if is_repository(model["model"])]
-    sources = [name for name, _, _ in (source.partition("@") for source in lineage["sources"]) if "/" in name]
+    sources = [name for name, at, _ in (source.partition("@") for source in lineage["sources"]) if at]
     synthetic = ["synthetic", "self-instruct"] if lineage["models"] else []
     return DatasetCardData(
         pretty_name=dataset,

@@ -13,7 +13,7 @@ these folders as they are.
 
 import errno
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,8 +35,8 @@ from sca_hf.store.parquet import SHARD_BYTES, read_features, sha256, write_arrow
 from sca_hf.store.temporary import remove_dead, temporary_folder
 
 REJECTED_PER_REASON = 20
+LINEAGE = "lineage.json"
 
-_LINEAGE = "lineage.json"
 _TIMINGS = "timings.json"
 _LATEST = "latest"
 
@@ -46,12 +46,14 @@ class Build:
     """What a stage made, ready to become a version.
 
     `lineage`: JSON-able, the same for every run of the same intent. `timings`: JSON-able, whatever differs by run.
+    `parents`: lineages of the versions that it was made from, wherever they lie; by default of those in the store.
     """
 
     stage: Stage
     judged: Judged
     lineage: Mapping[str, Any]
     timings: Mapping[str, Any]
+    parents: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -143,13 +145,13 @@ class Store:
         """The version of this fingerprint, or None. Raises StoreError if its lineage can't be read."""
         path = self.root / dataset / fingerprint
         try:
-            lineage = json.loads((path / _LINEAGE).read_text(encoding="utf-8"))
+            lineage = json.loads((path / LINEAGE).read_text(encoding="utf-8"))
             return Version(dataset, fingerprint, path, lineage["manifest_sha"], lineage)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
-                f"{path / _LINEAGE} can't be read ({error!r}); remove the version so that the next run makes it again: "
+                f"{path / LINEAGE} can't be read ({error!r}); remove the version so that the next run makes it again: "
                 f"rm -r {path}"
             ) from error
 
@@ -182,7 +184,7 @@ class Store:
     def versions(self, dataset: str | None = None) -> list[Version]:
         """All versions (of one dataset), by dataset and fingerprint."""
         found = []
-        for folder in sorted(self.root.glob(f"{dataset or '*'}/*/{_LINEAGE}")):
+        for folder in sorted(self.root.glob(f"{dataset or '*'}/*/{LINEAGE}")):
             path = folder.parent
             if not path.is_symlink() and not path.name.startswith("."):
                 found.append(self.find(path.parent.name, path.name))
@@ -205,7 +207,7 @@ class Store:
 
         def filled(root: Path) -> Manifest:
             fill(root)
-            lineage = json.loads((root / _LINEAGE).read_text(encoding="utf-8"))
+            lineage = json.loads((root / LINEAGE).read_text(encoding="utf-8"))
             Version(dataset, fingerprint, root, lineage["manifest_sha"], lineage).verify()
             if lineage["fingerprint"] != fingerprint:
                 raise StoreError(
@@ -267,7 +269,7 @@ class Store:
         manifest = Manifest(tuple(files))
         manifest.write(root)
         found = [self.find(parent["dataset"], parent["fingerprint"]) for parent in build.lineage.get("parents", [])]
-        parents = [parent.lineage for parent in found if parent is not None]
+        parents = build.parents or [parent.lineage for parent in found if parent is not None]
         lineage = {
             **build.lineage,
             "fingerprint": fingerprint,
@@ -278,7 +280,7 @@ class Store:
             "sources": inherited_sources(parents, build.lineage.get("input")),
             "manifest_sha": manifest.sha,
         }
-        _write_json(root / _LINEAGE, lineage)
+        _write_json(root / LINEAGE, lineage)
         _write_json(root / _TIMINGS, build.timings)
         write_card(root, dataset, stage, lineage, judged.kept)
         return manifest
