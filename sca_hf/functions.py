@@ -2,11 +2,13 @@
 
 import ast
 import builtins
+import gc
 import io
 import symtable
 import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias, TypeGuard
 
@@ -74,15 +76,9 @@ def decode(content: bytes) -> str:
 
 def documented_functions(text: str) -> list[Function]:
     """The top-level functions of a file that have a docstring, in order. Raises one of PARSER_ERRORS."""
-    tree = parse(text)
-    nodes = [node for node in tree.body if _is_documented(node)]
-    if not nodes:
-        return []
-    lines = text.split("\n")
-    scope = _FileScope(tree)
-    with warnings.catch_warnings():
+    with _without_collection(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [_function(node, lines, scope) for node in nodes]
+        return _documented_functions(text)
 
 
 def parse(text: str) -> ast.Module:
@@ -101,6 +97,28 @@ def compiles(source: str) -> bool:
         except PARSER_ERRORS:
             return False
         return True
+
+
+def _documented_functions(text: str) -> list[Function]:
+    tree = ast.parse(text)
+    nodes = [node for node in tree.body if _is_documented(node)]
+    if not nodes:
+        return []
+    lines = text.split("\n")
+    scope = _FileScope(tree)
+    return [_function(node, lines, scope) for node in nodes]
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """No search for cycles, of which a tree has none, while it is made: that takes half of the parser's time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _is_documented(node: ast.stmt) -> TypeGuard[_FunctionNode]:
@@ -161,8 +179,10 @@ class _FileScope:
         bindings = self.imports[name]
         if not bindings[-1].is_package:
             return bindings[-1:]
-        chains = set(_chains(function))
         packages = [each for each in bindings if each.is_package]
+        if len(packages) == 1:
+            return packages
+        chains = set(_chains(function))
         submodules = [each for each in packages if "." in each.alias.name and f"{each.alias.name}." in chains]
         return submodules or [min(packages, key=lambda each: len(each.alias.name))]
 
@@ -175,7 +195,7 @@ def _function(node: _FunctionNode, lines: Sequence[str], scope: _FileScope) -> F
     bindings = [binding for name in imported for binding in scope.needed(name, node)]
     inner = [
         _Binding(statement, alias)
-        for statement in ast.walk(node)
+        for statement in (ast.walk(node) if "import" in source else ())
         if isinstance(statement, ast.Import | ast.ImportFrom)
         for alias in statement.names
     ]
