@@ -1,6 +1,10 @@
 """The same rows give the same files, however the Dataset that holds them was made."""
 
+import os
 import random
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +64,40 @@ def test_every_file_but_the_timings_is_the_same(
     assert first.manifest_sha == second.manifest_sha
     assert _files(first.path) == _files(second.path)
     assert len(list(first.path.glob("data/*"))) > 1
+
+
+ELSEWHERE = """
+import os, sys
+os.umask(0o077)
+from pathlib import Path
+from sca_hf.store import Store
+from tests.store.conftest import Toy
+toy = Toy()
+Store(Path(sys.argv[1]), shard_bytes=20_000).write("toy", "f0", toy.build(toy.rows(int(sys.argv[2]))))
+"""
+
+
+def test_another_user_elsewhere_writes_the_same_bytes(tmp_path: Path, toy: "Toy") -> None:
+    first = Store(tmp_path / "a", shard_bytes=20_000).write("toy", "f0", toy.build(toy.rows(COUNT)))
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {
+            "HOME": folder,
+            "USER": "somebody",
+            "LOGNAME": "somebody",
+            "HF_HOME": f"{folder}/hf",
+            "MPLCONFIGDIR": f"{folder}/matplotlib",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "7",
+            "TZ": "Asia/Tokyo",
+            "LC_ALL": "C",
+        }
+        command = [sys.executable, "-c", ELSEWHERE, f"{folder}/store", str(COUNT)]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        assert _files(Path(folder, "store", "toy", "f0")) == _files(first.path)
 
 
 def test_rows_change_the_manifest(tmp_path: Path, toy: "Toy") -> None:
