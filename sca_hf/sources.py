@@ -1,13 +1,14 @@
 """Where seeds come from: one row a source file, and a sha that stands for all of them.
 
-A source is `stdlib` (the running interpreter's standard library), a folder of Python files, a JSON or Parquet file with
-a text column, the folder of a dataset version, or a dataset on the Hub. Data may have the layout of The Stack.
+A source is `stdlib` (the running interpreter's standard library), a folder of Python files, one or several git
+checkouts, a JSON or Parquet file with a text column, the folder of a dataset version, or a dataset on the Hub. Data may
+have the layout of The Stack.
 """
 
 import hashlib
 import os
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
@@ -17,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, load_dataset
 
+from sca_hf.checkouts import is_checkout, open_checkout
 from sca_hf.errors import InputError
-from sca_hf.file_stream import SCHEME, FileStream, open_hub_source
+from sca_hf.file_stream import SCHEME, File, FileStream, open_hub_source
 from sca_hf.identity import row_id
 from sca_hf.layouts import FEATURES, layout_of
 
@@ -29,8 +31,8 @@ MAX_FILE_BYTES = 1_000_000  # of a larger file only so many bytes and one more a
 _JSON = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst")
 _FORMATS = {**dict.fromkeys(_JSON, "json"), ".parquet": "parquet"}
 _KINDS = (
-    f"{STDLIB!r}, a folder of *.py files, a file that ends in {', '.join(_FORMATS)}, the folder of a version, "
-    f"or {SCHEME}namespace/name"
+    f"{STDLIB!r}, a folder of *.py files or git checkouts, a file that ends in {', '.join(_FORMATS)}, "
+    f"the folder of a version, or {SCHEME}namespace/name"
 )
 _NOT_SOURCES = {"__pycache__", "node_modules", "site-packages", "dist-packages"}
 # Test data, among it files broken on purpose, and applications.
@@ -41,15 +43,17 @@ _OF_THE_BUILD = ("_sysconfigdata", "sitecustomize.py", "usercustomize.py")
 
 @dataclass(frozen=True)
 class Source:
-    """`rows`: `path` (relative, "/" between parts), `content` (bytes, null if the file can't be read), `license`.
+    """`rows`: a Dataset, or of a dataset on the Hub a FileStream, with `path` (relative, "/" between parts), `content`
+    (bytes, null if the file can't be read) and `license`.
 
-    A path begins with the repository where the source says it; several licenses of one file are joined by " AND ".
+    A path begins with the repository where the source says it, that of a git checkout with `repository@commit`; several
+    licenses of one file are joined by " AND ".
 
     `sha`: SHA-256, hex, of what `rows` were made of: the paths and bytes of the files, or the data files' bytes, or the
     commit of a dataset on the Hub. `name`: that dataset and commit.
     """
 
-    rows: Dataset | FileStream
+    rows: Any
     sha: str
     name: str | None = None
 
@@ -79,12 +83,12 @@ def open_source(
     if source == STDLIB:
         root = Path(sysconfig.get_path("stdlib"))
         paths = (path for path in _python_files(root, _NOT_LIBRARY) if not path.name.startswith(_OF_THE_BUILD))
-        return _from_files(root, list(paths), STDLIB_LICENSE)
+        return _from_files(root, (_file(root, path, STDLIB_LICENSE) for path in paths))
     path = Path(source).expanduser()
     if (path / "lineage.json").is_file() and (shards := sorted((path / "data").glob("*.parquet"))):
         return _from_data(path, shards, "parquet", column, license)
     if path.is_dir():
-        return _from_files(path, list(_python_files(path)), license)
+        return _from_files(path, _files_and_checkouts(path, license))
     if not path.exists():
         raise InputError(f"seed source {source!r} does not exist; give {_KINDS}")
     format = next((format for ending, format in _FORMATS.items() if path.name.endswith(ending)), None)
@@ -93,33 +97,67 @@ def open_source(
     return _from_data(path, [path], format, column, license)
 
 
-def _python_files(root: Path, left_out: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """Regular *.py files, folder by folder, sorted; none of hidden folders, installed packages and environments."""
+def _files_and_checkouts(root: Path, license: str) -> Iterator[File]:
+    """The files of a folder, and in the place of each git checkout in it, or of itself, those that are committed."""
+    checkouts: list[Path] = []
+    for path in _python_files(root, checkouts=checkouts):
+        yield _file(root, path, license)
+    for folder in checkouts:
+        checkout = open_checkout(folder, license)
+        for name, content in checkout.files(_is_source, MAX_FILE_BYTES):
+            yield name, content, checkout.license
+
+
+def _python_files(
+    root: Path, left_out: frozenset[str] = frozenset(), checkouts: list[Path] | None = None
+) -> Iterator[Path]:
+    """Regular *.py files, folder by folder, sorted; none of hidden folders, installed packages and environments.
+
+    `checkouts`: takes the git checkouts that there are, whose files are then left out.
+    """
     for folder, names, files in os.walk(root):
+        if checkouts is not None and is_checkout(Path(folder)):
+            checkouts.append(Path(folder))
+            names[:] = []
+            continue
         names[:] = sorted(
             name
             for name in names
-            if not name.startswith(".")
-            and name not in _NOT_SOURCES | left_out
-            and not Path(folder, name, "pyvenv.cfg").exists()
+            if _is_source_folder(name) and name not in left_out and not Path(folder, name, "pyvenv.cfg").exists()
         )
         for name in sorted(files):
             path = Path(folder, name)
-            if name.endswith(".py") and not name.startswith(".") and path.is_file():
+            if _is_source_file(name) and path.is_file():
                 yield path
 
 
-def _from_files(root: Path, paths: Sequence[Path], license: str) -> Source:
-    if not paths:
+def _is_source(path: str) -> bool:
+    *folders, name = path.split("/")
+    return _is_source_file(name) and all(map(_is_source_folder, folders))
+
+
+def _is_source_file(name: str) -> bool:
+    return name.endswith(".py") and not name.startswith(".")
+
+
+def _is_source_folder(name: str) -> bool:
+    return not name.startswith(".") and name not in _NOT_SOURCES
+
+
+def _file(root: Path, path: Path, license: str) -> File:
+    return path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode(), _read(path), license
+
+
+def _from_files(root: Path, files: Iterable[File]) -> Source:
+    rows = list(files)
+    if not rows:
         raise InputError(f"seed source {str(root)!r} has no *.py file; give {_KINDS}")
-    names = [path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode() for path in paths]
-    contents = [_read(path) for path in paths]
     sha = hashlib.sha256()
-    for name, content in zip(names, contents, strict=True):
+    for name, content, _ in rows:
         for part in (name.encode(), b"" if content is None else content):
             sha.update(f"{len(part)}:".encode())
             sha.update(part)
-    columns = {"path": names, "content": contents, "license": [license] * len(names)}
+    columns = dict(zip(FEATURES, zip(*rows, strict=True), strict=True))
     return Source(Dataset(pa.table(columns, schema=FEATURES.arrow_schema)), sha.hexdigest())
 
 
