@@ -27,9 +27,9 @@ def main() -> None:
     parser.add_argument("given", nargs="*", help="how many; for `planted` files of benchmarks")
     parser.add_argument("--scratch", type=Path, metavar="DIR", help="where temporary files go")
     arguments = parser.parse_args()
-    if arguments.what not in {"scale-of", "scale-corpus"}:
+    counts = [int(each) for each in arguments.given if each.isdecimal()]
+    if not arguments.what.startswith("scale-"):  # those are steps of `scale`
         print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
-    counts = [int(count) for count in arguments.given] if arguments.what != "planted" else []
     if arguments.what == "types":
         from seeds.checkers import measure_types
 
@@ -57,11 +57,11 @@ def main() -> None:
     elif arguments.what == "scale-corpus":
         from seeds.scale import write_corpus
 
-        write_corpus(counts[0], arguments.scratch)
+        write_corpus(counts[0], Path(arguments.given[1]))
     elif arguments.what == "scale-of":
         from seeds.scale import measure_scale_of
 
-        measure_scale_of(counts[0], arguments.scratch)
+        measure_scale_of(counts[0], Path(arguments.given[1]), arguments.scratch)
     else:
         parser.error(f"no such command: {arguments.what}")
 

@@ -15,7 +15,7 @@ from datasets import Dataset
 from seeds.corpus import FILE_FUNCTIONS, functions, write_mutated
 from seeds.tree import Tree, timed
 
-from sca_hf.decontaminate import DecontaminateSettings
+from sca_hf.decontaminate import DecontaminateSettings, load_contaminants
 from sca_hf.near_duplicates import NearDuplicateSettings
 from sca_hf.sources import open_source
 from sca_hf.stage import judge
@@ -27,19 +27,21 @@ _PROCESSES = 2
 
 
 def measure_scale(counts: Sequence[int], scratch: Path | None) -> None:
-    """One line a count, on the first so many functions of one corpus; then the growth, and the paper's count."""
+    """One line a count, on the first so many functions of one corpus; then the growth, and the paper's count.
+
+    `scratch`: a folder that keeps the corpus, which takes longer to write than 100,000 functions take to judge.
+    """
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         folder = Path(name)
-        corpus = folder / "corpus.parquet"
+        kept = (scratch or folder) / f"corpus-{max(counts)}.parquet"
         here = [sys.executable, sys.argv[0]]
-        _, seconds = timed(
-            lambda: subprocess.run([*here, "scale-corpus", str(max(counts)), "--scratch", name], check=True)
-        )
-        print(f"scale: wrote {max(counts):,} functions, {corpus.stat().st_size / 2**20:.0f} MiB, in {seconds:.0f} s")
+        if not kept.exists():
+            _, seconds = timed(lambda: subprocess.run([*here, "scale-corpus", str(max(counts)), str(kept)], check=True))
+            print(f"scale: wrote {max(counts):,} functions, {kept.stat().st_size / 2**20:.0f} MiB, in {seconds:.0f} s")
         costs = []
+        environment = os.environ | {"HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1", "TMPDIR": name}
         for count in counts:
-            environment = os.environ | {"HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1", "TMPDIR": name}
-            command = [*here, "scale-of", str(count), "--scratch", name]
+            command = [*here, "scale-of", str(count), str(kept), "--scratch", name]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
             costs.append(json.loads(done.stdout.splitlines()[-1]) | {"load": os.getloadavg()[1]})
             _print(costs[-1])
@@ -52,25 +54,29 @@ def measure_scale(counts: Sequence[int], scratch: Path | None) -> None:
     )
 
 
-def write_corpus(count: int, scratch: Path) -> None:
+def write_corpus(count: int, to: Path) -> None:
     """What `measure_scale` measures with, written by a process of its own, whose memory does not count."""
-    write_mutated(scratch / "corpus.parquet", count)
-    # A file of functions as the benchmark, since the real ones lie on the Hub.
-    pq.write_table(pa.table({"prompt": functions(11_000)[-3000:]}), scratch / "bench.parquet")
+    aside = to.with_suffix(".part")
+    write_mutated(aside, count)
+    aside.replace(to)
 
 
-def measure_scale_of(count: int, scratch: Path) -> None:
-    """One line of JSON with what so many functions cost."""
+def measure_scale_of(count: int, corpus: Path, scratch: Path) -> None:
+    """One line of JSON with what the first so many functions of the corpus cost."""
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         folder = Path(name)
         source = folder / "source.parquet"
-        _copy_rows(scratch / "corpus.parquet", source, count)
+        _copy_rows(corpus, source, count)
+        # A file of functions as the benchmark, since the real ones lie on the Hub.
+        pq.write_table(pa.table({"prompt": functions(11_000)[-3000:]}), folder / "bench.parquet")
+        contaminants = DecontaminateSettings(files={"bench": str(folder / "bench.parquet")})
         settings = SeedSettings(
             source=str(source),
-            decontaminate=DecontaminateSettings(files={"bench": str(scratch / "bench.parquet")}),
+            decontaminate=contaminants,
             near_duplicates=NearDuplicateSettings(),
             type_check=TypeCheckSettings(),
         )
+        load_contaminants(contaminants)
         with Tree(scratch) as tree:
             rows, opened = timed(lambda: open_source(str(source)).rows)
             assert isinstance(rows, Dataset)
