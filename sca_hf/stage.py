@@ -35,7 +35,7 @@ class Stage:
     """Declaration of a stage.
 
     `reads`: columns that it needs. `columns`: all columns of its rows, in order, `reject_reason` left out.
-    `step`: the few-shot step whose prompts it sends.
+    `step`: the few-shot step whose prompts it sends. `writes`: whether what its model says becomes part of the data.
     `settings`: name of the recipe's section that it reads, and with it all that enters its fingerprint.
     `run(rows, context)`: gives the judged rows: `columns`, then `reject_reason`, then any `measured` columns, which are
     no part of a row's identity and go to the side file of the version.
@@ -50,6 +50,7 @@ class Stage:
     settings: str
     run: Callable[[Any, "Context"], Dataset]
     step: Step | None = None
+    writes: bool = True
     measured: tuple[Column, ...] = ()
 
     @property

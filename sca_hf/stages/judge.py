@@ -48,7 +48,9 @@ def judge_docstrings(seeds: Dataset, context: Context) -> Dataset:
     """All seeds, in their order, with `verdict`: what the model answered.
 
     Reasons: `judged-no`; `judged-neither` (the answer begins with neither Yes nor No, offers both, or is empty);
-    `prompt-too-long`, `undecodable-completion`, `engine-error`. Settings are the recipe's, or the defaults where it has no section `judge`.
+    `prompt-too-long`, `undecodable-completion`, `engine-error`. Settings are the recipe's, or the defaults where it
+    has no section `judge`.
+
     Whatever the seed is, its prompt begins with the same words, the function alone differs: so there are no decks, rows
     are sent as they come, and an engine's prefix cache serves system text and exemplars.
     """
@@ -85,4 +87,5 @@ STAGE = Stage(
     needs="engine",
     settings="judge",
     run=judge_docstrings,
+    writes=False,
 )

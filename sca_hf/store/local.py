@@ -276,7 +276,7 @@ class Store:
             "counts": asdict(judged.counts),
             "funnel": [*inherited_funnel(parents), {"stage": stage.name, **asdict(judged.counts)}],
             "licenses": inherited_licenses(parents, judged.kept),
-            "models": inherited_models(parents, build.lineage.get("model")),
+            "models": inherited_models(parents, build.lineage.get("model") if stage.writes else None),
             "sources": inherited_sources(parents, build.lineage.get("input")),
             "manifest_sha": manifest.sha,
         }

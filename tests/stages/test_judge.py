@@ -215,6 +215,9 @@ def test_a_run_with_a_judge(called: Callable[..., Any], tmp_path: Path) -> None:
     assert set(made.load()["id"][:]) < set(parent.load()["id"][:])
     card = (made.path / "README.md").read_text()
     assert "| rejected: `judged-no` | 8 |" in card
+    assert f"The judge was `{MODEL}`" in card
+    for said in ("written by", "wrote is subject to", "synthetic", "base_model"):
+        assert said not in card, "it is code of people, which a model only judged"
     assert "judge={max_tokens: 5, prompts: default, shots: 4}" in card
 
     code, said, prompts = called("--to", "concepts")
