@@ -59,7 +59,7 @@ def near_duplicates(
         if not ends[-1]:
             return [None] * (len(ends) - 1)
         shingle_file.flush()
-        sets = _Sets(np.memmap(shingle_file, np.uint32, "r"), ends)
+        sets = _Sets(np.asarray(np.memmap(shingle_file, np.uint32, "r")), ends)
         key_file.seek(0)
         keys = np.fromfile(key_file, np.uint32).reshape(-1, bands)
         return _earlier(_groups(keys, np.diff(ends) > 0), sets, settings.threshold)

@@ -7,7 +7,7 @@ about once in 37 runs, so a set of hashes stands for the set of n-grams.
 import re
 from collections.abc import Sequence
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,30 +26,31 @@ def shingles(texts: Sequence[str], size: int) -> tuple[Hashes, NDArray[np.int64]
     text's begin (one more offset than texts). A text without any word has none.
     """
     words = [_words(text) for text in texts]
-    counts = np.fromiter(map(len, words), np.int64, len(words))
-    ends = np.cumsum(counts)
-    flat = np.fromiter(map(_WORD_HASHES.__getitem__, chain.from_iterable(words)), np.uint64, int(counts.sum()))
-    # The n-gram at a word is a polynomial in the words' hashes; words after the end of a text count as zero.
-    last = np.repeat(ends, counts)
-    positions = np.arange(len(flat))
-    rolled = np.zeros(len(flat), np.uint64)
-    factor = np.uint64(1)
+    for text_words in words:
+        if 0 < len(text_words) < size:
+            text_words.extend([""] * (size - len(text_words)))
+    ends = np.cumsum(np.fromiter(map(len, words), np.int64, len(words)))
+    length = int(ends[-1]) if words else 0
+    flat = np.fromiter(map(_WORD_HASHES.__getitem__, chain.from_iterable(words)), np.uint64, length)
+    # The n-gram at a word is a polynomial in the words' hashes.
+    rolled = np.zeros(max(length - size + 1, 0), np.uint64)
+    factor = 1
     for place in range(size):
-        shifted = np.zeros(len(flat), np.uint64)
-        shifted[: max(len(flat) - place, 0)] = flat[place:]
-        rolled += np.where(positions + place < last, shifted, np.uint64(0)) * factor
-        factor = np.uint64(int(factor) * 0x9E3779B97F4A7C15 % 2**64)
-    # Of a long enough text only whole n-grams count, of a shorter one the first, which holds all its words.
-    whole = (positions + size <= last) | (positions == np.repeat(ends - counts, counts))
-    owners = np.repeat(np.arange(len(words)), counts)[whole]
-    hashes = _mixed(rolled[whole])
-    order = np.lexsort((hashes, owners))
-    owners, hashes = owners[order], hashes[order]
+        rolled += flat[place : place + len(rolled)] * np.uint64(factor)
+        factor = factor * 0x9E3779B97F4A7C15 % 2**64
+    filled = np.flatnonzero(np.diff(ends, prepend=0))
+    inside = np.ones(length, bool)
+    for place in range(1, size):  # an n-gram that begins at one of a text's last words ends in the next text
+        inside[ends[filled] - place] = False
+    hashes = _mixed(rolled[inside[: len(rolled)]])
+    grams = np.zeros(len(words) + 1, np.int64)
+    np.cumsum(np.maximum(np.diff(ends, prepend=0) - size + 1, 0), out=grams[1:])
+    for begin, end in pairwise(grams.tolist()):
+        hashes[begin:end].sort()
     fresh = np.ones(len(hashes), bool)
-    fresh[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
-    offsets = np.zeros(len(words) + 1, np.int64)
-    np.cumsum(np.bincount(owners[fresh], minlength=len(words)), out=offsets[1:])
-    return hashes[fresh], offsets
+    fresh[1:] = hashes[1:] != hashes[:-1]
+    fresh[grams[:-1][filled]] = True
+    return hashes[fresh], np.concatenate([[0], np.cumsum(fresh)])[grams]
 
 
 def _words(text: str) -> list[str]:
@@ -58,9 +59,11 @@ def _words(text: str) -> list[str]:
 
 
 class _WordHashes(dict[str, int]):
-    """Hashes by word, made when they are first asked for."""
+    """Hashes by word, made when they are first asked for; that of no word, which follows a short text, is 0."""
 
     def __missing__(self, word: str) -> int:
+        if not word:
+            return 0
         if len(self) >= _MAX_WORDS:
             self.clear()
         self[word] = made = int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest())

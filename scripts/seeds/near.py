@@ -25,7 +25,8 @@ def measure_near(count: int = 20_000) -> None:
     print(f"near: {len(texts)} texts, {len(planted)} of them planted copies")
     similarity = {copy: jaccard(texts[copy], texts[copy - 1]) for copy in planted}
     for level in _LEVELS:
-        copies = [copy for copy, meant in planted.items() if meant == level]
+        # Of an original that is a duplicate itself, what is compared with the copy is another text.
+        copies = [copy for copy, meant in planted.items() if meant == level and found[copy - 1] is None]
         above = [copy for copy in copies if similarity[copy] >= _THRESHOLD]
         print(
             f"near: planted at about {level}: {len(copies)}, found {_share(found, copies)}; "
@@ -63,19 +64,23 @@ def _share(found: Sequence[int | None], numbers: Sequence[int]) -> str:
 def _print_exact(texts: Sequence[str], found: Sequence[int | None]) -> None:
     """Each text with all earlier ones that were kept: what was missed, and what was found though it is not near."""
     index = Inverted(texts)
-    due = missed = false = under = 0
-    for number, original in enumerate(found):
-        similarities = index.similarities(number)[:number]
-        near = any(found[other] is None for other in (similarities >= _THRESHOLD).nonzero()[0].tolist())
-        due += near
-        missed += near and original is None
-        under += original is not None and similarities[original] < _THRESHOLD
-        false += original is not None and similarities[original] < _FAR
+    originals = [(number, original) for number, original in enumerate(found) if original is not None]
+    similarities = [index.similarities(number)[original] for number, original in originals]
     print(
-        f"near: of all {len(texts)}, {due} have an earlier kept text at or above {_THRESHOLD}: recall "
-        f"{(due - missed) / due:.3f}; found {sum(each is not None for each in found)}, of which under {_THRESHOLD} "
-        f"{under}, under {_FAR} {false}"
+        f"near: of all {len(texts)}, {_recall(index, found):.3f} of those with an earlier kept text at or above "
+        f"{_THRESHOLD} are found; found {len(originals)}, of which under {_THRESHOLD} "
+        f"{sum(each < _THRESHOLD for each in similarities)}, under {_FAR} {sum(each < _FAR for each in similarities)}"
     )
+
+
+def _recall(index: Inverted, found: Sequence[int | None]) -> float:
+    """Of the texts at or above the threshold with an earlier one that is kept, the share that is found."""
+    due = [
+        number
+        for number in range(len(found))
+        if any(found[other] is None for other in (index.similarities(number)[:number] >= _THRESHOLD).nonzero()[0])
+    ]
+    return sum(found[number] is not None for number in due) / len(due)
 
 
 def _compare_speed(texts: Sequence[str]) -> None:
@@ -92,8 +97,7 @@ def _compare_speed(texts: Sequence[str]) -> None:
         sketched, seconds = timed(lambda: _sketched(datasketch, texts))
         theirs.append(seconds)
     index = Inverted(texts)
-    due = [number for number in range(len(texts)) if (index.similarities(number)[:number] >= _THRESHOLD).any()]
-    recall, peer_recall = (sum(each[number] is not None for number in due) / len(due) for each in (found, sketched))
+    recall, peer_recall = (_recall(index, each) for each in (found, sketched))
     print(
         f"near: {len(texts)} texts, medians of {_RUNS}: ours {median(ours):.2f} s, recall {recall:.3f}; datasketch "
         f"{median(theirs):.2f} s, recall {peer_recall:.3f}: {median(theirs) / median(ours):.1f} x"
