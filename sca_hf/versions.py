@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sca_hf.errors import ScaError
+from sca_hf.errors import ScaError, StoreError
 
 if TYPE_CHECKING:
     from sca_hf.store import Store
@@ -100,6 +100,8 @@ def _act(given: argparse.Namespace) -> None:
     from sca_hf.store.model_card import model_card, read_tuned, write_model_card
     from sca_hf.versions_console import VersionsConsole
 
+    if given.command != "pull" and not given.store.is_dir():
+        raise StoreError(f"there is no store {given.store}; give the folder of one with --store")
     console, store = VersionsConsole(), Store(given.store)
     match given.command:
         case "list":

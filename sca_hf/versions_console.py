@@ -41,14 +41,13 @@ class VersionsConsole:
     def show(self, version: Version, ancestors: Sequence[tuple[Mapping[str, str], Version | None]]) -> None:
         """What a version is, and its line back to the source."""
         lineage, counts = version.lineage, version.counts
-        model = lineage.get("model") or {}
         facts = {
             "folder": version.path,
             "manifest": version.manifest_sha,
             "stage": f"{lineage['stage']}, version {lineage['stage_version']}",
             "rows": f"{counts.rows_in:,} in, {counts.judged:,} judged, {counts.kept:,} kept",
             "rejected": ", ".join(f"{reason} {rows:,}" for reason, rows in counts.rejected.items()) or "none",
-            "model": ", ".join(str(value) for value in model.values()) or "none",
+            "written by": "; ".join(map(_model, lineage["models"])) or "no model",
             "licenses": ", ".join(f"{license} {rows:,}" for license, rows in lineage["licenses"].items()) or "unknown",
             "made with": ", ".join(f"{name} {number}" for name, number in lineage.get("packages", {}).items()),
             "make it again": lineage.get("command") or "see its card",
@@ -60,8 +59,9 @@ class VersionsConsole:
         for parent, found in ancestors:
             where = f"{found.counts.kept:,} rows" if found else "not in this store"
             self._terminal.print(f"  {parent['dataset']}/{parent['fingerprint']}  [dim]{where}[/dim]", soft_wrap=True)
-        first = next((found for _, found in reversed(ancestors) if found is not None), version)
-        self._terminal.print(f"  {escape(_source(first))}", soft_wrap=True)
+        first = ancestors[-1][1] if ancestors else version
+        if first is not None:
+            self._terminal.print(f"  {escape(_source(first))}", soft_wrap=True)
 
     def difference(self, difference: Difference) -> None:
         """What differs between two versions."""
@@ -108,6 +108,10 @@ def _table(*names: str, right: frozenset[str] | set[str] = frozenset()) -> Table
 
 def _name(version: Version) -> str:
     return f"{version.dataset}/{version.fingerprint}"
+
+
+def _model(model: Mapping[str, str]) -> str:
+    return f"{model['model']}, revision {model['revision']}, on {model['build']}, {model['dtype']}"
 
 
 def _source(version: Version) -> str:
