@@ -53,7 +53,8 @@ _SIGNS: Mapping[str, str] = {
     "completion": "sft",
     "instruction": "responses",
     "concepts": "instructions",
-    "seed": "concepts",
+    "verdict": "concepts",
+    "seed": "judge",
     "content": "seeds",
 }
 _FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
@@ -85,7 +86,7 @@ class Loaded:
                 f"--input {self.where}: its columns {self.rows.column_names} don't tell which stage reads them; "
                 f"give --from STAGE, one of {', '.join(names)}"
             )
-        return _SIGNS[sign]
+        return _SIGNS[sign] if _SIGNS[sign] in names else "concepts"  # which reads what a judge would have read
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,7 @@ COLUMNS: dict[str, Any] = {
     "status": "passed",
     "output": RESPONSE.format(1),
     "messages": [{"role": "user", "content": "Add."}],
+    "verdict": "Yes",
     "text": "?",
 }
 
@@ -133,7 +134,8 @@ COLUMNS: dict[str, Any] = {
     ("columns", "first"),
     [
         ("content", "seeds"),
-        ("seed", "concepts"),
+        ("seed", "judge"),
+        ("seed verdict", "concepts"),
         ("seed concepts", "instructions"),
         ("seed concepts instruction", "responses"),
         ("instruction output", "sft"),
@@ -155,8 +157,16 @@ def test_columns_tell_which_stage_reads_the_rows(
     if first is None:
         assert "don't tell which stage reads them; give --from STAGE, one of seeds" in captured.err
     else:
-        planned = re.findall(r"^│ (\w+) +│", captured.out, re.MULTILINE)
-        assert planned[0] == first
+        assert _planned(captured.out)[0] == first
+
+
+def test_seeds_go_on_with_concepts_where_no_judge_is(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"seed": COLUMNS["seed"]}) + "\n")
+    start = [*arguments, "--store", str(tmp_path / "store"), "--input", str(tmp_path / "rows.jsonl"), "--dry-run"]
+    assert run.main([*start, "--set", "judge=null"]) == 0
+    assert _planned(capsys.readouterr().out)[0] == "concepts"
 
 
 def test_an_input_without_the_columns_names_them(
@@ -166,6 +176,11 @@ def test_an_input_without_the_columns_names_them(
     start = [*arguments, "--store", str(tmp_path / "store"), "--input", str(tmp_path / "rows.parquet")]
     assert run.main([*start, "--from", "execute"]) == 2
     assert "stage 'execute' needs column 'response', 'tests'" in capsys.readouterr().err
+
+
+def _planned(printed: str) -> list[str]:
+    """The stages of a plan."""
+    return re.findall(r"^│ (\w+) +│", printed, re.MULTILINE)
 
 
 def _parent(version: Version) -> dict[str, str]:
