@@ -3,9 +3,7 @@
 import ast
 import builtins
 import gc
-import io
 import symtable
-import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -63,15 +61,6 @@ class Function:
             node.value is not None and not (isinstance(node.value, ast.Constant) and node.value.value is None)
             for node in returns
         )
-
-
-def decode(content: bytes) -> str:
-    """The text of a Python file by its BOM or coding line, else UTF-8, with "\\n" at the end of lines.
-
-    Raises UnicodeDecodeError, SyntaxError or LookupError when it has no such text.
-    """
-    encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-    return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def documented_functions(text: str) -> list[Function]:

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from sca_hf.functions import PARSER_ERRORS, Function, decode, documented_functions
+from sca_hf.decoding import decode
+from sca_hf.functions import PARSER_ERRORS, Function, documented_functions
 from sca_hf.sources import open_source
 
 

@@ -93,7 +93,7 @@ def test_stages_in_the_wrong_order(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_text_costs_its_own_row_alone(tmp_path: Path, sources: Path) -> None:
-    (sources / "bad.py").write_bytes(b'def f(x):\n    """\xff\xfe"""\n    return x\n')
+    (sources / "bad.py").write_bytes(b'def f(x):\n    """\xff\x00"""\n    return x\n')
     done = run("--recipe", "demo", "--store", tmp_path / "store", "--set", f"seeds.source={sources}", "--to", "seeds")
     assert done.returncode == 0, done.stderr
     assert "undecodable-file 1" in done.stdout

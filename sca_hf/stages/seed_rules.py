@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sca_hf.decoding import decode
 from sca_hf.decontaminate import Contaminants
 from sca_hf.file_stream import File
-from sca_hf.functions import PARSER_ERRORS, Function, compiles, decode, documented_functions
+from sca_hf.functions import PARSER_ERRORS, Function, compiles, documented_functions
 from sca_hf.identity import row_id
 from sca_hf.salvage import BrokenFunction, salvaged_functions
 from sca_hf.sources import MAX_FILE_BYTES

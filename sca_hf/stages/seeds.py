@@ -4,7 +4,7 @@ Reasons, in the order in which they are looked for. Of a file, which then gives 
 - `unreadable-file`: it can't be read, or the row of a data file has no content;
 - `license`: one of its licenses is not among `licenses`;
 - `oversized-file`: over 1 MB (`sources.MAX_FILE_BYTES`), which is generated code or data;
-- `undecodable-file`: its bytes are no text in the encoding that it declares, or in UTF-8;
+- `undecodable-file`: its bytes are no text in the encoding that it declares, in UTF-8 or in any usual one;
 - `parser-crash`: it makes the parser crash, hang or run out of memory;
 - `unparsable-file`: Python can't parse it, nor any documented function in it;
 - `no-function`: it has no top-level function with a docstring.
@@ -275,7 +275,7 @@ def _run(files: Dataset | FileStream, context: "Context") -> Dataset:
 
 STAGE = Stage(
     name="seeds",
-    version=3,
+    version=4,
     title="Documented, self-contained functions of real code, with the imports that they need.",
     reads=("path", "content", "license"),
     columns=(

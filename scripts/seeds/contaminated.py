@@ -6,8 +6,9 @@ from seeds.corpus import functions, standard_library
 from seeds.tree import timed
 
 from sca_hf.benchmark_texts import BenchmarkText
+from sca_hf.decoding import decode
 from sca_hf.decontaminate import Contaminants, DecontaminateSettings, load_contaminants, normalized
-from sca_hf.functions import PARSER_ERRORS, decode, documented_functions
+from sca_hf.functions import PARSER_ERRORS, documented_functions
 
 _STRINGS = 20_000  # about as many as the benchmarks have
 _PLANTED = 50

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
 
-from sca_hf.functions import PARSER_ERRORS, Function, decode, documented_functions
+from sca_hf.decoding import decode
+from sca_hf.functions import PARSER_ERRORS, Function, documented_functions
 from sca_hf.sources import open_source
 
 _PACKAGES = (

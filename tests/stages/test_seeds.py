@@ -14,8 +14,9 @@ import pytest
 from datasets import Dataset
 from pydantic import ValidationError
 
+from sca_hf.decoding import decode
 from sca_hf.decontaminate import DecontaminateSettings
-from sca_hf.functions import Function, decode, documented_functions
+from sca_hf.functions import Function, documented_functions
 from sca_hf.identity import row_id
 from sca_hf.layouts import FEATURES
 from sca_hf.sources import MAX_FILE_BYTES, open_source
@@ -47,8 +48,9 @@ def _reasons(*contents: bytes | str | None, **settings: Any) -> list[str | None]
     [
         (None, "unreadable-file"),
         (b"#" * (MAX_FILE_BYTES + 1), "oversized-file"),
-        (b"x = '\xff'", "undecodable-file"),
-        (b"# coding: no-such-encoding\n", "undecodable-file"),
+        (b"x = '\xff\0'", "undecodable-file"),
+        (b"# coding: no-such-encoding\n\xff\0", "undecodable-file"),
+        (b"# coding: no-such-encoding\n", "no-function"),
         (b"print 'Python 2'\n", "unparsable-file"),
         (b"x = 1\0\n", "unparsable-file"),
         (b"(" * 5000, "unparsable-file"),
