@@ -116,13 +116,14 @@ def test_each_rule_rejects_what_it_names(content: str, settings: dict[str, Any],
     assert _reasons(content, **settings) == [reason]
 
 
-def test_a_killed_call_goes_on_where_it_was_with_the_same_result(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_a_killed_call_goes_on_where_it_was_with_any_number_of_workers(tmp_path: Path, workers: int) -> None:
     contents = [GOOD.replace("f(", f"f{number}(") for number in range(120)]  # three parts
     settings = SeedSettings(type_check=TypeCheckSettings())
     expected = seeds(_files(*contents), settings).to_list()
     folder = tmp_path / "progress"
 
-    def judge_in_child(kill_at: str) -> str | None:
+    def judge_in_child(kill_at: str, workers: int) -> str | None:
         """In a process of its own, killed when it comes to a file; the log has one line a file that was judged."""
         read, write = os.pipe()
         if not (child := os.fork()):
@@ -137,7 +138,7 @@ def test_a_killed_call_goes_on_where_it_was_with_the_same_result(tmp_path: Path)
 
             main = os.getpid()
             seed_rules.documented_functions = logging  # type: ignore[attr-defined]
-            rows = seeds(_files(*contents), settings, progress=folder).to_list()
+            rows = seeds(_files(*contents), settings, num_proc=workers, progress=folder).to_list()
             os.write(write, hashlib.sha256(json.dumps(rows).encode()).hexdigest().encode())
             os._exit(0)
         os.close(write)
@@ -146,8 +147,8 @@ def test_a_killed_call_goes_on_where_it_was_with_the_same_result(tmp_path: Path)
         os.close(read)
         return None if status else sha
 
-    assert judge_in_child("f110(") is None
-    assert judge_in_child("") == hashlib.sha256(json.dumps(expected).encode()).hexdigest()
+    assert judge_in_child("f110(", 1) is None
+    assert judge_in_child("", workers) == hashlib.sha256(json.dumps(expected).encode()).hexdigest()
     judged = len((tmp_path / "log").read_text().split())
     assert 120 + 11 <= judged <= 120 + 20  # but for the part in which it was killed, each file once
     assert not folder.exists()
