@@ -37,7 +37,7 @@ def test_the_versions_command(
     assert "rows gone: 0" in differing
     assert "rows changed: 0" not in differing
     assert printed("verify", "demo-select", "demo-seeds").count("ok") == 2
-    assert "was made from it; remove that first" in printed("rm", "demo-select", code=2)
+    assert "were made from it; remove those first" in printed("rm", "demo-select", code=2)
     assert "demo-sft/" in printed("push", "demo-sft", "--hub", "alice/other")
     assert "no version 'demo-nothing'" in printed("show", "demo-nothing", code=2)
     assert "removed" in printed("rm", "demo-sft", f"demo-sft/{old.fingerprint}")

@@ -226,10 +226,10 @@ class Store:
             if any(parent["fingerprint"] == version.fingerprint for parent in other.lineage.get("parents", []))
         ]
         if children:
-            raise StoreError(
-                f"{version.dataset}/{version.fingerprint} can't be removed: {', '.join(children)} was made from it; "
-                "remove that first"
+            first = (
+                "was made from it; remove that first" if len(children) == 1 else "were made from it; remove those first"
             )
+            raise StoreError(f"{version.dataset}/{version.fingerprint} can't be removed: {', '.join(children)} {first}")
         folder = version.path.parent
         with store_errors(folder), temporary_folder(folder) as temporary:
             link = folder / _LATEST
