@@ -30,6 +30,8 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    # Its other allocators reserve a gigabyte of addresses on a first call, which counts as memory.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 # Without hooks that would run in every fork: `random` would draw a seed (it is given one), `threading` and `logging`
 # would make locks anew that no thread can hold in a jail.

@@ -21,7 +21,8 @@ import stat
 import sys
 from typing import Any
 
-from . import kernel, messages, warm
+from . import kernel, messages, pages, warm
+from .exercise import exercise
 from .runner import RESERVE_BYTES, Full
 from .warm import Settings
 
@@ -117,9 +118,12 @@ def _first(
     gc.disable()
     sys.path[:] = path
     sys.argv[:] = ["program.py"]
-    for name in modules:
-        __import__(name)
+    with pages.OneHeap():
+        for name in modules:
+            __import__(name)
+        exercise(modules)
     warm.hide()
+    pages.collapse(processes)
     step[0] = "limits"
     file_bytes = max(settings.file_bytes, settings.output_bytes + 1)
     hard_memory = settings.memory_bytes + RESERVE_BYTES
