@@ -125,7 +125,8 @@ def test_nothing_outlives_a_parent_that_is_killed() -> None:
         from sca_hf.sandbox import Jails, Limits, Program
         async def main():
             async with Jails(2, Limits(cpu_seconds=600, wall_seconds=600)) as jails:
-                running = [asyncio.ensure_future(jails.run(Program("while True: pass", ""))) for _ in range(2)]
+                work = Program("for _ in iter(int, 1): pass", "")
+                running = [asyncio.ensure_future(jails.run(work)) for _ in range(2)]
                 await asyncio.sleep(1)
                 print("running", flush=True)
                 await asyncio.gather(*running)
@@ -166,7 +167,7 @@ def test_jails_serve_several_event_loops_at_once(run_programs: Callable[..., lis
 def test_a_run_that_is_cancelled_leaves_its_jail_to_others() -> None:
     async def run() -> Verdict:
         async with Jails(1, Limits(cpu_seconds=1.0)) as jails:
-            loop = asyncio.ensure_future(jails.run(Program("while True: pass", "")))
+            loop = asyncio.ensure_future(jails.run(Program("for _ in iter(int, 1): pass", "")))
             waiting = asyncio.ensure_future(jails.run(GOOD))
             await asyncio.sleep(0.2)
             loop.cancel()

@@ -13,6 +13,7 @@ import time
 from typing import Any, NamedTuple
 
 from . import assertions, kernel, messages, reports, runner
+from .probe import Probe
 from .reports import NEEDS_FULL, read_report
 from .runner import Full, Record
 from .seccomp import build_narrow, build_wide
@@ -72,7 +73,8 @@ class _Warm:
         self._rewrite = None if full is None else full.rewrite
         self._clean = [self._mount_scratch(path) for path in SCRATCH]
         os.chdir("/tmp")
-        self._watch = Watch(control, processes, settings.cpu_seconds, settings.wall_seconds)
+        self._probe = Probe()
+        self._watch = Watch(control, processes, settings.cpu_seconds, settings.wall_seconds, self._probe)
         # Taken from the start, or a pipe's other end could get it.
         os.dup2(1, REPORT)
         runner.fix_state()
@@ -93,6 +95,7 @@ class _Warm:
             except assertions.Uncompilable as refusal:
                 return reports.nothing_ran(reports.refused(refusal, offset))
         record = runner.make_record(offset)
+        self._probe.begin(prepared if request.get("ask", True) else None)
         token = os.urandom(_TOKEN_BYTES).hex().encode()
         report_end = self._open_streams()
         try:
@@ -106,10 +109,13 @@ class _Warm:
             wall = time.monotonic() - started
             # Nothing else can be alive: fork is denied. Belt and braces.
             self._end_all()
+            disturbed = self._probe.disturbed(ended.stopped)
             report = self._judge(ended, read_report(report_end, token, self._full is not None))
         finally:
             os.close(report_end)
         self._clean_up()
+        if disturbed:
+            return self.run(request | {"ask": False})
         if report is NEEDS_FULL:
             return report
         out, too_long = self._output(1)
@@ -170,6 +176,7 @@ class _Warm:
         except assertions.Uncompilable as refusal:
             return reports.refused(refusal, offset)
         try:
+            self._probe.listen()
             return runner.execute(prepared, record, self._full)
         except assertions.NeedsFull:
             return NEEDS_FULL
@@ -186,6 +193,9 @@ class _Warm:
                 return
 
     def _judge(self, ended: Ended, found: dict[str, Any] | None) -> dict[str, Any]:
+        if self._probe.found:
+            # What the CPU limit would have said, only later.
+            return reports.report("timeout")
         if os.WIFSIGNALED(ended.status) and not ended.stopped:
             number = os.WTERMSIG(ended.status)
             if number != signal.SIGKILL:

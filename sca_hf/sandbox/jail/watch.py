@@ -8,6 +8,7 @@ import time
 from typing import Any, NamedTuple
 
 from . import messages
+from .probe import Probe
 
 _FIRST_NOTICE_SECONDS = 0.01
 _LAST_NOTICE_SECONDS = 0.1
@@ -34,11 +35,12 @@ class Ended(NamedTuple):
 class Watch:
     """`control`: the pool's socket, told when a program falls asleep or wakes. `processes`: a /proc, or -1."""
 
-    def __init__(self, control: int, processes: int, cpu_seconds: float, wall_seconds: float) -> None:
+    def __init__(self, control: int, processes: int, cpu_seconds: float, wall_seconds: float, probe: Probe) -> None:
         self._control = control
         self._processes = processes
         self._cpu_seconds = cpu_seconds
         self._wall_seconds = wall_seconds
+        self._probe = probe
         self._poll = select.poll()
         self._poll.register(control, select.POLLRDHUP)
         signal.pthread_sigmask(signal.SIG_BLOCK, _CHILD_ENDED)
@@ -74,6 +76,7 @@ class Watch:
                 starved = cpu < self._cpu_seconds and wall - waited < self._wall_seconds
                 os.kill(child, signal.SIGKILL)
                 continue
+            self._probe.ask(child, cpu)
             idle = cpu + min(waited, wall) < _SLEEPING_SHARE * wall
             if idle != sleeping:
                 sleeping = idle
