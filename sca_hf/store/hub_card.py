@@ -11,7 +11,8 @@ CARD = "README.md"
 GENERATED = ".sca_hf/card.md"
 
 _HEAD = re.compile(r"\A---\n(.*?\n)---\n", re.DOTALL)
-_CONFIGS = re.compile(r"^configs:.*\n(?:[ \-].*\n)*", re.MULTILINE)
+# With the blank lines and comments inside the list, not those after it.
+_CONFIGS = re.compile(r"^configs:.*\n(?:(?:[ \t]*\n|#.*\n)*[ \-].*\n)*", re.MULTILINE)
 
 
 def keep_edit(edited: str, generated: str) -> str:

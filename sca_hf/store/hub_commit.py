@@ -8,10 +8,11 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RevisionNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
+from sca_hf.errors import HubError
 from sca_hf.store.calls import Moved
 from sca_hf.store.hub_card import CARD, GENERATED, keep_edit
 from sca_hf.store.local import Version
-from sca_hf.store.manifest import read_manifest
+from sca_hf.store.manifest import MANIFEST, read_manifest
 from sca_hf.store.parquet import sha256
 
 # What a commit replaces as a whole. Other files in a repository are its owner's and stay.
@@ -31,15 +32,21 @@ def commit_to_branch(api: HfApi, repo: str, branch: str, version: Version) -> st
         return commit_version(api, repo, branch, version)
     except RevisionNotFoundError:
         raise Moved(f"branch {branch} of {repo} is gone") from None
+    except HubError:
+        api.delete_branch(repo, repo_type="dataset", branch=branch)
+        raise
 
 
 def commit_version(api: HfApi, repo: str, branch: str, version: Version) -> str:
-    """Commit the version's files to a branch; the commit's id. Raises Moved if others committed to it meanwhile.
+    """Commit the version's files to a branch; the commit's id. Raises Moved if others committed to it meanwhile,
+    HubError if it holds rows of something else.
 
     Where the branch holds just these files there is no new commit, but the one that is there.
     """
     head = str(api.repo_info(repo, repo_type="dataset", revision=branch).sha)
     before = listing(api, repo, head)
+    if MANIFEST not in before and any(path.startswith(_ROWS) for path in before):
+        raise HubError(f"{repo} holds data that no run put there; they stay: give another name with --hub")
     files = _files(api, repo, head, before, version)
     stale = [path for path in before if path.startswith(_ROWS) and path not in files]
     info = api.create_commit(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from datasets import Dataset, Value
-from huggingface_hub import close_session, constants
+from huggingface_hub import HfApi, close_session, constants
 
 from sca_hf.errors import HubError, StoreError
 from sca_hf.stage import Column
@@ -96,6 +96,65 @@ def test_a_card_edited_on_the_hub_is_kept(loopback: LoopbackHub, version: Versio
     assert loopback.files(REPO)[".sca_hf/card.md"].decode() == (other.path / "README.md").read_text()
     pulled = hub.pull(hub.at(REPO, "f" * 16), Store(tmp_path / "second"), "demo-instructions")
     assert _files(pulled.path) == _files(other.path)
+
+
+@pytest.mark.parametrize(
+    ("edited", "kept"),
+    [
+        ("# Mine\n", "# Mine"),
+        ("---\r\nlicense: mit\r\n---\r\n# Mine\r\n", "# Mine"),
+        (
+            "---\nconfigs:\n- config_name: a\n\n# mine\n- config_name: b\n\n# theirs\nlicense: mit\n---\n# Mine\n",
+            "# theirs",
+        ),
+        ("---\nconfigs: [{config_name: a}]\nlicense: mit\n---\n# Mine\n", "license: mit"),
+        ("---\nlicense: mit\n---\n---\n# Mine\n---\n", "---\n# Mine\n---\n"),
+    ],
+)
+def test_whatever_a_person_makes_of_a_card_is_kept_with_the_files_it_leads_to(
+    loopback: LoopbackHub, version: Version, tmp_path: Path, toy: Toy, edited: str, kept: str
+) -> None:
+    hub = _hub(loopback)
+    hub.push(version)
+    loopback.edit(REPO, "README.md", edited.encode())
+    hub.push(Store(tmp_path / "store").write("demo-instructions", "f" * 16, toy.build(toy.rows(100))))
+    text = loopback.files(REPO)["README.md"].decode()
+    assert kept in text
+    assert "# Mine" in text
+    configs = yaml.safe_load(text.split("---\n")[1])["configs"]
+    assert [config["config_name"] for config in configs] == ["default", "rejected"]
+
+
+def test_data_that_no_run_put_there_stay(loopback: LoopbackHub, version: Version) -> None:
+    HfApi(endpoint=loopback.url, token="alice-write").create_repo(REPO, repo_type="dataset")
+    loopback.edit(REPO, "data/train.parquet", b"PAR1 mine PAR1")
+    before = loopback.files(REPO)
+    with pytest.raises(HubError, match="holds data that no run put there"):
+        _hub(loopback).push(version)
+    assert loopback.files(REPO) == before
+    assert loopback.tags(REPO) == {}
+    assert set(loopback.repos[REPO].branches) == {"main"}
+
+
+def test_another_build_that_was_tagged_meanwhile_stays(
+    loopback: LoopbackHub, version: Version, tmp_path: Path, toy: Toy
+) -> None:
+    first = _hub(loopback).push(version)
+    rows = loopback.files(REPO)
+    tags = loopback.repos[REPO].tags
+    tags.clear()
+
+    def tagged_by_others(method: str, path: str) -> None:
+        if method == "POST" and "/tag/" in path:
+            tags[TAG] = first.commit
+
+    loopback.fault_on = tagged_by_others
+    other = Store(tmp_path / "other").write("demo-instructions", FINGERPRINT, toy.build(toy.rows(50)))
+    with pytest.raises(HubError, match="another build"):
+        _hub(loopback).push(other)
+    assert tags == {TAG: first.commit}
+    assert loopback.files(REPO) == rows
+    assert set(loopback.repos[REPO].branches) == {"main"}
 
 
 def test_another_build_of_a_tag_is_shown_and_not_overwritten(
