@@ -3,6 +3,7 @@
     python scripts/bench_seeds.py types [FUNCTIONS]           ty, pyrefly and Pyright: verdicts, speed, memory
     python scripts/bench_seeds.py near [FUNCTIONS]            near-duplicates: exact recall, and datasketch's speed
     python scripts/bench_seeds.py extract [FILES]             extraction, tree-sitter as the reference, Python's parser
+    python scripts/bench_seeds.py agree                       extraction against `ast`, and tree-sitter in broken files
     python scripts/bench_seeds.py decontaminate [FUNCTIONS]   against a plain loop of `in`, on the same rows
     python scripts/bench_seeds.py planted NAME=FILE ...       changed texts of benchmarks, and the standard library
     python scripts/bench_seeds.py scale [FUNCTIONS ...]       all steps: time, memory, disk; 100,000 against 1,000,000
@@ -42,6 +43,10 @@ def main() -> None:
         from seeds.extraction import measure_extraction
 
         measure_extraction(*counts[:1])
+    elif arguments.what == "agree":
+        from seeds.agreement import measure_agreement
+
+        measure_agreement()
     elif arguments.what == "decontaminate":
         from seeds.contaminated import measure_decontamination
 

@@ -70,6 +70,14 @@ def _queried(content: bytes) -> int:
     return len(nodes)
 
 
+def queried_names(text: str) -> set[str]:
+    """Names of the documented functions at the margin that the query finds; an error may move methods up to it."""
+    parser, query, cursor = _reference()
+    nodes = cursor(query).captures(parser.parse(text.encode("utf-8", "replace")).root_node).get("function", [])
+    named = (node.child_by_field_name("name") for node in nodes if node.start_point.column == 0)
+    return {name.text.decode() for name in named if name is not None}
+
+
 @cache
 def _reference() -> tuple[Any, Any, Any]:
     import tree_sitter
