@@ -65,9 +65,11 @@ class EngineProcesses:
             return data
 
         multiprocessing.spawn.get_preparation_data = prepared
+        os.environ[lifeline.PARENT_VARIABLE] = str(os.getpid())
         try:
             yield
         finally:
+            del os.environ[lifeline.PARENT_VARIABLE]
             multiprocessing.spawn.get_preparation_data = original
 
     def end(self) -> None:

@@ -5,7 +5,6 @@ parent and ends with it, and writes to a log instead of the user's terminal. Sin
 user's script is not imported again in these processes, and needs no `if __name__ == "__main__"`.
 """
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -14,6 +13,9 @@ import time
 
 LOG_VARIABLE = "SCA_HF_ENGINE_LOG"
 """Names the file that takes the output of the engine's processes; without it they write where their parent does."""
+
+PARENT_VARIABLE = "SCA_HF_ENGINE_PARENT"
+"""The id of the process that starts one: it may be dead before the other can ask who its parent is."""
 
 _SECONDS = 0.5
 
@@ -27,16 +29,18 @@ def _divert_output(path: str) -> None:
     os.close(descriptor)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent: int) -> None:
     while True:
-        time.sleep(_SECONDS)
-        parent = multiprocessing.parent_process()
         # By getppid and not by a signal of the kernel: that one comes when the parent's *thread* ends.
-        if parent is not None and os.getppid() != parent.pid:
+        if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(_SECONDS)
 
 
 if __name__ == "__mp_main__":
     if log := os.environ.get(LOG_VARIABLE):
         _divert_output(log)
-    threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
+    # Before vLLM is imported, which takes seconds: multiprocessing itself knows no parent before that.
+    parent = int(os.environ[PARENT_VARIABLE])
+    threading.Thread(target=_end_with_parent, args=(parent,), name="lifeline", daemon=True).start()
+    os.environ[PARENT_VARIABLE] = str(os.getpid())  # for the processes of this one
