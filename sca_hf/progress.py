@@ -63,7 +63,11 @@ class WatchedJails:
 
 @dataclass
 class Line:
-    """A line on how far a stage is; speeds are those since it was made last, the time left that of the whole."""
+    """A line on how far a stage is; tokens a second are those since it was made last, the rest that of the whole.
+
+    The whole begins with the engine's first completion: neither loading a model nor what a journal held says how long
+    the rest takes.
+    """
 
     stage: str
     progress: Progress
@@ -71,6 +75,7 @@ class Line:
     _then: float = field(default_factory=time.monotonic)
     _before: Usage = field(default_factory=Usage)
     _first: Usage = field(default_factory=Usage)
+    _held: int = 0
 
     def __post_init__(self) -> None:
         self._before = self._first = _copy(self.progress.usage)
@@ -78,26 +83,31 @@ class Line:
     def text(self, now: float) -> str:
         """The line, `now` by time.monotonic()."""
         progress = self.progress
+        if (progress.rows_done == 0) if progress.usage is None else (progress.usage.calls == self._first.calls):
+            self._began, self._held = now, progress.rows_done
+        made = progress.rows_done - self._held
+        seconds = max(now - self._began, 1e-3)
         parts = [f"{self.stage:<13} {_bar(progress)} {progress.rows_done:,}/{progress.rows:,} rows"]
-        if progress.rows_done:
-            parts.append(f"{progress.rows_done / max(now - self._began, 1e-3):,.1f} rows/s")
+        if made:
+            parts.append(f"{made / seconds:,.1f} rows/s")
         if progress.usage is not None:
-            usage, seconds = _copy(progress.usage), max(now - self._then, 1e-3)
+            usage, since = _copy(progress.usage), max(now - self._then, 1e-3)
             read = usage.prompt_tokens - self._first.prompt_tokens
             cached = usage.cached_prompt_tokens - self._first.cached_prompt_tokens
             running = min(progress.calls, progress.slots)
             parts += [
-                f"{(usage.prompt_tokens - self._before.prompt_tokens) / seconds:,.0f} tokens/s in",
-                f"{(usage.completion_tokens - self._before.completion_tokens) / seconds:,.0f} out",
+                f"{(usage.prompt_tokens - self._before.prompt_tokens) / since:,.0f} tokens/s in",
+                f"{(usage.completion_tokens - self._before.completion_tokens) / since:,.0f} out",
                 f"prefix cache {cached / read:.0%}" if read else "prefix cache -",
-                f"{running:,} running, {progress.calls - running:,} waiting",
+                f"{running:,} running, {progress.calls - running:,} waiting" if usage.calls else "starting the engine",
             ]
             self._before, self._then = usage, now
         if progress.jails:
             parts.append(f"jails {min(progress.programs, progress.jails)}/{progress.jails}")
             if progress.programs_done:
                 parts.append(f"{progress.passes / progress.programs_done:.0%} of {progress.programs_done:,} passed")
-        parts.append(f"{_clock((now - self._began) * _left(progress))} left" if progress.rows_done else "-:-- left")
+        left = progress.rows - progress.rows_done
+        parts.append(f"{_clock(seconds * left / max(made, 1))} left" if made or not left else "-:-- left")
         return " · ".join(parts)
 
     def whole(self, now: float) -> str:
@@ -144,11 +154,6 @@ def _copy(usage: Usage | None) -> Usage:
 def _bar(progress: Progress) -> str:
     done = _BAR_WIDTH * progress.rows_done // max(progress.rows, 1)
     return "█" * done + "░" * (_BAR_WIDTH - done)
-
-
-def _left(progress: Progress) -> float:
-    """What is left of the time, as a share of what has gone by."""
-    return (progress.rows - progress.rows_done) / progress.rows_done
 
 
 def _clock(seconds: float) -> str:

@@ -52,7 +52,7 @@ def test_a_line_says_how_far_and_how_fast() -> None:
     progress = Progress(usage=usage, slots=64, jails=2, rows=400)
     line = Line("responses", progress, _began=0.0, _then=0.0)
     assert line.text(10.0).endswith("-:-- left")
-    usage.prompt_tokens, usage.cached_prompt_tokens, usage.completion_tokens = 21_000, 18_900, 4_050
+    usage.calls, usage.prompt_tokens, usage.cached_prompt_tokens, usage.completion_tokens = 85, 21_000, 18_900, 4_050
     progress.rows_done, progress.calls = 100, 80
     progress.programs, progress.programs_done, progress.passes = 3, 50, 12
     said = line.text(20.0)
@@ -64,12 +64,24 @@ def test_a_line_says_how_far_and_how_fast() -> None:
         "64 running, 16 waiting",
         "jails 2/2",
         "24% of 50 passed",
-        "1:00 left",
+        "0:30 left",
         "███░░░░░░░░░",
-        "5.0 rows/s",
+        "10.0 rows/s",
     ):
         assert part in said
-    assert "1,000 tokens/s in · 200 out" in line.whole(20.0)
+    assert "1,000 tokens/s in · 200 out" in line.whole(30.0)
+
+
+def test_rows_that_the_journal_held_say_nothing_of_the_time_left() -> None:
+    usage = Usage()
+    progress = Progress(usage=usage, slots=64, rows=400, rows_done=200)
+    line = Line("responses", progress, _began=0.0, _then=0.0)
+    assert line.text(1.0).endswith("-:-- left")
+    assert line.text(30.0).endswith("starting the engine · -:-- left")
+    usage.calls, progress.rows_done = 50, 250
+    assert line.text(40.0).endswith(
+        "5.0 rows/s · 0 tokens/s in · 0 out · prefix cache - · 0 running, 0 waiting · 0:30 left"
+    )
 
 
 def test_a_log_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
