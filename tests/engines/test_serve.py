@@ -1,4 +1,4 @@
-"""`vllm serve` of the same build and model gives the same completions as the in-process engine."""
+"""`vllm serve` of the same build and model gives the same completions as the in-process engine, restarted or not."""
 
 import asyncio
 import os
@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,62 +16,113 @@ import pytest
 from sca_hf.engines import Completion, Engine, RowFailure, Sampling
 from sca_hf.engines.chosen import chosen_engine
 from sca_hf.engines.openai import openai_identity
+from sca_hf.engines.remote import RemoteEngine
 from sca_hf.engines.vllm import VllmEngine
 from sca_hf.errors import EngineUnavailable
 from sca_hf.recipe import EngineSettings
 
 pytestmark = pytest.mark.timeout(600)
 
+KEY = "sk-of-the-server"
 OPTIONS = ("--dtype", "bfloat16", "--max-model-len", "1024", "--max-num-seqs", "64", "--enforce-eager")
 # As the in-process engine on CPUs: a seeded request that is prefilled in two steps kills vLLM there.
 ON_CPU = ("--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096", "--kv-cache-memory-bytes", str(1 << 30))
+# What `vllm serve` runs; the command itself asks for the metadata of "vllm", which the CPU build doesn't have.
+SERVER = "vllm.entrypoints.openai.api_server"
+
+
+class Served:
+    """A `vllm serve` of the bundled model, under the name "toy"."""
+
+    def __init__(self, model_folder: Path, log: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._model_folder = model_folder
+        self._log = log
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Comes back when it answers."""
+        where = ["--model", str(self._model_folder), "--served-model-name", "toy", "--host", "127.0.0.1"]
+        with self._log.open("wb") as output:
+            self._running = subprocess.Popen(
+                [sys.executable, "-m", SERVER, "--port", str(self._port), "--api-key", KEY, *where, *OPTIONS, *ON_CPU],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 400
+        while True:
+            assert self._running.poll() is None, self._log.read_text(errors="replace")[-3000:]
+            assert time.monotonic() < deadline, self._log.read_text(errors="replace")[-3000:]
+            try:
+                openai_identity("toy", [self.url], 0.1)
+                return
+            except EngineUnavailable:
+                time.sleep(1)
+
+    def kill(self) -> None:
+        if self._running is not None and self._running.poll() is None:
+            os.killpg(self._running.pid, signal.SIGKILL)
+            self._running.wait()
 
 
 @pytest.fixture(scope="module")
-def served(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a `vllm serve` of the bundled model, under the name "toy"."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    # What `vllm serve` runs; the command itself asks for the metadata of "vllm", which the CPU build doesn't have.
-    server = "vllm.entrypoints.openai.api_server"
-    command = [sys.executable, "-m", server, "--model", str(model_folder), "--port", str(port)]
-    log = tmp_path_factory.mktemp("serve") / "log"
-    environment = os.environ | {"VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with log.open("wb") as output:
-        running = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--served-model-name", "toy", *OPTIONS, *ON_CPU],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-        )
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 400
-    try:
-        while True:
-            assert running.poll() is None, log.read_text(errors="replace")[-3000:]
-            assert time.monotonic() < deadline, log.read_text(errors="replace")[-3000:]
-            try:
-                openai_identity("toy", [url], 0.1)
-                break
-            except EngineUnavailable:
-                time.sleep(1)
-        yield url
-    finally:
-        if running.poll() is None:
-            os.killpg(running.pid, signal.SIGKILL)
-            running.wait()
+def served(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    server = Served(model_folder, tmp_path_factory.mktemp("serve") / "log")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_API_KEY", KEY)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
 
 
-def test_the_same_completions_as_in_the_process(served: str, engine: VllmEngine) -> None:
-    settings = EngineSettings(kind="openai", urls=(served,), max_model_len=1024)
-    remote = chosen_engine("toy", settings)
+@pytest.fixture
+def remote(served: Served) -> Iterator[RemoteEngine]:
+    made = chosen_engine("toy", EngineSettings(kind="openai", urls=(served.url,), max_model_len=1024))
+    assert isinstance(made, RemoteEngine)
+    yield made
+    made.close()
+
+
+def test_the_same_completions_as_in_the_process(remote: RemoteEngine, engine: VllmEngine) -> None:
     assert remote.identity.build.startswith("vllm serve 0.")
     prompts = [f"### Example 1\n[Instruction]\nKeep the words number {n}.\n\n[Response]\n" for n in range(24)]
     assert completions(remote, prompts) == completions(engine, prompts)
+
+
+def test_a_prompt_that_is_too_long_costs_its_row(remote: RemoteEngine) -> None:
     with pytest.raises(RowFailure, match="prompt-too-long"):
         asyncio.run(remote.complete("word " * 3000, Sampling(0.7, 8, (), 1)))
-    remote.close()
+    assert completions(remote, ["x"])
+
+
+def test_what_it_does_not_serve_and_whom(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = EngineSettings(kind="openai", urls=(served.url,))
+    with pytest.raises(EngineUnavailable, match=r"has no model 'other'; it has \['toy'\]"):
+        chosen_engine("other", settings)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong")
+    with pytest.raises(EngineUnavailable, match="OPENAI_API_KEY is not the one that it takes") as refused:
+        chosen_engine("toy", settings)
+    assert "sk-wrong" not in str(refused.value)
+
+
+def test_it_is_killed_in_the_middle_and_started_again(served: Served, remote: RemoteEngine, engine: VllmEngine) -> None:
+    prompts = [f"### Example 1\n[Instruction]\nCount the ships number {n}.\n\n[Response]\n" for n in range(400)]
+    done: list[list[Completion]] = []
+    asking = threading.Thread(target=lambda: done.append(completions(remote, prompts)), daemon=True)
+    asking.start()
+    while remote.usage.calls < 20:
+        time.sleep(0.01)
+    served.kill()
+    assert asking.is_alive()
+    served.start()
+    asking.join(300)
+    assert done == [completions(engine, prompts)]
 
 
 def completions(engine: Engine, prompts: list[str]) -> list[Completion]:
