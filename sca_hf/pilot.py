@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sca_hf.errors import InputError
 from sca_hf.pipeline import Outcome
 from sca_hf.plan import Planned
 from sca_hf.recipe import Recipe
@@ -50,7 +51,7 @@ def forecast(
     become more frequent with more rows.
     """
     gpus = _gpus(recipe, outcomes)
-    whole_rows = _whole_rows(recipe, outcomes, planned)
+    whole_rows = _whole_rows(recipe, outcomes, planned, limit)
     forecasts = []
     rows, spread = float(min(whole_rows, limit or whole_rows)), 0.0
     for outcome in outcomes:
@@ -80,10 +81,21 @@ def forecast(
     return forecasts
 
 
-def _whole_rows(recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[Planned]) -> int:
-    """Rows of the whole run: those of its input, or, where seeds were made, all that passed, their count at most."""
+def _whole_rows(recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[Planned], limit: int | None) -> int:
+    """Rows of the whole run: those of its input, or, where seeds were made, all that passed, their count at most.
+
+    Of a source on the Hub the pilot read no more than it needed, so there it is what is asked for.
+    """
     if planned[0].stage.name != "seeds":
         return planned[0].most_rows or 0
+    if recipe.seeds.is_streamed:
+        asked = recipe.seeds.count or limit
+        if asked is None:
+            raise InputError(
+                f"how many seeds {recipe.seeds.source} gives is not known before it is read; "
+                "forecast so many of them: --limit N, or --set seeds.count=N"
+            )
+        return asked
     counts = outcomes[0].version.counts
     passed = counts.kept + counts.rejected.get("not-sampled", 0)
     return min(passed, recipe.seeds.count or passed)

@@ -22,6 +22,7 @@ from sca_hf import run
 from sca_hf.errors import HubError, InputError
 from sca_hf.file_stream import File, FileStream
 from sca_hf.layouts import FEATURES
+from sca_hf.recipe import load_recipe
 from sca_hf.sources import open_source
 from sca_hf.stage import REJECT_REASON
 from sca_hf.stages import seed_stream
@@ -270,11 +271,15 @@ def test_a_run_from_the_hub(hub: LoopbackHub, tmp_path: Path, capsys: pytest.Cap
     assert "cached" in capsys.readouterr().out
 
 
-def test_a_plan_needs_no_hub(
-    hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("recipe", ["selfcodealign", "starcoder2-instruct"])
+def test_a_plan_with_the_papers_source_needs_no_hub(
+    hub: LoopbackHub,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    recipe: str,
 ) -> None:
+    assert load_recipe(recipe).seeds.source == "hf://bigcode/the-stack-dedup"
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    arguments = ["--recipe", "demo", "--store", str(tmp_path / "store"), "--dry-run"]
-    arguments += ["--set", "seeds.source=hf://alice/code"]
-    assert run.main(arguments) == 0
+    assert run.main(["--recipe", recipe, "--store", str(tmp_path / "store"), "--dry-run"]) == 0
     assert "the Hub did not say" in capsys.readouterr().out

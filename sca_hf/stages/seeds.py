@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from sca_hf.decontaminate import DecontaminateSettings, load_contaminants
-from sca_hf.file_stream import File, FileStream
+from sca_hf.file_stream import SCHEME, File, FileStream
 from sca_hf.finished import FinishedParts
 from sca_hf.identity import digest, row_id
 from sca_hf.isolated import Isolated
@@ -94,6 +94,11 @@ class SeedSettings(Settings):
     decontaminate: DecontaminateSettings | None = None
     near_duplicates: NearDuplicateSettings | None = None
     type_check: TypeCheckSettings | None = None
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the source is a dataset on the Hub, which is read as far as it is needed."""
+        return self.source.startswith(SCHEME)
 
     def open(self, patient: bool = True) -> Source:
         """The source; see `open_source`."""
