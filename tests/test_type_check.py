@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sca_hf import type_check
 from sca_hf.errors import InputError
 from sca_hf.type_check import TypeCheckSettings, type_errors
 
@@ -19,11 +20,13 @@ SEEDS = {
     "def f(a):\n    return '\udcff'": "type-checker-crash",  # ty reads no file that isn't UTF-8
     "": None,
 }
-# A checker that dies of one seed and hangs on none, in the words of Pyright.
+# A checker that dies of one seed, or spins, in the words of Pyright.
 FAKE = """#!{python}
 import json, os, pathlib
 files = sorted(pathlib.Path(".").glob("*.py"))
 if any("die" in file.read_text() for file in files):
+    while not {signal}:
+        pass
     os.kill(os.getpid(), {signal})
 wrong = [file for file in files if "= y" in file.read_text()]
 print(json.dumps({{"generalDiagnostics": [{{"file": str(file), "severity": "error"}} for file in wrong]}}))
@@ -42,13 +45,14 @@ def test_what_is_installed_here_makes_no_difference() -> None:
     assert type_errors([seeds], TypeCheckSettings()) == [None]
 
 
-@pytest.mark.parametrize("signal", [9, 11])
-def test_a_seed_that_kills_the_checker_costs_itself_alone(
+@pytest.mark.parametrize("signal", [9, 11, 0])
+def test_a_seed_that_kills_the_checker_or_makes_it_spin_costs_itself_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signal: int
 ) -> None:
     (tmp_path / "pyright").write_text(FAKE.format(python=sys.executable, signal=signal))
     (tmp_path / "pyright").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(type_check, "_CPU_SECONDS", 1)
     seeds = ["x = 1", "x: int = y", "die", "x = 2", "die too", "x = y"]
     found = type_errors([seeds], TypeCheckSettings(checker="pyright"))
     assert found == [None, "type-error", "type-checker-crash", None, "type-checker-crash", "type-error"]
