@@ -100,7 +100,9 @@ def _act(given: argparse.Namespace) -> None:
     from sca_hf.store.model_card import model_card, read_tuned, write_model_card
     from sca_hf.versions_console import VersionsConsole
 
-    if given.command != "pull" and not given.store.is_dir():
+    # A card can be made from a version on the Hub alone.
+    from_hub = given.command == "pull" or (given.command == "card" and "@" in given.data)
+    if not from_hub and not given.store.is_dir():
         raise StoreError(f"there is no store {given.store}; give the folder of one with --store")
     console, store = VersionsConsole(), Store(given.store)
     match given.command:

@@ -5,7 +5,9 @@ in them what it was sent.
 """
 
 import logging
+from contextlib import suppress
 from functools import cache
+from traceback import format_exception
 from typing import Any
 
 _CLIENTS = ("httpx2", "httpcore2", "huggingface_hub", "datasets")
@@ -25,12 +27,22 @@ def _replace_factory() -> None:
 
     def without_tokens(*facts: Any, **more: Any) -> logging.LogRecord:
         record = make(*facts, **more)
-        if record.name.startswith(_CLIENTS):
+        if not record.name.startswith(_CLIENTS):
+            return record
+        # A record that can't be put together is left for logging to report.
+        with suppress(Exception):
             text = record.getMessage()
-            if any(token in text for token in _tokens):
-                for token in _tokens:
-                    text = text.replace(token, "***")
-                record.msg, record.args = text, ()
+            if _without_tokens(text) != text:
+                record.msg, record.args = _without_tokens(text), ()
+        if record.exc_info and record.exc_info[0]:
+            # What a formatter prints if it is there, in place of making it again.
+            record.exc_text = _without_tokens("".join(format_exception(*record.exc_info)).rstrip("\n"))
         return record
 
     logging.setLogRecordFactory(without_tokens)
+
+
+def _without_tokens(text: str) -> str:
+    for token in _tokens:
+        text = text.replace(token, "***")
+    return text

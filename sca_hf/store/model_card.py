@@ -60,8 +60,8 @@ def read_tuned(
         raise InputError(
             f"--model {folder}: neither config.json nor adapter_config.json is there; give a model's folder"
         )
-    found = _read(adapter) if adapter.is_file() else {}
-    state = _read(folder / "trainer_state.json") if (folder / "trainer_state.json").is_file() else {}
+    found = _settings_in(adapter)
+    state = _settings_in(folder / "trainer_state.json")
     settings = {name: state[name] for name in _STATE if state.get(name)} | {
         name: found[name] for name in _SETTINGS if found.get(name) is not None
     }
@@ -71,7 +71,7 @@ def read_tuned(
     given = _read(Path(training)) if training else {}
     if not isinstance(given, Mapping):
         raise InputError(f"--training {training} holds no settings; give 'name: value' lines")
-    tokenizer = _read(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    tokenizer = _settings_in(folder / "tokenizer_config.json")
     return Tuned(
         base=base or str(found.get("base_model_name_or_path") or ""),
         base_license=base_license,
@@ -135,8 +135,16 @@ def write_model_card(folder: Path, text: str) -> Path:
 def _results(path: str) -> tuple[EvalResult, ...]:
     try:
         return tuple(EvalResult(**result) for result in _read(Path(path)))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InputError(f"--results {path}: {error}; give a list of objects as in a card's model-index") from error
+
+
+def _settings_in(path: Path) -> Mapping[str, Any]:
+    """What the file says by name; nothing where there is none."""
+    found = _read(path) if path.is_file() else {}
+    if not isinstance(found, Mapping):
+        raise InputError(f"{path} holds no settings by name; give the file that the trainer wrote")
+    return found
 
 
 def _read(path: Path) -> Any:

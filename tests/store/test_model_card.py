@@ -70,7 +70,7 @@ def test_a_card_from_a_version_on_the_hub_is_valid_there(
     Hub("alice/demo").push(version)
     (tmp_path / "results.json").write_text(json.dumps([RESULT]))
     (tmp_path / "training.yaml").write_text("learning_rate: 1.0e-5\nnum_train_epochs: 3\n")
-    more = ["--license", "MIT", "--results", str(tmp_path / "results.json")]
+    more = ["--license", "MIT", "--results", str(tmp_path / "results.json"), "--store", str(tmp_path / "no-store")]
     pinned = f"alice/demo-sft@v-{version.fingerprint}"
     text = card(version, model, *more, "--training", str(tmp_path / "training.yaml"), data=pinned)
     ModelCard(text).validate()
@@ -124,6 +124,8 @@ def test_a_card_is_written_again_unless_people_changed_it(
     ("more", "message"),
     [
         (["--results", "results.json"], "results.json: .*'metric'.*model-index"),
+        (["--results", "unsourced.json"], "unsourced.json: .*source_url.*model-index"),
+        (["--model", "odd"], "trainer_state.json holds no settings by name"),
         (["--training", "none.yaml"], "none.yaml can't be read"),
         (["--model", "."], "neither config.json nor adapter_config.json"),
         (["--data", "demo-none"], "no version 'demo-none'"),
@@ -140,6 +142,11 @@ def test_what_can_not_be_made_a_card(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results.json").write_text('[{"metric": 1}]')
+    unsourced = dict.fromkeys(("task_type", "dataset_type", "dataset_name", "metric_type", "source_name"), "x")
+    (tmp_path / "unsourced.json").write_text(json.dumps([{**unsourced, "metric_value": 1.0}]))
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "config.json").write_text("{}")
+    (tmp_path / "odd" / "trainer_state.json").write_text("[1]")
     assert card(version, model, *more, code=2) == ""
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(message, line)
