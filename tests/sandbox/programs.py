@@ -104,6 +104,7 @@ NOT_PASSING = [
 ]  # fmt: skip
 
 PASSING = [
+    Case("a name and a character that aren't ASCII", "passed", "def größe(x):\n    return '\\N{GREEK SMALL LETTER PI}' * x", "assert größe(2) == 'ππ'"),
     Case("plain assertions", "passed", _ADD, "assert add(1, 2) == 3\nassert add('a', 'b') == 'ab', 'adds'"),
     Case("a check function", "passed", _ADD, "def check(candidate):\n    assert candidate(1, 2) == 3\ncheck(add)"),
     Case("under __main__", "passed", _ADD, "if __name__ == '__main__':\n    assert add(1, 2) == 3"),

@@ -145,6 +145,22 @@ def test_nothing_outlives_a_parent_that_is_killed() -> None:
     assert [jail for jail in left if _alive(jail)] == []
 
 
+def test_every_process_of_a_jail_has_a_call_filter_and_no_way_to_more() -> None:
+    async def run() -> list[dict[str, str]]:
+        async with Jails(1) as jails:
+            running = asyncio.ensure_future(jails.run(SLOW))
+            await asyncio.sleep(0.5)
+            found = [_status(jail) for jail in _descendants(os.getpid())]
+            await running
+            return found
+
+    compiling, first, program = asyncio.run(run())
+    for process in (compiling, first, program):
+        assert (process["Seccomp"], process["NoNewPrivs"]) == ("2", "1")
+        assert process["Uid"].split()[0] != "0" or os.geteuid() != 0
+    assert {int(process["CapEff"], 16) for process in (compiling, program)} == {0}
+
+
 def test_jails_serve_several_event_loops_at_once(run_programs: Callable[..., list[Verdict]]) -> None:
     found: list[str] = []
 
@@ -239,6 +255,11 @@ def _descendants(pid: int) -> list[int]:
             for child in map(int, children.read_text().split()):
                 found += [child, *_descendants(child)]
     return found
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def _alive(pid: int) -> bool:

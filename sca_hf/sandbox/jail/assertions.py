@@ -9,6 +9,7 @@ import opcode
 import re
 from collections.abc import Callable
 from types import CodeType
+from typing import NamedTuple
 
 HELD, BARE, COUNT = "__sca_held__", "__sca_bare__", "__sca_count__"
 """Names that instrumented tests call: an assertion that counts, one that doesn't, a checking call that returned."""
@@ -49,26 +50,27 @@ Rewrite = Callable[[str, set[str], set[str]], object]
 """Tests, names that the code defines, names that it imports: the syntax tree of the instrumented tests."""
 
 
-class Prepared:
-    """Both parts compiled. `plain`: the source of tests of plain form, each counted before it is evaluated, or, where
-    every line is one, by `straight`, how many there are."""
+class Prepared(NamedTuple):
+    """Both parts compiled. Holds only what `marshal` takes."""
 
-    def __init__(self, code: CodeType, tests: CodeType, plain: str | None, straight: int) -> None:
-        self.code = code
-        self.tests = tests
-        self.flags = sorted(_flags(code) | _flags(tests))
-        self.pytest = "pytest" in tests.co_names
-        self._plain = plain
-        self._straight = straight
+    code: CodeType
+    tests: CodeType
+    flags: list[str]
+    pytest: bool
+    plain: str | None
+    """The source of tests of plain form, each counted before it is evaluated, or, where every line is one, by
+    `straight`."""
+    straight: int
+    """How many assertions there are, if every line is one."""
 
-    def count(self, counted: int, last_line: int) -> int:
+    def held(self, counted: int, last_line: int) -> int:
         """Assertions that held. `counted`: what they reported; `last_line`: of the tests that raised, or 0."""
-        if self._plain is None:
+        if self.plain is None:
             return counted
         if not last_line:
-            return self._straight or counted
-        lines = self._plain.split("\n")
-        if self._straight:
+            return self.straight or counted
+        lines = self.plain.split("\n")
+        if self.straight:
             return sum(line.startswith("assert ") for line in lines[: last_line - 1])
         return counted - (last_line > 0 and lines[last_line - 1].lstrip().startswith(COUNT))
 
@@ -105,12 +107,16 @@ def prepare(code: str, tests: str, rewrite: Rewrite | None) -> Prepared:
         plain = tests if straight else _instrument_plain(code, tests, defined)
     try:
         if plain is not None:
-            return Prepared(compiled, _compile(plain, TESTS), plain, straight)
+            return _prepared(compiled, _compile(plain, TESTS), plain, straight)
         if rewrite is None:
             raise NeedsFull
-        return Prepared(compiled, _compile(rewrite(tests, defined, imported), TESTS), None, 0)
+        return _prepared(compiled, _compile(rewrite(tests, defined, imported), TESTS), None, 0)
     except _REFUSALS as reason:
         raise Uncompilable(TESTS, reason) from None
+
+
+def _prepared(code: CodeType, tests: CodeType, plain: str | None, straight: int) -> Prepared:
+    return Prepared(code, tests, sorted(_flags(code) | _flags(tests)), "pytest" in tests.co_names, plain, straight)
 
 
 def _compile(source: object, name: str) -> CodeType:

@@ -17,11 +17,12 @@ import json
 import os
 import resource
 import signal
+import socket
 import stat
 import sys
 from typing import Any
 
-from . import kernel, messages, pages, warm
+from . import compiler, kernel, messages, pages, warm
 from .exercise import exercise
 from .runner import RESERVE_BYTES, Full
 from .warm import Settings
@@ -77,13 +78,19 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     kernel.unshare(_NAMESPACES)
     kernel.set_hostname("jail")
     step[0] = "first process"
+    link, other_end = (end.detach() for end in socket.socketpair())
     first = os.fork()
     if first:
-        os.close(control)
+        os.close(other_end)
         if privileged:
             _drop_to_nobody(host)
+        os.close(host)
+        _limit_memory(settings)
+        compiler.serve(control, link, None if beyond is None else beyond.rewrite)
+        os.close(link)
         os.waitpid(first, 0)
-        return
+        os._exit(0)
+    os.close(link)
     kernel.die_with_parent()
     step[0] = "root"
     processes = _new_root(binds, links)
@@ -94,12 +101,13 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     kernel.die_with_parent()
     os.close(host)
     modules = (*SMALL, *(_USUAL.split() if full else ()), *preload)
-    _first(control, processes, settings, beyond, path, modules, step)
+    _first(control, other_end, processes, settings, beyond, path, modules, step)
     os._exit(0)
 
 
 def _first(
     control: int,
+    link: int,
     processes: int,
     settings: Settings,
     full: Full | None,
@@ -126,24 +134,28 @@ def _first(
     pages.collapse(processes)
     step[0] = "limits"
     file_bytes = max(settings.file_bytes, settings.output_bytes + 1)
-    hard_memory = settings.memory_bytes + RESERVE_BYTES
     # Processes are counted per user namespace, since Linux 5.14; the first process is one.
     for what, soft, hard in (
-        (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_MEMLOCK, 0, 0),
         (resource.RLIMIT_MSGQUEUE, 0, 0),
         (resource.RLIMIT_NOFILE, settings.open_files, settings.open_files),
         (resource.RLIMIT_FSIZE, file_bytes, file_bytes),
         (resource.RLIMIT_STACK, 8 << 20, 8 << 20),
         (resource.RLIMIT_NPROC, settings.threads + 1, settings.threads + 1),
-        (resource.RLIMIT_AS, settings.memory_bytes, hard_memory),
     ):
         resource.setrlimit(what, (soft, hard))
+    _limit_memory(settings)
     step[0] = "warm interpreter"
     # Above the places of a program's streams, which may be where these were.
     control = fcntl.fcntl(control, fcntl.F_DUPFD, warm.REPORT + 1)
+    link = fcntl.fcntl(link, fcntl.F_DUPFD, warm.REPORT + 1)
     processes = processes if processes < 0 else fcntl.fcntl(processes, fcntl.F_DUPFD, warm.REPORT + 1)
-    warm.serve(control, processes, settings, full)
+    warm.serve(control, link, processes, settings, full)
+
+
+def _limit_memory(settings: Settings) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (settings.memory_bytes, settings.memory_bytes + RESERVE_BYTES))
 
 
 def _full() -> Full:

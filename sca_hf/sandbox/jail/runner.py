@@ -157,7 +157,7 @@ def execute(prepared: Prepared, record: Record, full: Full | None) -> dict[str, 
     status, exception, line = _run(prepared, record.namespace, record, full)
     if full is None and "unittest" in sys.modules:
         raise NeedsFull
-    count = prepared.count(record.counted, record.last_test_line)
+    count = prepared.held(record.counted, record.last_test_line)
     if status == "passed" and record.failure is not None:
         status, exception, line = "failed", *record.failure
     elif status == "passed" and not count:

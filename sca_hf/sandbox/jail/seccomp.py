@@ -35,6 +35,12 @@ _SPECIAL = (
     "fremovexattr:199:16"
 )
 
+# For the allocator, two sockets, and the wait for the first process.
+_COMPILING = (
+    "read write close poll ppoll mmap munmap mremap mprotect madvise brk futex wait4 getrandom clock_gettime "
+    "rt_sigaction rt_sigprocmask rt_sigreturn restart_syscall sched_yield exit exit_group"
+)
+
 Instruction = tuple[int, int, int, int]
 
 
@@ -52,15 +58,14 @@ def build_wide() -> Filter:
     special = _numbers(_SPECIAL, column)
     leaves.update(_special(special))
     leaves.update({special[name]: [_answer(0)] for name in _narrowed()})
-    head = [
-        (_LOAD, 0, 0, _ARCH),
-        (_JUMP_EQ, 1, 0, audit),
-        _answer(errno.ENOSYS),
-        (_LOAD, 0, 0, _NUMBER),
-        (_JUMP_GE, 0, 1, _X32),
-        _answer(errno.ENOSYS),
-    ]
-    return _packed([*head, *_search(_segments(leaves))])
+    return _list(audit, leaves)
+
+
+def build_compiling() -> Filter:
+    """For the process that compiles. Raises OSError on an architecture that has no table."""
+    audit, column = _abi()
+    numbers = _numbers(ALLOWED, column)
+    return _list(audit, {numbers[name]: [_answer(0)] for name in _COMPILING.split() if name in numbers})
 
 
 def build_narrow() -> Filter:
@@ -73,6 +78,18 @@ def build_narrow() -> Filter:
     for number, leaf in leaves.items():
         body += [(_JUMP_EQ, 0, len(leaf), number), *leaf]
     return _packed([*body, _answer(0)])
+
+
+def _list(audit: int, leaves: dict[int, list[Instruction]]) -> Filter:
+    head = [
+        (_LOAD, 0, 0, _ARCH),
+        (_JUMP_EQ, 1, 0, audit),
+        _answer(errno.ENOSYS),
+        (_LOAD, 0, 0, _NUMBER),
+        (_JUMP_GE, 0, 1, _X32),
+        _answer(errno.ENOSYS),
+    ]
+    return _packed([*head, *_search(_segments(leaves))])
 
 
 def _abi() -> tuple[int, int]:

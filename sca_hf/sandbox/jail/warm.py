@@ -1,8 +1,7 @@
-"""The jail's first process: a warm interpreter that compiles each program, forks for it, watches it and clears up
-after it.
+"""The jail's first process: a warm interpreter that forks for each program, watches it and clears up after it.
 
 It holds the capabilities of the jail's own user namespace (for clean file systems) and none outside. It never runs
-program code: it compiles, and leaves to the fork what may be slow or big to compile.
+program code, and compiles none: `compiler` does, or the fork where that may be slow or big.
 """
 
 import gc
@@ -12,15 +11,13 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from . import assertions, kernel, messages, reports, runner
+from . import assertions, compiler, kernel, messages, reports, runner
 from .probe import Probe
 from .reports import NEEDS_FULL, read_report
 from .runner import Full, Record
 from .seccomp import build_narrow, build_wide
 from .watch import Ended, Watch
 
-_COMPILED_HERE_CHARS = 50_000
-_COMPILED_HERE_FINALLY = 3
 REPORT = 3
 """Where a program's report goes. The jail keeps its own descriptors above it."""
 _KEPT_CHARS = 2000
@@ -47,13 +44,14 @@ class Broken(Exception):
     """The jail or the machine failed, not the program."""
 
 
-def serve(control: int, processes: int, settings: Settings, full: Full | None) -> None:
-    """Answers requests until the other side hangs up. `control`: descriptor of a socket. `processes`: of this
-    namespace's /proc, or -1. `full`: None in a jail that keeps to what small programs need."""
+def serve(control: int, link: int, processes: int, settings: Settings, full: Full | None) -> None:
+    """Reports on programs until the compiling process hangs up. `control`: descriptor of the pool's socket. `link`: of
+    one to the compiling process. `processes`: of this namespace's /proc, or -1. `full`: None in a jail that keeps to
+    what small programs need."""
     warm = _Warm(control, processes, settings, full)
     messages.send(control, {"ready": True})
     served = 0
-    while (request := messages.receive(control)) is not None:
+    while (request := compiler.take(link)) is not None:
         try:
             messages.send(control, warm.run(request))
         except (Broken, OSError, MemoryError) as reason:
@@ -84,18 +82,8 @@ class _Warm:
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
         """One program's report. Raises Broken or OSError where the jail is at fault."""
-        code, tests = request["code"], request["tests"]
-        offset = code.count("\n") + 1
-        prepared: assertions.Prepared | None = None
-        if not request["careful"] and _compiles_fast(code) and _compiles_fast(tests):
-            try:
-                prepared = assertions.prepare(code, tests, self._rewrite)
-            except assertions.NeedsFull:
-                return NEEDS_FULL
-            except assertions.Uncompilable as refusal:
-                return reports.nothing_ran(reports.refused(refusal, offset))
-        record = runner.make_record(offset)
-        self._probe.begin(prepared if request.get("ask", True) else None)
+        record = runner.make_record(request["offset"])
+        self._probe.begin(request["prepared"] if request.get("ask", True) else None)
         token = os.urandom(_TOKEN_BYTES).hex().encode()
         report_end = self._open_streams()
         try:
@@ -104,7 +92,7 @@ class _Warm:
             gc.freeze()
             child = os.fork()
             if child == 0:
-                self._child(code, tests, prepared, record, token, offset)
+                self._child(request, record, token)
             ended = self._watch.until_end(child, started)
             wall = time.monotonic() - started
             # Nothing else can be alive: fork is denied. Belt and braces.
@@ -144,15 +132,7 @@ class _Warm:
         os.close(write_end)
         return report_end
 
-    def _child(
-        self,
-        code: str,
-        tests: str,
-        prepared: assertions.Prepared | None,
-        record: Record,
-        token: bytes,
-        offset: int,
-    ) -> None:
+    def _child(self, request: dict[str, Any], record: Record, token: bytes) -> None:
         """Never returns."""
         try:
             os.closerange(REPORT + 1, self._settings.open_files)
@@ -161,20 +141,19 @@ class _Warm:
             # A program can't do this to itself, so it says that none has run.
             os.kill(os.getpid(), signal.SIGKILL)
         try:
-            runner.send(REPORT, token, self._compile_and_execute(code, tests, prepared, record, offset))
+            runner.send(REPORT, token, self._compile_and_execute(request, record))
         finally:
             os._exit(0)
 
-    def _compile_and_execute(
-        self, code: str, tests: str, prepared: assertions.Prepared | None, record: Record, offset: int
-    ) -> dict[str, Any]:
+    def _compile_and_execute(self, request: dict[str, Any], record: Record) -> dict[str, Any]:
+        prepared: assertions.Prepared | None = request["prepared"]
         try:
             if prepared is None:
-                prepared = assertions.prepare(code, tests, self._rewrite)
+                prepared = assertions.prepare(request["code"], request["tests"], self._rewrite)
         except assertions.NeedsFull:
             return NEEDS_FULL
         except assertions.Uncompilable as refusal:
-            return reports.refused(refusal, offset)
+            return reports.refused(refusal, request["offset"])
         try:
             self._probe.listen()
             return runner.execute(prepared, record, self._full)
@@ -236,11 +215,6 @@ def _change_of(path: str) -> tuple[int, int]:
     """Changes with whatever is made, removed or set in a scratch folder: its own times are the kernel's."""
     status = os.stat(path)
     return status.st_ctime_ns, status.st_ino
-
-
-def _compiles_fast(source: str) -> bool:
-    """Nested `finally` blocks double the code at every level; the rest is bounded by the length."""
-    return len(source) <= _COMPILED_HERE_CHARS and source.count("finally") <= _COMPILED_HERE_FINALLY
 
 
 def hide() -> None:
