@@ -10,6 +10,7 @@ import os
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -66,14 +67,16 @@ def open_source(
     config: str | None = None,
     data_dir: str | None = None,
     split: str = "train",
+    endings: tuple[str, ...] = (".py",),
     patient: bool = True,
 ) -> Source:
-    """Open a source of Python files.
+    """Open a source of files of one language.
 
     `column`: the text column of a data file, a version or a dataset on the Hub, whose columns for path, repository and
     license (a text, or a list of texts) are used where they are.
     `license`: an SPDX id for files that don't say their own. `config`, `data_dir`, `split`: which rows of a dataset on
     the Hub (`hf://namespace/name` or `hf://namespace/name@revision`), which is read when its rows are asked for.
+    `endings`: of the names of the files that are taken from folders and checkouts; of data all rows are.
     `patient`: wait for a Hub that does not answer. Raises InputError when there is no such source, it is of an unknown
     kind, lacks the column, or has no row; HubError when the Hub refuses or does not answer.
     """
@@ -82,13 +85,15 @@ def open_source(
         return Source(FileStream(found), found.sha, found.name)
     if source == STDLIB:
         root = Path(sysconfig.get_path("stdlib"))
-        paths = (path for path in _python_files(root, _NOT_LIBRARY) if not path.name.startswith(_OF_THE_BUILD))
-        return _from_files(root, (_file(root, path, STDLIB_LICENSE) for path in paths))
+        paths = (
+            path for path in _source_files(root, (".py",), _NOT_LIBRARY) if not path.name.startswith(_OF_THE_BUILD)
+        )
+        return _from_files(root, (_file(root, path, STDLIB_LICENSE) for path in paths), (".py",))
     path = Path(source).expanduser()
     if (path / "lineage.json").is_file() and (shards := sorted((path / "data").glob("*.parquet"))):
         return _from_data(path, shards, "parquet", column, license)
     if path.is_dir():
-        return _from_files(path, _files_and_checkouts(path, license))
+        return _from_files(path, _files_and_checkouts(path, endings, license), endings)
     if not path.exists():
         raise InputError(f"seed source {source!r} does not exist; give {_KINDS}")
     format = next((format for ending, format in _FORMATS.items() if path.name.endswith(ending)), None)
@@ -97,23 +102,27 @@ def open_source(
     return _from_data(path, [path], format, column, license)
 
 
-def _files_and_checkouts(root: Path, license: str) -> Iterator[File]:
+def _files_and_checkouts(root: Path, endings: tuple[str, ...], license: str) -> Iterator[File]:
     """The files of a folder, and in the place of each git checkout in it, or of itself, those that are committed."""
     checkouts: list[Path] = []
-    for path in _python_files(root, checkouts=checkouts):
+    for path in _source_files(root, endings, checkouts=checkouts):
         yield _file(root, path, license)
     for folder in checkouts:
         checkout = open_checkout(folder, license)
-        for name, content in checkout.files(_is_source, MAX_FILE_BYTES):
+        for name, content in checkout.files(partial(_is_source, endings), MAX_FILE_BYTES):
             yield name, content, checkout.license
 
 
-def _python_files(
-    root: Path, left_out: frozenset[str] = frozenset(), checkouts: list[Path] | None = None
+def _source_files(
+    root: Path,
+    endings: tuple[str, ...],
+    left_out: frozenset[str] = frozenset(),
+    checkouts: list[Path] | None = None,
 ) -> Iterator[Path]:
-    """Regular *.py files, folder by folder, sorted; none of hidden folders, installed packages and environments.
+    """Regular files with such names, folder by folder, sorted.
 
-    `checkouts`: takes the git checkouts that there are, whose files are then left out.
+    None of hidden folders, installed packages and environments. `checkouts`: takes the git checkouts that there are,
+    whose files are then left out.
     """
     for folder, names, files in os.walk(root):
         if checkouts is not None and is_checkout(Path(folder)):
@@ -127,17 +136,17 @@ def _python_files(
         )
         for name in sorted(files):
             path = Path(folder, name)
-            if _is_source_file(name) and path.is_file():
+            if _is_source_file(endings, name) and path.is_file():
                 yield path
 
 
-def _is_source(path: str) -> bool:
+def _is_source(endings: tuple[str, ...], path: str) -> bool:
     *folders, name = path.split("/")
-    return _is_source_file(name) and all(map(_is_source_folder, folders))
+    return _is_source_file(endings, name) and all(map(_is_source_folder, folders))
 
 
-def _is_source_file(name: str) -> bool:
-    return name.endswith(".py") and not name.startswith(".")
+def _is_source_file(endings: tuple[str, ...], name: str) -> bool:
+    return name.endswith(endings) and not name.startswith(".")
 
 
 def _is_source_folder(name: str) -> bool:
@@ -148,10 +157,10 @@ def _file(root: Path, path: Path, license: str) -> File:
     return path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode(), _read(path), license
 
 
-def _from_files(root: Path, files: Iterable[File]) -> Source:
+def _from_files(root: Path, files: Iterable[File], endings: tuple[str, ...]) -> Source:
     rows = list(files)
     if not rows:
-        raise InputError(f"seed source {str(root)!r} has no *.py file; give {_KINDS}")
+        raise InputError(f"seed source {str(root)!r} has no *{' or *'.join(endings)} file; give {_KINDS}")
     sha = hashlib.sha256()
     for name, content, _ in rows:
         for part in (name.encode(), b"" if content is None else content):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sca_hf.decoding import decode
 from sca_hf.decontaminate import Contaminants
 from sca_hf.file_stream import File
-from sca_hf.functions import PARSER_ERRORS, Function, compiles, documented_functions
 from sca_hf.identity import row_id
-from sca_hf.salvage import BrokenFunction, salvaged_functions
+from sca_hf.languages import FoundFunction, LanguageName, language
+from sca_hf.salvage import BrokenFunction
 from sca_hf.sources import MAX_FILE_BYTES
 from sca_hf.stage import REJECT_REASON
 
@@ -41,7 +41,7 @@ def no_function(path: str, content: bytes | None, reason: str) -> SeedRow:
 def _judge_file(
     path: str, content: bytes | None, settings: "SeedSettings", contaminants: Contaminants | None
 ) -> Iterator[SeedRow]:
-    functions, reason = _read(content)
+    functions, reason = _read(content, settings.language)
     if reason:
         yield no_function(path, content, reason)
     for function in functions:
@@ -61,7 +61,7 @@ def _judge_file(
         }
 
 
-def _read(content: bytes | None) -> tuple[Sequence[Function | BrokenFunction], str | None]:
+def _read(content: bytes | None, name: LanguageName) -> tuple[Sequence[FoundFunction | BrokenFunction], str | None]:
     if content is None:
         return [], "unreadable-file"
     if len(content) > MAX_FILE_BYTES:
@@ -70,15 +70,10 @@ def _read(content: bytes | None) -> tuple[Sequence[Function | BrokenFunction], s
         text = decode(content)
     except (UnicodeDecodeError, SyntaxError, LookupError):
         return [], "undecodable-file"
-    try:
-        functions = documented_functions(text)
-    except PARSER_ERRORS:
-        salvaged = salvaged_functions(text)
-        return salvaged, None if salvaged else "unparsable-file"
-    return functions, None if functions else "no-function"
+    return language(name).functions(text)
 
 
-def _reason(function: Function, seed: str, settings: "SeedSettings") -> str | None:
+def _reason(function: FoundFunction, seed: str, settings: "SeedSettings") -> str | None:
     if not function.returns_value:
         return "no-return-value"
     if function.arguments < settings.min_args:
@@ -89,13 +84,7 @@ def _reason(function: Function, seed: str, settings: "SeedSettings") -> str | No
         return "too-long"
     if any(_has_word(seed, word) for word in settings.forbidden_words):
         return "forbidden-word"
-    if any(f"{module}.".startswith(f"{name}.") for module in function.modules for name in settings.forbidden_imports):
-        return "forbidden-import"
-    if any(module.startswith(".") for module in function.modules):
-        return "relative-import"
-    if function.undefined:
-        return "undefined-name"
-    return None if compiles(seed) else "not-compilable"
+    return language(settings.language).own_reason(function, settings)
 
 
 def _has_word(text: str, word: str) -> bool:

@@ -35,18 +35,19 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 from datasets import Dataset, Value
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sca_hf.decontaminate import DecontaminateSettings, load_contaminants
 from sca_hf.file_stream import SCHEME, File, FileStream
 from sca_hf.finished import FinishedParts
 from sca_hf.identity import digest, row_id
 from sca_hf.isolated import Isolated
+from sca_hf.languages import ENDINGS, LanguageName, language
 from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.settings import Settings
 from sca_hf.sources import Source, open_source
@@ -72,7 +73,8 @@ class SeedSettings(Settings):
     """Where seeds come from and which are kept; the defaults are the paper's (METHOD.md, section 1).
 
     `source`, `column`, `license`: see `sca_hf.sources.open_source`; `config`, `data_dir`, `split`: which rows of a
-    source on the Hub. `licenses`: those that files may have (null: any).
+    source on the Hub. `language`: that of its files, of which only Python's can be type-checked (see
+    `sca_hf.languages`). `licenses`: those that files may have (null: any).
     `count`: take at most so many of the seeds, drawn by the run's seed. `max_lines`, `max_chars` (null: any) count a
     seed with its imports. `decontaminate`: the benchmarks whose texts no seed may contain, `near_duplicates`: how near
     two seeds may be, `type_check`: who checks their types (null: no such rule).
@@ -83,6 +85,7 @@ class SeedSettings(Settings):
     data_dir: str | None = Field(default=None, min_length=1)
     split: str = Field(default="train", min_length=1)
     column: str = Field(default="content", min_length=1)
+    language: LanguageName = "python"
     license: str = Field(default="unknown", min_length=1)
     licenses: Words | None = None
     count: int | None = Field(default=None, ge=1)
@@ -94,6 +97,12 @@ class SeedSettings(Settings):
     decontaminate: DecontaminateSettings | None = None
     near_duplicates: NearDuplicateSettings | None = None
     type_check: TypeCheckSettings | None = None
+
+    @model_validator(mode="after")
+    def _checkable(self) -> Self:
+        if self.language != "python" and self.type_check is not None:
+            raise ValueError(f"seeds.type_check is for Python, and seeds.language is {self.language}; set it to null")
+        return self
 
     @property
     def is_streamed(self) -> bool:
@@ -109,6 +118,7 @@ class SeedSettings(Settings):
             config=self.config,
             data_dir=self.data_dir,
             split=self.split,
+            endings=ENDINGS[self.language],
             patient=patient,
         )
 
@@ -139,6 +149,7 @@ def seeds(
     """
     if isinstance(files, Dataset) and not len(files):
         return Dataset.from_dict({name: [] for name in STAGE.features}, features=STAGE.features)
+    language(settings.language)  # is it there?
     contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
     finished = FinishedParts(progress, str(STAGE.version), json.dumps(settings.intent()))
     together = partial(_judged_together, settings=settings, finished=finished, folder=scratch)

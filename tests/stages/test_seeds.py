@@ -18,10 +18,10 @@ from sca_hf.decoding import decode
 from sca_hf.decontaminate import DecontaminateSettings
 from sca_hf.functions import Function, documented_functions
 from sca_hf.identity import row_id
+from sca_hf.languages import python
 from sca_hf.layouts import FEATURES
 from sca_hf.sources import MAX_FILE_BYTES, open_source
 from sca_hf.stage import REJECT_REASON, judge
-from sca_hf.stages import seed_rules
 from sca_hf.stages.seeds import STAGE, SeedSettings, seeds
 from sca_hf.type_check import TypeCheckSettings
 
@@ -75,7 +75,7 @@ def test_a_file_that_breaks_the_parser_costs_one_row(monkeypatch: pytest.MonkeyP
             os.kill(os.getpid(), signal.SIGKILL)
         return parse(text)
 
-    monkeypatch.setattr(seed_rules, "documented_functions", breaking)
+    monkeypatch.setattr(python, "documented_functions", breaking)
     contents = [GOOD, "crash", GOOD.replace("f(", "g("), "crash", *[GOOD.replace("f(", f"h{n}(") for n in range(60)]]
     expected = [None, "parser-crash", None, "parser-crash", *[None] * 60]
     assert _reasons(*contents) == expected
@@ -137,7 +137,7 @@ def test_a_killed_call_goes_on_where_it_was_with_any_number_of_workers(tmp_path:
                 return parse(text)
 
             main = os.getpid()
-            seed_rules.documented_functions = logging  # type: ignore[attr-defined]
+            python.documented_functions = logging  # type: ignore[attr-defined]
             rows = seeds(_files(*contents), settings, num_proc=workers, progress=folder).to_list()
             os.write(write, hashlib.sha256(json.dumps(rows).encode()).hexdigest().encode())
             os._exit(0)

@@ -1,0 +1,54 @@
+"""What the stage `seeds` must know of a programming language: one module a language, Python's the first.
+
+The rules that read no syntax (lines, characters, words, licenses, duplicates) hold for all of them.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from sca_hf.errors import InputError
+from sca_hf.salvage import BrokenFunction
+
+if TYPE_CHECKING:
+    from sca_hf.stages.seeds import SeedSettings
+
+LanguageName = Literal["python", "javascript"]
+ENDINGS = {"python": (".py",), "javascript": (".js", ".mjs", ".cjs", ".jsx")}
+
+
+class FoundFunction(Protocol):
+    """A documented function. `standalone`: its text, below the imports that it needs if the language infers them."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def standalone(self) -> str: ...
+    @property
+    def arguments(self) -> int: ...
+    @property
+    def returns_value(self) -> bool: ...
+
+
+class Language(Protocol):
+    """What the module of a language has."""
+
+    def functions(self, text: str) -> tuple[Sequence[FoundFunction | BrokenFunction], str | None]:
+        """The top-level functions of a file that have a docstring, in order; or the reason why there is none."""
+        ...
+
+    def own_reason(self, function: Any, settings: "SeedSettings") -> str | None:
+        """Why one of its functions is rejected by the rules for this language alone, which come last; or None."""
+        ...
+
+
+def language(name: LanguageName) -> Language:
+    """The module of a language. Raises InputError when its parser is not installed."""
+    try:
+        found: Any = import_module(f"sca_hf.languages.{name}")
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"seeds.language {name} needs the package {error.name}; install it: pip install 'sca-hf[{name}]'"
+        ) from error
+    module: Language = found
+    return module

@@ -1,0 +1,31 @@
+"""Python: functions with their imports, salvaged from broken files, and the rules about imports and names."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sca_hf.functions import PARSER_ERRORS, Function, compiles, documented_functions
+from sca_hf.salvage import BrokenFunction, salvaged_functions
+
+if TYPE_CHECKING:
+    from sca_hf.stages.seeds import SeedSettings
+
+
+def functions(text: str) -> tuple[Sequence[Function | BrokenFunction], str | None]:
+    """See `Language`."""
+    try:
+        found = documented_functions(text)
+    except PARSER_ERRORS:
+        salvaged = salvaged_functions(text)
+        return salvaged, None if salvaged else "unparsable-file"
+    return found, None if found else "no-function"
+
+
+def own_reason(function: Function, settings: "SeedSettings") -> str | None:
+    """See `Language`."""
+    if any(f"{module}.".startswith(f"{name}.") for module in function.modules for name in settings.forbidden_imports):
+        return "forbidden-import"
+    if any(module.startswith(".") for module in function.modules):
+        return "relative-import"
+    if function.undefined:
+        return "undefined-name"
+    return None if compiles(function.standalone) else "not-compilable"
