@@ -6,8 +6,11 @@
     python scripts/bench_generation.py throughput            a stage against LLM.generate and chunk-and-wait, real vLLM
     python scripts/bench_generation.py decks                 64 decks against exemplars drawn per row, real vLLM
     python scripts/bench_generation.py until                 samples until a pass against all samples, real vLLM
+    python scripts/bench_generation.py loads                 generation and execution at once, real vLLM and real jails
+    python scripts/bench_generation.py kills                 20 kills at random moments, real vLLM and real jails
 
-The last three take `--model ID|FOLDER` (default: the bundled model) and run on any machine that vLLM runs on.
+The last five take `--model ID|FOLDER` (default: the bundled model) and run on any machine that vLLM runs on. Figures
+that it printed: bench_generation.md.
 """
 
 import argparse
@@ -21,7 +24,7 @@ def main() -> None:
     """Run one of the measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", help="one of the commands above")
-    parser.add_argument("rows", nargs="*", type=int, help="how many: rows (throughput: and runs), decks or seeds")
+    parser.add_argument("rows", nargs="*", type=int, help="how many: rows (throughput: and runs), decks, seeds, kills")
     parser.add_argument("--model", default="demo", metavar="ID|FOLDER")
     parser.add_argument("--scratch", type=Path, metavar="DIR", help="where temporary files go")
     given = parser.parse_args()
@@ -53,6 +56,14 @@ def main() -> None:
         from generation.runs import measure_until
 
         measure_until(given.model, given.rows[0] if given.rows else 320)
+    elif given.what == "loads":
+        from generation.runs import measure_loads
+
+        measure_loads(given.model, [*given.rows, 320][0], given.scratch)
+    elif given.what == "kills":
+        from generation.kills import measure_kills
+
+        measure_kills(given.model, [*given.rows, 20][0], [*given.rows[1:], 320][0], given.scratch)
     else:
         parser.error(f"no such command: {given.what}")
 
