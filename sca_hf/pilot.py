@@ -27,7 +27,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Forecast:
-    """One stage of the whole run. `calls`: completions or programs; `hours`: at the pilot's speed, loading included.
+    """One stage of the whole run. `calls`: completions or programs; `hours`: at the pilot's speed, with one load.
 
     `gpu_hours` is None where no GPU of this machine is used.
     """
@@ -65,7 +65,7 @@ def forecast(
         # Samples of one row pass or fail together more often than not, so the rows count and not the samples.
         spread += (1 - share) / (share * counts.rows_in)
         rows *= counts.kept / counts.rows_in
-        hours = given.times(outcome.version.timings["seconds"] / 3600 / counts.rows_in)
+        hours = _hours(given, outcome)
         forecasts.append(
             Forecast(
                 stage=outcome.stage.name,
@@ -79,6 +79,14 @@ def forecast(
             )
         )
     return forecasts
+
+
+def _hours(rows: Estimate, outcome: Outcome) -> Estimate:
+    """A model is loaded once for any number of rows."""
+    timings = outcome.version.timings
+    starting = timings.get("starting", 0.0)
+    work = rows.times((timings["seconds"] - starting) / 3600 / outcome.version.counts.rows_in)
+    return Estimate(*(hours + starting / 3600 for hours in (work.low, work.middle, work.high)))
 
 
 def _whole_rows(recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[Planned], limit: int | None) -> int:

@@ -228,12 +228,14 @@ def _place(name: str, stages: Sequence[Stage]) -> int:
 
 @contextmanager
 def _measured(resources: Resources) -> Iterator[dict[str, Any]]:
-    """What one stage took: `seconds` (loading the model included), calls `made`, calls `reused` from the journal."""
+    """What one stage took: `seconds`, of these `starting` (loading the model), calls `made`, calls `reused` from the
+    journal."""
     timings: dict[str, Any] = {}
-    calls, began = resources.calls(), time.monotonic()
+    calls, starting, began = resources.calls(), resources.starting_seconds, time.monotonic()
     yield timings
     after = resources.calls()
     timings |= {"seconds": round(time.monotonic() - began, 3)} | {name: after[name] - calls[name] for name in after}
+    timings["starting"] = round(resources.starting_seconds - starting, 3)
 
 
 def _packages() -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Protocol, TextIO
 from datasets.utils.logging import disable_progress_bar, enable_progress_bar
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from sca_hf.engines import Usage
 from sca_hf.sandbox import Program, Verdict
@@ -120,18 +121,18 @@ class Line:
 def shown(stage: str, progress: Progress, output: TextIO | None = None) -> Iterator[None]:
     """Show a stage's progress on `output` (the standard error): one line that changes on a terminal, else a line every
     15 seconds, so that a log stays short; and a last one at the end."""
-    console = Console(file=output or sys.stderr, highlight=False, soft_wrap=True)
+    console = Console(file=output or sys.stderr, highlight=False)
     line = Line(stage, progress)
     ended = threading.Event()
 
     def on_terminal() -> None:
         with Live(console=console, refresh_per_second=4, transient=True) as live:
             while not ended.wait(_TERMINAL_SECONDS):
-                live.update(line.text(time.monotonic()))
+                live.update(Text(line.text(time.monotonic())))
 
     def on_lines() -> None:
         while not ended.wait(_LINE_SECONDS):
-            console.print(line.text(time.monotonic()), markup=False)
+            console.print(line.text(time.monotonic()), markup=False, soft_wrap=True)
 
     thread = threading.Thread(target=on_terminal if console.is_terminal else on_lines, name="progress", daemon=True)
     disable_progress_bar()
@@ -141,7 +142,7 @@ def shown(stage: str, progress: Progress, output: TextIO | None = None) -> Itera
     finally:
         ended.set()
         thread.join()
-        console.print(line.whole(time.monotonic()), markup=False)
+        console.print(line.whole(time.monotonic()), markup=False, soft_wrap=True)
         enable_progress_bar()
 
 

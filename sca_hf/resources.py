@@ -35,6 +35,12 @@ class Resources:
             }
         )
 
+    @property
+    def starting_seconds(self) -> float:
+        """What it took so far to get the engine ready."""
+        usage = self._engine.usage if self._engine is not None else None
+        return usage.starting_seconds if usage is not None else 0.0
+
     def jails(self, *, beside_engine: bool = False) -> JournaledJails:
         """The jail pool. Unless both are needed at once, the engine is ended first: memory is scarce."""
         if not beside_engine:

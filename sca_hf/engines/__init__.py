@@ -47,12 +47,16 @@ class EngineIdentity:
 
 @dataclass
 class Usage:
-    """What an engine has done so far. `cached_prompt_tokens`: those of `prompt_tokens` that the prefix cache served."""
+    """What an engine has done so far. `cached_prompt_tokens`: those of `prompt_tokens` that the prefix cache served.
+
+    `starting_seconds`: what it took to get ready, loading its model above all.
+    """
 
     calls: int = 0
     prompt_tokens: int = 0
     cached_prompt_tokens: int = 0
     completion_tokens: int = 0
+    starting_seconds: float = 0.0
 
 
 class RowFailure(Exception):

@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import threading
+import time
 from abc import ABC, abstractmethod
 
 from sca_hf.engines import Completion, EngineIdentity, Sampling, Usage
@@ -86,10 +87,12 @@ class ThreadedEngine(ABC):
             atexit.register(self.close)
 
     def _prepare_or_fail(self) -> None:
+        began = time.monotonic()
         try:
             self._prepare()
         except EngineUnavailable as error:
             self._failure = self._failure or str(error)
+        self.usage.starting_seconds = time.monotonic() - began
 
     async def _complete(self, prompt: str, sampling: Sampling) -> Completion:
         self._check()
