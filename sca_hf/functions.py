@@ -1,4 +1,4 @@
-"""Documented functions out of Python source, each made to stand alone with the imports that it needs."""
+"""Documented functions, methods and classes of Python source, each made to stand alone with the imports it needs."""
 
 import ast
 import builtins
@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias, TypeGuard
+from typing import Literal, TypeAlias
 
 # What the parser and the symbol table raise on files that are broken, hostile or nested too deeply.
 PARSER_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
@@ -17,12 +17,18 @@ PARSER_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 _OF_SITE = {"copyright", "credits", "exit", "help", "license", "quit", "_"}
 _BUILTINS = frozenset(dir(builtins)) - _OF_SITE
 
+Kind = Literal["function", "method", "class"]
+"""What may be taken from a file's top level: functions, single methods of classes, whole classes."""
+
 _FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+_Node: TypeAlias = _FunctionNode | ast.ClassDef
 
 
 @dataclass(frozen=True)
 class Function:
     """A top-level function: `source` is its text with decorators, "\\n" between lines and none at the end.
+
+    Or a class, or a method, `name` being `Class.method` then, below a line with the class's name and bases.
 
     `imports`: the file's import statements, one line each, that bind what the function reads. `modules`: the modules
     that these and the function's own import statements import; one that is relative begins with a dot.
@@ -31,7 +37,7 @@ class Function:
 
     name: str
     source: str
-    node: _FunctionNode
+    node: _Node
     imports: tuple[str, ...]
     modules: tuple[str, ...]
     undefined: tuple[str, ...]
@@ -48,26 +54,32 @@ class Function:
 
     @property
     def arguments(self) -> int:
-        """How many parameters it has, `*args` and `**kwargs` included."""
-        parameters = self.node.args
-        plain = len(parameters.posonlyargs) + len(parameters.args) + len(parameters.kwonlyargs)
-        return plain + (parameters.vararg is not None) + (parameters.kwarg is not None)
+        """How many parameters it has, `*args` and `**kwargs` included; not what a method is called on. Of a class:
+        those of all its methods."""
+        bound = 0 if "." not in self.name else _bound(self.node)
+        if isinstance(self.node, ast.ClassDef):
+            return sum(_parameters(method) - _bound(method) for method in _methods(self.node))
+        return _parameters(self.node) - bound
 
     @property
     def returns_value(self) -> bool:
-        """Whether a `return` of its own has a value other than the literal None."""
-        returns = (node for node in _walk_scope(self.node) if isinstance(node, ast.Return))
+        """Whether a `return` of its own has a value other than the literal None; of a class: one of its methods'."""
+        scopes = list(_methods(self.node)) if isinstance(self.node, ast.ClassDef) else [self.node]
+        returns = (node for scope in scopes for node in _walk_scope(scope) if isinstance(node, ast.Return))
         return any(
             node.value is not None and not (isinstance(node.value, ast.Constant) and node.value.value is None)
             for node in returns
         )
 
 
-def documented_functions(text: str) -> list[Function]:
-    """The top-level functions of a file that have a docstring, in order. Raises one of PARSER_ERRORS."""
+def documented_functions(text: str, kinds: Sequence[Kind] = ("function",)) -> list[Function]:
+    """What of these kinds has a docstring at the top level of a file, in order, a class before its methods.
+
+    Raises one of PARSER_ERRORS.
+    """
     with _without_collection(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _documented_functions(text)
+        return _documented_functions(text, kinds)
 
 
 def parse(text: str) -> ast.Module:
@@ -88,14 +100,44 @@ def compiles(source: str) -> bool:
         return True
 
 
-def _documented_functions(text: str) -> list[Function]:
+def _documented_functions(text: str, kinds: Sequence[Kind]) -> list[Function]:
     tree = ast.parse(text)
-    nodes = [node for node in tree.body if _is_documented(node)]
-    if not nodes:
+    found = [(node, owner) for node, owner in _candidates(tree, kinds) if _is_documented(node)]
+    if not found:
         return []
     lines = text.split("\n")
     scope = _FileScope(tree)
-    return [_function(node, lines, scope) for node in nodes]
+    return [_function(node, owner, lines, scope) for node, owner in found]
+
+
+def _candidates(tree: ast.Module, kinds: Sequence[Kind]) -> Iterator[tuple[_Node, ast.ClassDef | None]]:
+    """What of these kinds there is, with the class of each method."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            if "class" in kinds:
+                yield node, None
+            if "method" in kinds:
+                for method in _methods(node):
+                    yield method, node
+        elif "function" in kinds and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node, None
+
+
+def _methods(node: ast.ClassDef) -> Iterator[_FunctionNode]:
+    return (each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def _parameters(node: _FunctionNode) -> int:
+    parameters = node.args
+    plain = len(parameters.posonlyargs) + len(parameters.args) + len(parameters.kwonlyargs)
+    return plain + (parameters.vararg is not None) + (parameters.kwarg is not None)
+
+
+def _bound(method: _Node) -> int:
+    """How many parameters what it is called on takes: one, but for a static method or one that takes none."""
+    if isinstance(method, ast.ClassDef) or not (method.args.posonlyargs or method.args.args):
+        return 0
+    return int(not any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in method.decorator_list))
 
 
 @contextmanager
@@ -110,10 +152,8 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _is_documented(node: ast.stmt) -> TypeGuard[_FunctionNode]:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and bool(
-        (ast.get_docstring(node, clean=False) or "").strip()
-    )
+def _is_documented(node: _Node) -> bool:
+    return bool((ast.get_docstring(node, clean=False) or "").strip())
 
 
 @dataclass(frozen=True)
@@ -163,7 +203,7 @@ class _FileScope:
                     if alias.name != "*" and binding.name not in bound_otherwise:
                         self.imports.setdefault(binding.name, []).append(binding)
 
-    def needed(self, name: str, function: ast.AST) -> list[_Binding]:
+    def needed(self, name: str, *parts: ast.AST) -> list[_Binding]:
         """The imports behind a name that is read: of `import a.b` and `import a.c`, those read as `a.b`, `a.c`."""
         bindings = self.imports[name]
         if not bindings[-1].is_package:
@@ -171,17 +211,19 @@ class _FileScope:
         packages = [each for each in bindings if each.is_package]
         if len(packages) == 1:
             return packages
-        chains = set(_chains(function))
+        chains = {chain for part in parts for chain in _chains(part)}
         submodules = [each for each in packages if "." in each.alias.name and f"{each.alias.name}." in chains]
         return submodules or [min(packages, key=lambda each: len(each.alias.name))]
 
 
-def _function(node: _FunctionNode, lines: Sequence[str], scope: _FileScope) -> Function:
+def _function(node: _Node, owner: ast.ClassDef | None, lines: Sequence[str], scope: _FileScope) -> Function:
     source = "\n".join(lines[_first_line(node) - 1 : node.end_lineno]).rstrip()
+    if owner is not None:
+        source = f"{_header(owner)}\n{source}"
     reads, declared_global = _global_names(symtable.symtable(source, "<seed>", "exec"))
-    free = reads - _BUILTINS - {node.name}
+    free = reads - _BUILTINS - {(owner or node).name}
     imported = sorted(free & scope.imports.keys())
-    bindings = [binding for name in imported for binding in scope.needed(name, node)]
+    bindings = [binding for name in imported for binding in scope.needed(name, *_parts(node, owner))]
     inner = [
         _Binding(statement, alias)
         for statement in (ast.walk(node) if "import" in source else ())
@@ -189,7 +231,7 @@ def _function(node: _FunctionNode, lines: Sequence[str], scope: _FileScope) -> F
         for alias in statement.names
     ]
     return Function(
-        name=node.name,
+        name=node.name if owner is None else f"{owner.name}.{node.name}",
         source=source,
         node=node,
         imports=tuple(_import_lines(bindings, scope.postponed_annotations and _is_annotated(node))),
@@ -198,7 +240,18 @@ def _function(node: _FunctionNode, lines: Sequence[str], scope: _FileScope) -> F
     )
 
 
-def _first_line(node: _FunctionNode) -> int:
+def _header(owner: ast.ClassDef) -> str:
+    """The first line of a class without its decorators, which would be applied to a class of one method."""
+    bases = [ast.unparse(each) for each in (*owner.bases, *owner.keywords)]
+    return f"class {owner.name}({', '.join(bases)}):" if bases else f"class {owner.name}:"
+
+
+def _parts(node: _Node, owner: ast.ClassDef | None) -> list[ast.AST]:
+    """All syntax trees that the source has."""
+    return [node] if owner is None else [node, *owner.bases, *owner.keywords]
+
+
+def _first_line(node: _Node) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sca_hf.functions import PARSER_ERRORS, Function, documented_functions, parse
+from sca_hf.functions import PARSER_ERRORS, Function, Kind, documented_functions, parse
 
 # Lines at the left margin that go on with the statement before them.
 _GOES_ON = re.compile(r"[)\]}]|(?:else|elif|except|finally|case)\b")
@@ -24,8 +24,8 @@ class BrokenFunction:
     line: int
 
 
-def salvaged_functions(text: str) -> list[Function | BrokenFunction]:
-    """The top-level functions of a broken file that have a docstring, in order.
+def salvaged_functions(text: str, kinds: Sequence[Kind] = ("function",)) -> list[Function | BrokenFunction]:
+    """What of these kinds has a docstring at the top level of a broken file, in order; classes that parse only.
 
     Each statement at the left margin that does not parse alone is left out. The names that it bound count as undefined.
     """
@@ -45,10 +45,10 @@ def salvaged_functions(text: str) -> list[Function | BrokenFunction]:
         right = 1 if _parses(lines[begin]) else 0
         kept[begin + right : end] = [""] * (end - begin - right)
         name = _documented(lines[begin:end])
-        if name:
+        if name and "function" in kinds:
             broken.append(BrokenFunction(name, block.rstrip(), begin + 1))
     try:
-        whole = documented_functions("\n".join(kept))
+        whole = documented_functions("\n".join(kept), kinds)
     except PARSER_ERRORS:
         whole = []
     return sorted([*whole, *broken], key=lambda found: found.line)

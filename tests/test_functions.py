@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sca_hf.decoding import decode
-from sca_hf.functions import PARSER_ERRORS, Function, documented_functions, parse
+from sca_hf.functions import PARSER_ERRORS, Function, Kind, documented_functions, parse
 from sca_hf.sources import open_source
 
 
@@ -203,3 +203,63 @@ def test_hostile_text_raises_an_error_that_is_expected(expression: str) -> None:
 def test_broken_text_raises_an_error_that_is_expected() -> None:
     with pytest.raises(PARSER_ERRORS):
         documented_functions("print 'Python 2'")
+
+
+CLASS = """import abc
+import functools
+import math
+
+@functools.total_ordering
+class Circle(abc.ABC, metaclass=abc.ABCMeta):
+    'A circle.'
+    unit = 'm'
+
+    def __init__(self, radius):
+        self.radius = radius
+
+    def area(self):
+        'Its area.'
+        return math.pi * self.radius ** 2
+
+    @staticmethod
+    def of_area(area, *more):
+        '''The circle
+of an area.'''
+        return Circle((area / math.pi) ** 0.5)
+
+    def undocumented(self): return 1
+
+def alone(x):
+    'doc'
+    return x
+"""
+
+
+def test_methods_and_classes_are_taken_where_asked_for() -> None:
+    found = documented_functions(CLASS, ["function", "method", "class"])
+    assert [function.name for function in found] == ["Circle", "Circle.area", "Circle.of_area", "alone"]
+    circle, area, of_area, alone = found
+    assert circle.source == CLASS[CLASS.index("@functools") : CLASS.index("\n\ndef alone")]
+    assert circle.imports == ("import abc", "import functools", "import math")
+    header = "class Circle(abc.ABC, metaclass=abc.ABCMeta):"
+    assert area.standalone == (
+        f"import abc\nimport math\n\n{header}\n    def area(self):\n        'Its area.'\n"
+        "        return math.pi * self.radius ** 2"
+    )
+    assert of_area.source.startswith(f"{header}\n    @staticmethod\n    def of_area(")
+    assert [function.arguments for function in found] == [3, 0, 2, 1]
+    assert all(function.returns_value and not function.undefined for function in found)
+    alone_by_kind: dict[Kind, list[str]] = {
+        "method": [area.name, of_area.name],
+        "class": [circle.name],
+        "function": [alone.name],
+    }
+    for kind, names in alone_by_kind.items():
+        assert [function.name for function in documented_functions(CLASS, [kind])] == names
+
+
+def test_a_class_without_values_or_known_bases_says_so() -> None:
+    text = "class C(Unknown):\n    'doc'\n    def f(self):\n        'doc'\n        def g(): return 1\n"
+    whole, method = documented_functions(text, ["class", "method"])
+    assert (whole.returns_value, method.returns_value) == (False, False)
+    assert whole.undefined == method.undefined == ("Unknown",)

@@ -61,7 +61,7 @@ def _settings(**settings: Any) -> SeedSettings:
 
 
 def test_documented_functions_of_javascript_are_found_with_their_comments() -> None:
-    found, reason = language("javascript").functions(FILE)
+    found, reason = language("javascript").functions(FILE, ["function"])
     assert reason is None
     whole = [function for function in found if not isinstance(function, BrokenFunction)]
     assert [(each.name, each.arguments, each.returns_value) for each in whole] == [
@@ -77,8 +77,8 @@ def test_documented_functions_of_javascript_are_found_with_their_comments() -> N
 
 
 def test_files_without_a_function_say_why() -> None:
-    assert language("javascript").functions("let x = 1;") == ([], "no-function")
-    assert language("javascript").functions("let let = (((") == ([], "unparsable-file")
+    assert language("javascript").functions("let x = 1;", ["function"]) == ([], "no-function")
+    assert language("javascript").functions("let let = (((", ["function"]) == ([], "unparsable-file")
 
 
 def test_a_folder_of_javascript_becomes_seeds_by_the_rules_that_read_no_syntax(tmp_path: Path) -> None:

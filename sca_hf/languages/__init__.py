@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sca_hf.errors import InputError
+from sca_hf.functions import Kind
 from sca_hf.salvage import BrokenFunction
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ class FoundFunction(Protocol):
 class Language(Protocol):
     """What the module of a language has."""
 
-    def functions(self, text: str) -> tuple[Sequence[FoundFunction | BrokenFunction], str | None]:
-        """The top-level functions of a file that have a docstring, in order; or the reason why there is none."""
+    def functions(
+        self, text: str, kinds: Sequence[Kind]
+    ) -> tuple[Sequence[FoundFunction | BrokenFunction], str | None]:
+        """What of these kinds has a docstring at a file's top level, in order; or the reason why there is none."""
         ...
 
     def own_reason(self, function: Any, settings: "SeedSettings") -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import tree_sitter
 import tree_sitter_javascript
 
+from sca_hf.functions import Kind
 from sca_hf.salvage import BrokenFunction
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ class JavaScriptFunction:
     returns_value: bool
 
 
-def functions(text: str) -> tuple[Sequence[JavaScriptFunction | BrokenFunction], str | None]:
-    """See `Language`. Functions are declared, exported, or the one value of a `const`, `let` or `var`."""
+def functions(text: str, kinds: Sequence[Kind]) -> tuple[Sequence[JavaScriptFunction | BrokenFunction], str | None]:
+    """See `Language`. Functions are declared, exported, or the one value of a `const`, `let` or `var`; nothing else is
+    taken, whatever the `kinds`."""
     root = _parser().parse(text.encode("utf-8", "replace")).root_node
     found = list(_documented(root))
     if found:

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sca_hf.functions import PARSER_ERRORS, Function, compiles, documented_functions
+from sca_hf.functions import PARSER_ERRORS, Function, Kind, compiles, documented_functions
 from sca_hf.salvage import BrokenFunction, salvaged_functions
 
 if TYPE_CHECKING:
     from sca_hf.stages.seeds import SeedSettings
 
 
-def functions(text: str) -> tuple[Sequence[Function | BrokenFunction], str | None]:
-    """See `Language`."""
+def functions(text: str, kinds: Sequence[Kind]) -> tuple[Sequence[Function | BrokenFunction], str | None]:
+    """See `Language`. From a broken file functions are salvaged, and what else is whole."""
     try:
-        found = documented_functions(text)
+        found = documented_functions(text, kinds)
     except PARSER_ERRORS:
-        salvaged = salvaged_functions(text)
+        salvaged = salvaged_functions(text, kinds)
         return salvaged, None if salvaged else "unparsable-file"
     return found, None if found else "no-function"
 

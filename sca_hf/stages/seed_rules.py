@@ -9,7 +9,7 @@ from sca_hf.decoding import decode
 from sca_hf.decontaminate import Contaminants
 from sca_hf.file_stream import File
 from sca_hf.identity import row_id
-from sca_hf.languages import FoundFunction, LanguageName, language
+from sca_hf.languages import FoundFunction, language
 from sca_hf.salvage import BrokenFunction
 from sca_hf.sources import MAX_FILE_BYTES
 from sca_hf.stage import REJECT_REASON
@@ -41,7 +41,7 @@ def no_function(path: str, content: bytes | None, reason: str) -> SeedRow:
 def _judge_file(
     path: str, content: bytes | None, settings: "SeedSettings", contaminants: Contaminants | None
 ) -> Iterator[SeedRow]:
-    functions, reason = _read(content, settings.language)
+    functions, reason = _read(content, settings)
     if reason:
         yield no_function(path, content, reason)
     for function in functions:
@@ -61,7 +61,9 @@ def _judge_file(
         }
 
 
-def _read(content: bytes | None, name: LanguageName) -> tuple[Sequence[FoundFunction | BrokenFunction], str | None]:
+def _read(
+    content: bytes | None, settings: "SeedSettings"
+) -> tuple[Sequence[FoundFunction | BrokenFunction], str | None]:
     if content is None:
         return [], "unreadable-file"
     if len(content) > MAX_FILE_BYTES:
@@ -70,7 +72,7 @@ def _read(content: bytes | None, name: LanguageName) -> tuple[Sequence[FoundFunc
         text = decode(content)
     except (UnicodeDecodeError, SyntaxError, LookupError):
         return [], "undecodable-file"
-    return language(name).functions(text)
+    return language(settings.language).functions(text, settings.kinds)
 
 
 def _reason(function: FoundFunction, seed: str, settings: "SeedSettings") -> str | None:

@@ -7,12 +7,12 @@ Reasons, in the order in which they are looked for. Of a file, which then gives 
 - `undecodable-file`: its bytes are no text in the encoding that it declares, in UTF-8 or in any usual one;
 - `parser-crash`: it makes the parser crash, hang or run out of memory;
 - `unparsable-file`: Python can't parse it, nor any documented function in it;
-- `no-function`: it has no top-level function with a docstring.
+- `no-function`: its top level has nothing of `kinds` (functions) with a docstring.
 
 Of a function:
 - `unparsable-function`: its file does not parse, and neither does its body;
-- `no-return-value`: no `return` of its own has a value other than None;
-- `no-arguments`: fewer parameters than `min_args`;
+- `no-return-value`: no `return` of its own, or of a class's methods, has a value other than None;
+- `no-arguments`: fewer parameters than `min_args`, `self` not counted;
 - `too-many-lines`, `too-long`: more lines than `max_lines`, more characters than `max_chars`, imports included;
 - `forbidden-word`: has one of `forbidden_words` as a whole word, in any case ("bug", not "debug");
 - `forbidden-import`: needs or makes an import of one of `forbidden_imports` or a module below it;
@@ -45,6 +45,7 @@ from pydantic import Field, model_validator
 from sca_hf.decontaminate import DecontaminateSettings, load_contaminants
 from sca_hf.file_stream import SCHEME, File, FileStream
 from sca_hf.finished import FinishedParts
+from sca_hf.functions import Kind
 from sca_hf.identity import digest, row_id
 from sca_hf.isolated import Isolated
 from sca_hf.languages import ENDINGS, LanguageName, language
@@ -74,7 +75,8 @@ class SeedSettings(Settings):
 
     `source`, `column`, `license`: see `sca_hf.sources.open_source`; `config`, `data_dir`, `split`: which rows of a
     source on the Hub. `language`: that of its files, of which only Python's can be type-checked (see
-    `sca_hf.languages`). `licenses`: those that files may have (null: any).
+    `sca_hf.languages`). `kinds`: what is taken from them; a method stands below the first line of its class, so that a
+    type check leaves those that use nothing else of it. `licenses`: those that files may have (null: any).
     `count`: take at most so many of the seeds, drawn by the run's seed. `max_lines`, `max_chars` (null: any) count a
     seed with its imports. `decontaminate`: the benchmarks whose texts no seed may contain, `near_duplicates`: how near
     two seeds may be, `type_check`: who checks their types (null: no such rule).
@@ -86,6 +88,7 @@ class SeedSettings(Settings):
     split: str = Field(default="train", min_length=1)
     column: str = Field(default="content", min_length=1)
     language: LanguageName = "python"
+    kinds: Annotated[tuple[Kind, ...], Field(strict=False, min_length=1)] = ("function",)
     license: str = Field(default="unknown", min_length=1)
     licenses: Words | None = None
     count: int | None = Field(default=None, ge=1)
@@ -102,6 +105,8 @@ class SeedSettings(Settings):
     def _checkable(self) -> Self:
         if self.language != "python" and self.type_check is not None:
             raise ValueError(f"seeds.type_check is for Python, and seeds.language is {self.language}; set it to null")
+        if self.language != "python" and self.kinds != ("function",):
+            raise ValueError(f"seeds.kinds {list(self.kinds)} is for Python; {self.language} has [function]")
         return self
 
     @property

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 
 from sca_hf.decoding import decode
 from sca_hf.decontaminate import DecontaminateSettings
-from sca_hf.functions import Function, documented_functions
+from sca_hf.functions import Function, Kind, documented_functions
 from sca_hf.identity import row_id
 from sca_hf.languages import python
 from sca_hf.layouts import FEATURES
@@ -70,10 +71,10 @@ def test_a_file_that_gives_no_function_costs_one_row_and_nothing_else(content: b
 def test_a_file_that_breaks_the_parser_costs_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     parse = documented_functions
 
-    def breaking(text: str) -> list[Function]:
+    def breaking(text: str, kinds: Sequence[Kind]) -> list[Function]:
         if text == "crash":
             os.kill(os.getpid(), signal.SIGKILL)
-        return parse(text)
+        return parse(text, kinds)
 
     monkeypatch.setattr(python, "documented_functions", breaking)
     contents = [GOOD, "crash", GOOD.replace("f(", "g("), "crash", *[GOOD.replace("f(", f"h{n}(") for n in range(60)]]
@@ -129,12 +130,12 @@ def test_a_killed_call_goes_on_where_it_was_with_any_number_of_workers(tmp_path:
         if not (child := os.fork()):
             parse = documented_functions
 
-            def logging(text: str) -> list[Function]:
+            def logging(text: str, kinds: Sequence[Kind] = ("function",)) -> list[Function]:
                 with (tmp_path / "log").open("a") as log:
                     log.write("x\n")
                 if kill_at and kill_at in text:
                     os.kill(main, signal.SIGKILL)
-                return parse(text)
+                return parse(text, kinds)
 
             main = os.getpid()
             python.documented_functions = logging  # type: ignore[attr-defined]
@@ -226,6 +227,22 @@ def test_a_type_error_rejects_a_seed_if_that_is_asked_for() -> None:
     assert _reasons(*contents, type_check={"checker": "ty"}) == [None, "type-error", "no-function", None]
 
 
+def test_methods_and_classes_are_judged_like_functions_where_asked_for() -> None:
+    whole = "class C:\n    'doc'\n    def f(self, x):\n        'doc'\n        return {}\n"
+    broken = whole.format("x") + "print 'Python 2'\n"
+    checked = {"type_check": TypeCheckSettings(checker="ty")}
+
+    def judged(content: str, *kinds: Kind, **settings: Any) -> list[tuple[str, str | None]]:
+        return [(row["name"], row[REJECT_REASON]) for row in _judged(content, kinds=kinds, **settings)]
+
+    assert judged(whole.format("x"), "method", "class") == [("C", None), ("C.f", None)]
+    assert judged(whole.format("self.y"), "method", **checked) == [("C.f", "type-error")]
+    assert judged(whole.format("None"), "class") == [("C", "no-return-value")]
+    assert judged(whole.format("x").replace(", x", ""), "method") == [("C.f", "no-arguments")]
+    assert judged(broken, "function", "method") == [("C.f", None)]
+    assert judged(GOOD, "class") == [("", "no-function")]
+
+
 def test_no_file_gives_no_row_with_the_declared_columns() -> None:
     rows = seeds(_files(), SeedSettings())
     assert (len(rows), rows.features) == (0, STAGE.features)
@@ -278,7 +295,10 @@ def test_every_seed_of_the_standard_library_runs_on_its_own(stdlib: Dataset) -> 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"max_lines": 1}, {"count": 0}, {"count": "3"}, {"min_args": -1}, {"forbidden_words": [""]}, {"unknown": 1}],
+    [
+        *({"max_lines": 1}, {"count": 0}, {"count": "3"}, {"min_args": -1}, {"forbidden_words": [""]}, {"unknown": 1}),
+        *({"kinds": []}, {"kinds": ["module"]}, {"kinds": ["class"], "language": "javascript"}),
+    ],
 )
 def test_settings_out_of_bounds_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as caught:
