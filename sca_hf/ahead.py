@@ -57,7 +57,7 @@ class WorkedAhead:
         self._thread = threading.Thread(target=self._work, name="rows", daemon=True)
 
     def take(self, count: int) -> list[Row]:
-        """What became of the next `count` rows (`concurrency` at most), in their order, once all are there."""
+        """What became of the next `count` rows (AHEAD x `concurrency` at most), in their order, once all are there."""
         first = len(self.counts)
         taken: list[Row] = []
         for index in range(first, first + count):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from datasets import Dataset, Features
 
-from sca_hf.ahead import Row, Worked, WorkedAhead
+from sca_hf.ahead import AHEAD, Row, Worked, WorkedAhead
 from sca_hf.engines import Engine, Sampling
 from sca_hf.errors import ScaError
 from sca_hf.order import put_back
@@ -93,7 +93,8 @@ class Context:
                 worked = ahead.take(len(indices))
                 return {name: [row[name] for row in worked] for name in features}
 
-            batch_size = min(run.batch_size, run.concurrency)
+            # Each write costs memory for good, so they aren't small; and no more than is worked on ahead.
+            batch_size = min(run.batch_size, AHEAD // 4 * run.concurrency)
             mapped = self._map(
                 rows, results, features, title, batched=True, batch_size=batch_size, with_indices=True, input_columns=[]
             )
