@@ -41,8 +41,8 @@ class WorkedAhead:
         concurrency: int,
         order: Sequence[int] | None = None,
     ) -> None:
-        self.counts = array("i")
-        """Of each row taken: how many it became."""
+        self.counts = array("H")
+        """Of each row taken: how many it became, 65,535 at most."""
         self._function = function
         self._concurrency = concurrency
         self._total = len(rows)

@@ -18,7 +18,7 @@ def put_back(made: Dataset, order: Sequence[int], counts: Sequence[int], folder:
     They were sent in `order` (indices of all of them), and became `counts` rows each, in the order sent. The new
     indices go to a file in `folder`, which must be there as long as the result is.
     """
-    became = np.asarray(counts, dtype=np.int32)
+    became = np.asarray(counts)
     first = np.empty(len(order), dtype=np.uint32)
     many = np.empty(len(order), dtype=np.min_scalar_type(int(became.max(initial=0))))
     ends = 0
