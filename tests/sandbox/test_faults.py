@@ -24,12 +24,19 @@ SLOW = Program("import time\ndef nap():\n    time.sleep(1)\n    return 1", "asse
 _PATIENCE_SECONDS = 20.0
 
 
-def test_a_jail_that_is_killed_costs_no_verdict() -> None:
+@pytest.fixture
+def processes() -> Callable[[], list[int]]:
+    """Those below this one, outermost first, that were not there before the test: other tests may share an engine."""
+    others = set(_descendants(os.getpid()))
+    return lambda: [process for process in _descendants(os.getpid()) if process not in others]
+
+
+def test_a_jail_that_is_killed_costs_no_verdict(processes: Callable[[], list[int]]) -> None:
     async def run() -> list[Verdict]:
         async with Jails(2) as jails:
             running = [asyncio.ensure_future(jails.run(SLOW)) for _ in range(4)]
             await asyncio.sleep(0.5)
-            for jail in _descendants(os.getpid()):
+            for jail in processes():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(jail, signal.SIGKILL)
             return list(await asyncio.gather(*running))
@@ -37,23 +44,23 @@ def test_a_jail_that_is_killed_costs_no_verdict() -> None:
     assert [verdict.status for verdict in asyncio.run(run())] == ["passed"] * 4
 
 
-def test_a_program_that_the_machine_kills_is_run_again() -> None:
+def test_a_program_that_the_machine_kills_is_run_again(processes: Callable[[], list[int]]) -> None:
     async def run() -> Verdict:
         async with Jails(1) as jails:
             running = asyncio.ensure_future(jails.run(SLOW))
             await asyncio.sleep(0.5)
-            os.kill(max(_descendants(os.getpid())), signal.SIGKILL)
+            os.kill(max(processes()), signal.SIGKILL)
             return await running
 
     assert asyncio.run(run()).status == "passed"
 
 
-def test_jails_that_keep_dying_stop_the_run() -> None:
+def test_jails_that_keep_dying_stop_the_run(processes: Callable[[], list[int]]) -> None:
     ended = threading.Event()
 
     def kill_all() -> None:
         while not ended.wait(0.1):
-            for jail in _descendants(os.getpid()):
+            for jail in processes():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(jail, signal.SIGKILL)
 
@@ -145,14 +152,12 @@ def test_nothing_outlives_a_parent_that_is_killed() -> None:
     assert [jail for jail in left if _alive(jail)] == []
 
 
-def test_every_process_of_a_jail_has_a_call_filter_and_no_way_to_more() -> None:
+def test_every_process_of_a_jail_has_a_call_filter_and_no_way_to_more(processes: Callable[[], list[int]]) -> None:
     async def run() -> list[dict[str, str]]:
-        # An engine of other tests may be there.
-        others = set(_descendants(os.getpid()))
         async with Jails(1) as jails:
             running = asyncio.ensure_future(jails.run(SLOW))
             await asyncio.sleep(0.5)
-            found = [_status(process) for process in _descendants(os.getpid()) if process not in others]
+            found = [_status(process) for process in processes()]
             await running
             return found
 
