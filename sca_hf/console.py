@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from sca_hf.errors import ScaError
+from sca_hf.errors import ScaError, one_line
 from sca_hf.pilot import Estimate, Forecast
 from sca_hf.pipeline import Outcome
 from sca_hf.plan import Planned
@@ -89,8 +89,7 @@ class Console:
 
     def error(self, error: ScaError) -> None:
         """One line on the standard error."""
-        line = " ".join(str(error).split())
-        self._errors.print(f"[bold red]error:[/bold red] {escape(line)}")
+        self._errors.print(f"[bold red]error:[/bold red] {escape(one_line(error))}")
 
     def interrupted(self) -> None:
         """After Ctrl-C."""

@@ -5,6 +5,11 @@ What goes wrong with one row is no such error: it is that row's `reject_reason`.
 """
 
 
+def one_line(said: object) -> str:
+    """Its text without line breaks or runs of blanks, to stand in a message."""
+    return " ".join(str(said).split())
+
+
 class ScaError(Exception):
     """Base of all errors that end a run with one line and exit code 2."""
 

@@ -8,7 +8,7 @@ from datasets import IterableDataset, load_dataset
 from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub import HfApi, constants
 
-from sca_hf.errors import HubError, InputError, ScaError
+from sca_hf.errors import HubError, InputError, ScaError, one_line
 from sca_hf.identity import digest
 from sca_hf.layouts import FEATURES, Layout, layout_of
 from sca_hf.store.calls import bound_silence, call
@@ -132,7 +132,7 @@ class FileStream:
             )
         except (FileNotFoundError, ValueError) as error:
             return InputError(
-                f"seed source {source} has no such rows ({_line(error)}); "
+                f"seed source {source} has no such rows ({one_line(error)}); "
                 "correct seeds.config, seeds.data_dir or seeds.split"
             )
 
@@ -172,7 +172,3 @@ def _resolved(where: str, repo: str, revision: str | None, patient: bool) -> str
     if not info.sha:
         raise HubError(f"{what}: the Hub did not say its commit; give one: hf://{repo}@<commit>")
     return info.sha
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -41,6 +41,7 @@ class Function:
     imports: tuple[str, ...]
     modules: tuple[str, ...]
     undefined: tuple[str, ...]
+    is_method: bool = False
 
     @property
     def standalone(self) -> str:
@@ -56,10 +57,9 @@ class Function:
     def arguments(self) -> int:
         """How many parameters it has, `*args` and `**kwargs` included; not what a method is called on. Of a class:
         those of all its methods."""
-        bound = 0 if "." not in self.name else _bound(self.node)
         if isinstance(self.node, ast.ClassDef):
             return sum(_parameters(method) - _bound(method) for method in _methods(self.node))
-        return _parameters(self.node) - bound
+        return _parameters(self.node) - (_bound(self.node) if self.is_method else 0)
 
     @property
     def returns_value(self) -> bool:
@@ -133,9 +133,9 @@ def _parameters(node: _FunctionNode) -> int:
     return plain + (parameters.vararg is not None) + (parameters.kwarg is not None)
 
 
-def _bound(method: _Node) -> int:
+def _bound(method: _FunctionNode) -> int:
     """How many parameters what it is called on takes: one, but for a static method or one that takes none."""
-    if isinstance(method, ast.ClassDef) or not (method.args.posonlyargs or method.args.args):
+    if not (method.args.posonlyargs or method.args.args):
         return 0
     return int(not any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in method.decorator_list))
 
@@ -237,6 +237,7 @@ def _function(node: _Node, owner: ast.ClassDef | None, lines: Sequence[str], sco
         imports=tuple(_import_lines(bindings, scope.postponed_annotations and _is_annotated(node))),
         modules=tuple(dict.fromkeys(binding.module for binding in [*bindings, *inner])),
         undefined=tuple(sorted(free - scope.imports.keys() | declared_global)),
+        is_method=owner is not None,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self, get_args
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from sca_hf.errors import RecipeError
+from sca_hf.errors import RecipeError, one_line
 from sca_hf.identity import published_name
 from sca_hf.settings import Settings
 from sca_hf.stages.concepts import ConceptsSettings
@@ -157,8 +157,7 @@ def _read(name_or_file: str) -> dict[str, Any]:
     try:
         values = yaml.safe_load(source.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"recipe file {name_or_file!r} can't be read: {reason}; give a YAML file") from error
+        raise RecipeError(f"recipe file {name_or_file!r} can't be read: {one_line(error)}; give a YAML file") from error
     if not isinstance(values, dict):
         raise RecipeError(f"recipe file {name_or_file!r} holds {type(values).__name__}; give 'key: value' lines")
     return values

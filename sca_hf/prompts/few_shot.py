@@ -31,10 +31,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
-from pathlib import Path
 from typing import Literal, get_args
 
 from sca_hf.errors import InputError
+from sca_hf.prompts.source import read_prompts
 
 Step = Literal["S->C", "C->I", "I->R"]
 STEPS: tuple[Step, ...] = get_args(Step)
@@ -91,14 +91,7 @@ def load_few_shot(name_or_path: str) -> FewShot:
     Raises InputError when the file is missing or its layout is wrong, naming the place.
     """
     bundled = {"default": files("sca_hf") / "prompts/few_shot.txt", "demo": files("sca_hf") / "demo/few_shot.txt"}
-    source = bundled.get(name_or_path) or Path(name_or_path)
-    try:
-        text = source.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"few-shot file {name_or_path!r} can't be read ({error}); give a UTF-8 file, or one of {sorted(bundled)}"
-        ) from error
-    return parse_few_shot(text, name_or_path)
+    return parse_few_shot(read_prompts("few-shot file", name_or_path, bundled), name_or_path)
 
 
 def parse_few_shot(text: str, name: str = "few-shot file") -> FewShot:

@@ -19,10 +19,10 @@ but the open function.
 import re
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 
 from sca_hf.errors import InputError
 from sca_hf.identity import digest
+from sca_hf.prompts.source import read_prompts
 
 VERDICTS = ("Yes", "No")
 
@@ -64,13 +64,7 @@ def load_judge_prompts(name_or_path: str, shots: int) -> JudgePrompts:
 
     Raises InputError when the file can't be read, has fewer exemplars or another layout than above, naming the place.
     """
-    source = files("sca_hf") / "prompts/judge.txt" if name_or_path == "default" else Path(name_or_path)
-    try:
-        text = source.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"judge.prompts {name_or_path!r} can't be read ({error}); give a UTF-8 file, or 'default'"
-        ) from error
+    text = read_prompts("judge.prompts", name_or_path, {"default": files("sca_hf") / "prompts/judge.txt"})
     found = parse_judge_prompts(text, name_or_path)
     if shots > len(found.exemplars):
         raise InputError(

@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from sca_hf.errors import HubError
+from sca_hf.errors import HubError, one_line
 
 Result = TypeVar("Result")
 
@@ -82,7 +82,7 @@ def call(what: str, ask: Callable[[], Result], token: str | None) -> Result:
 def without(text: str, token: str | None) -> str:
     """The text in one line, with `***` in place of the token (by default the one that the client finds)."""
     token = token or get_token()
-    text = " ".join(text.split())
+    text = one_line(text)
     return text.replace(token, "***") if token else text
 
 

@@ -23,7 +23,7 @@ from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RemoteEntryNotFoundError, RepositoryNotFoundError
 from huggingface_hub.utils._validators import validate_repo_id
 
-from sca_hf.errors import HubError
+from sca_hf.errors import HubError, one_line
 from sca_hf.stage import Counts
 from sca_hf.store.calls import Result, bound_silence, call, status
 from sca_hf.store.hub_card import CARD, GENERATED
@@ -179,7 +179,7 @@ class Hub:
             validate_repo_id(longest)
         except HFValidationError as error:
             raise HubError(
-                f"--hub {self.name!r} gives no name that the Hub allows ({' '.join(str(error).split())}); "
+                f"--hub {self.name!r} gives no name that the Hub allows ({one_line(error)}); "
                 "use namespace/name of letters, digits, '-', '_' and '.'"
             ) from None
 

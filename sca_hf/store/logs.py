@@ -32,8 +32,9 @@ def _replace_factory() -> None:
         # A record that can't be put together is left for logging to report.
         with suppress(Exception):
             text = record.getMessage()
-            if _without_tokens(text) != text:
-                record.msg, record.args = _without_tokens(text), ()
+            hidden = _without_tokens(text)
+            if hidden != text:
+                record.msg, record.args = hidden, ()
         if record.exc_info and record.exc_info[0]:
             # What a formatter prints if it is there, in place of making it again.
             record.exc_text = _without_tokens("".join(format_exception(*record.exc_info)).rstrip("\n"))

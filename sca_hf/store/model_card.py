@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResult, ModelCardData
 
-from sca_hf.errors import InputError
+from sca_hf.errors import InputError, one_line
 from sca_hf.store.card import is_repository, license_metadata, render
 from sca_hf.store.hub_card import CARD, GENERATED
 
@@ -152,4 +152,4 @@ def _read(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
         return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path} can't be read: {' '.join(str(error).split())}; give YAML or JSON") from error
+        raise InputError(f"{path} can't be read: {one_line(error)}; give YAML or JSON") from error

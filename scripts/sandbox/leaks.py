@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+from processes import tree
 from sandbox.programs import HOG, programs
 from sandbox.runners import MEMORY_MB, WORKERS
 
@@ -31,20 +32,13 @@ async def watch_leaks(count: int) -> None:
 
 def _grown() -> str:
     own = Path("/proc/self")
-    below = _descendants(os.getpid())
+    own_tree = list(tree(os.getpid()))
+    below = own_tree[1:]
     jails = sum(_resident_mib(pid) for pid in below)
-    mounts = sum(len(Path(f"/proc/{pid}/mountinfo").read_text().splitlines()) for pid in [os.getpid(), *below])
+    mounts = sum(len(Path(f"/proc/{pid}/mountinfo").read_text().splitlines()) for pid in own_tree)
     descriptors = len(list((own / "fd").iterdir()))
     shared = len(list(Path("/dev/shm").iterdir()))
     return f"{_resident_mib(os.getpid()):8.1f} {jails:10.1f} {descriptors:12} {mounts:7} {len(below):10} {shared:10}"
-
-
-def _descendants(pid: int) -> list[int]:
-    found = []
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, children.read_text().split()):
-            found += [child, *_descendants(child)]
-    return found
 
 
 def _resident_mib(pid: int) -> float:

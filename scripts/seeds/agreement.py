@@ -3,7 +3,6 @@
 import ast
 import random
 import sysconfig
-import warnings
 from collections.abc import Iterator
 from multiprocessing import Pool
 from pathlib import Path
@@ -13,7 +12,7 @@ from seeds.tree import timed
 
 from sca_hf.decoding import decode
 from sca_hf.functions import PARSER_ERRORS, documented_functions, parse
-from sca_hf.salvage import salvaged_functions
+from sca_hf.languages import python
 from sca_hf.sources import open_source
 
 PACKAGES = (
@@ -85,10 +84,6 @@ def _broken(numbered: tuple[int, bytes]) -> tuple[int, int]:
     lines = decode(content).split("\n")
     lines.insert(draw.randrange(len(lines)), draw.choice(_BREAKS))
     text = "\n".join(lines)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            ours = {found.name for found in documented_functions(text)}
-        except PARSER_ERRORS:
-            ours = {found.name for found in salvaged_functions(text)}
+    found, _ = python.functions(text, ["function"])
+    ours = {function.name for function in found}
     return len(ours), len(queried_names(text))

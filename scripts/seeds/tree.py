@@ -7,9 +7,11 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+
+from processes import tree
 
 Made = TypeVar("Made")
 
@@ -55,22 +57,12 @@ class Tree:
     def _watch(self) -> None:
         looks = 0
         while not self._over.wait(_SECONDS):
-            memory = [_memory_mib(process) for process in _tree(os.getpid())]
+            memory = [_memory_mib(process) for process in tree(os.getpid())]
             self.peak_mib = max(self.peak_mib, sum(whole for whole, _ in memory))
             self.peak_own_mib = max(self.peak_own_mib, sum(whole - files for whole, files in memory))
             if self._folder and looks % 50 == 0:
                 self.peak_disk_mib = max(self.peak_disk_mib, _disk_mib(self._folder))
             looks += 1
-
-
-def _tree(process: int) -> Iterator[int]:
-    yield process
-    for children in Path(f"/proc/{process}/task").glob("*/children"):
-        try:
-            for child in children.read_text().split():
-                yield from _tree(int(child))
-        except OSError:
-            continue
 
 
 def _cpu_seconds() -> float:
