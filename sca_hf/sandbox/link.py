@@ -4,7 +4,7 @@ import json
 import socket
 import struct
 import subprocess
-from concurrent.futures import Future
+from asyncio import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +16,10 @@ _MESSAGE_BYTES = 1 << 20
 _END_SECONDS = 2.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
+    """`future`: belongs to a caller's loop."""
+
     program: Program
     future: "Future[Verdict]"
     tier: Tier

@@ -33,4 +33,6 @@ class Jails:
 
     async def run(self, program: Program) -> Verdict:
         """The verdict on one program. Raises SandboxUnavailable, never for what a program did."""
-        return await asyncio.wrap_future(self._dispatcher.submit(program))
+        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._dispatcher.submit(program, verdict)
+        return await verdict

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from sca_hf.sandbox.jail.assertions import may_be_plain
-from sca_hf.sandbox.jail.launcher import SMALL
+from sca_hf.sandbox.jail.zygote import SMALL
 from sca_hf.sandbox.verdict import Limits, Program
 
 PRELOADED: dict[str, tuple[str, ...]] = {"stdlib": (), "site": (), "numpy": ("numpy",), "pandas": ("numpy", "pandas")}
@@ -54,7 +54,8 @@ class Tier:
 def tier_of(program: Program, hash_seed: int = 0) -> Tier:
     """The smallest tier that has what a program may import. A jail that turns out too small for it says so."""
     text = program.code + "\n" + program.tests
-    names = {name.strip() for found in _IMPORT.findall(text) for name in found.split(",")}
+    imports = _IMPORT.findall(text) if "import" in text or "from" in text else ()
+    names = {name.strip() for found in imports for name in found.split(",")}
     packages = names - _STANDARD
     # What packages import covers the usual modules, but for the test runners.
     small = names <= _IMPORTED_IN_ALL or (packages and names.isdisjoint(_RUNNERS))

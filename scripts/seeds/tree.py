@@ -30,7 +30,8 @@ def timed(function: Callable[[], Made]) -> tuple[Made, float]:
 class Tree:
     """This process and all below it, looked at ten times a second.
 
-    `cpu_seconds`: used meanwhile, by processes too that came and went between two looks. `peak_mib`: most memory at one
+    `cpu_seconds`: used meanwhile, by processes too that came and went between two looks, without what looking took,
+    which grows with the memory that is looked at. `peak_mib`: most memory at one
     moment, pages that several share counted once; `peak_own_mib`: without pages of files, which the system takes back
     when it needs them. `peak_disk_mib`: most that was in `folder` at one moment.
     """
@@ -52,7 +53,7 @@ class Tree:
         self._over.set()
         self._thread.join()
         _wait_for_orphans()
-        self.cpu_seconds = _cpu_seconds() - self._before
+        self.cpu_seconds = _cpu_seconds() - self._before - self._looking_seconds
 
     def _watch(self) -> None:
         looks = 0
@@ -63,6 +64,7 @@ class Tree:
             if self._folder and looks % 50 == 0:
                 self.peak_disk_mib = max(self.peak_disk_mib, _disk_mib(self._folder))
             looks += 1
+        self._looking_seconds = time.thread_time()
 
 
 def _cpu_seconds() -> float:

@@ -60,6 +60,35 @@ os.kill(1, signal.SIGKILL)
 return True
 """,
     "signal the parent": "import os; return os.kill({pid}, 0) is None",
+    "signal the warm interpreter": """
+import ctypes, os, signal
+raw, sent = ctypes.CDLL(None).syscall, 0
+for number in (signal.SIGTERM, signal.SIGSEGV, signal.SIGSTOP, signal.SIGURG, 34, 0):
+    for victim in (2, -2, 0, -1):
+        try:
+            os.kill(victim, number); sent += 1
+        except OSError: pass
+    # tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo on x86-64
+    sent += [raw(200, 2, number), raw(234, 2, 2, number), raw(129, 2, number, 0), raw(297, 2, 2, number, 0)].count(0)
+return sent
+""",
+    "have the kernel signal the warm interpreter": """
+import fcntl, os, signal, socket
+ours, theirs = socket.socketpair()
+fcntl.fcntl(ours, fcntl.F_SETOWN, 2)
+return True
+""",
+    "choose the signal that the kernel sends": """
+import fcntl, signal, socket
+fcntl.fcntl(socket.socketpair()[0], fcntl.F_SETSIG, signal.SIGTERM)
+return True
+""",
+    "leave a hint with the file of the next program's output": """
+import fcntl, struct
+fcntl.fcntl(1, 1036, struct.pack('Q', 2))
+return True
+""",
+    "make the pipe of the next program's report short": "import fcntl; return fcntl.fcntl(3, fcntl.F_SETPIPE_SZ, 4096)",
     "stop everything": "import os, signal; return os.kill(-1, signal.SIGSTOP) is None",
     "kill everything": "import os, signal; return os.kill(-1, signal.SIGKILL) is None",
     "trace the first process": "return call('ptrace', 16, 1, 0, 0) == 0",
@@ -154,7 +183,7 @@ return ctypes.CFUNCTYPE(ctypes.c_int)(address)() > 0
     "import the jail": """
 import sys
 try:
-    import jail.warm
+    import jail.supervisor
 except ImportError:
     return [name for name in sys.modules if name.startswith('jail')]
 return True
@@ -196,7 +225,12 @@ return True
 """,
 }  # fmt: skip
 
-_FIND_TOKEN = "import os, sys\nframe = sys._getframe()\nwhile 'token' not in frame.f_locals: frame = frame.f_back\n"
+_FIND_TOKEN = """
+import os, sys
+frame = sys._getframe()
+while 'received' not in frame.f_locals: frame = frame.f_back
+token = frame.f_locals['received'][-32:]
+"""
 
 # name: (body, statuses that count as held)
 ENDS = {
@@ -247,15 +281,23 @@ ENDS = {
     ),
     "close every descriptor": ("import os; os.closerange(0, 65536)", {"early-exit", "failed"}),
     "forge a malformed report": (
-        _FIND_TOKEN + "os.write(3, frame.f_locals['token'] + b'{{bad\\n'); os._exit(0)",
+        _FIND_TOKEN + "os.write(3, token + b'bad\\n'); os._exit(0)",
         {"early-exit"},
     ),
     "forge a report of another shape": (
-        _FIND_TOKEN + "os.write(3, frame.f_locals['token'] + b'{{\"status\": 1, \"broken\": 1}}\\n'); os._exit(0)",
+        _FIND_TOKEN + "os.write(3, token + b'broken\\t\\t0\\t1\\t0\\t\\n'); os._exit(0)",
+        {"early-exit"},
+    ),
+    "forge a report of a line that is not there": (
+        _FIND_TOKEN + "os.write(3, token + b'failed\\t\\t0\\t1\\t999999\\t\\n'); os._exit(0)",
+        {"failed", "early-exit"},
+    ),
+    "forge a report of numbers without end": (
+        _FIND_TOKEN + "os.write(3, token + b'passed\\t\\t0\\t' + b'9' * 60000 + b'\\t0\\t\\n'); os._exit(0)",
         {"early-exit"},
     ),
     "ask for a fuller jail for ever": (
-        _FIND_TOKEN + "os.write(3, frame.f_locals['token'] + b'{{\"needs_full\": true}}\\n'); os._exit(0)",
+        _FIND_TOKEN + "os.write(3, token + b'\\n'); os._exit(0)",
         {"early-exit"},
     ),
     "die by a real-time signal": ("import os; os.kill(os.getpid(), 40)", {"killed"}),

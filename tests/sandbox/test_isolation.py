@@ -107,8 +107,14 @@ def test_good_programs_pass_between_hostile_ones(bait: dict[str, Any], run_as_ea
 def test_nothing_is_left_for_the_next_program(run_programs: Any) -> None:
     leave = Program(
         textwrap.dedent("""
-            import builtins, json, os, sys
+            import builtins, fcntl, json, os, sys
             def leave():
+                for stream in (1, 2):
+                    os.lseek(stream, 7, 0); os.fchmod(stream, 0o777); os.utime(stream, (5, 5)); os.ftruncate(stream, 9)
+                for stream in range(4):
+                    fcntl.fcntl(stream, fcntl.F_SETFL, os.O_APPEND | os.O_NONBLOCK)
+                fcntl.fcntl(3, fcntl.F_SETFL, os.O_DIRECT)
+                for _ in range(5): os.write(3, b'left')
                 os.mkdir('/tmp/left'); os.chmod('/tmp', 0); os.chmod('/tmp', 0o700)
                 open('/dev/shm/left', 'w').write('x')
                 builtins.left = json.left = sys.left = os.environ['left'] = 'x'
@@ -120,15 +126,22 @@ def test_nothing_is_left_for_the_next_program(run_programs: Any) -> None:
     )
     look = Program(
         textwrap.dedent("""
-            import builtins, json, os, sys
+            import builtins, fcntl, json, os, sys
+            def streams():
+                found = [os.fstat(stream) for stream in (1, 2)]
+                seen = [(each.st_size, each.st_mode, each.st_mtime_ns, each.st_atime_ns) for each in found]
+                flags = [fcntl.fcntl(stream, fcntl.F_GETFL) for stream in range(4)]
+                return seen, flags, [os.lseek(stream, 0, 1) for stream in (1, 2)]
+            print(streams())
             def found():
                 places = [vars(builtins), vars(json), vars(sys), os.environ, os.listdir('/tmp'), os.listdir('/dev/shm')]
                 return [place for place in places if 'left' in place] or json.loads is None or os.getcwd() != '/tmp'
         """),
         "assert not found()",
     )
-    verdicts = run_programs([leave, look] * 10, workers=1)
-    assert [verdict.status for verdict in verdicts] == ["passed"] * 20
+    verdicts = run_programs([look, *[leave, look] * 10], workers=1)
+    assert [verdict.status for verdict in verdicts] == ["passed"] * 21
+    assert len({verdict.stdout for verdict in verdicts[::2]}) == 1
 
 
 def _refused(body: str, bait: dict[str, Any]) -> Program:

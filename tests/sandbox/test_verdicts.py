@@ -189,5 +189,7 @@ def _wrong(cases: Any, run_programs: Any) -> dict[str, str]:
 
 
 def _not_passed(solutions: dict[str, Program], run_programs: Any) -> set[str]:
-    verdicts: list[Verdict] = run_programs(list(solutions.values()), limits=Limits(memory_mb=2048))
+    # ClassEval_35 searches for about 10 s on a slow machine.
+    limits = Limits(cpu_seconds=60, wall_seconds=120, memory_mb=2048)
+    verdicts: list[Verdict] = run_programs(list(solutions.values()), limits=limits)
     return {name for name, verdict in zip(solutions, verdicts, strict=True) if verdict.status != "passed"}

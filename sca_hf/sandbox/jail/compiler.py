@@ -4,24 +4,38 @@ It stands apart from the one that forks: a fork makes every page that its parent
 writes many. It may call little more than `read`, `write` and the allocator's: less than a program.
 """
 
+import errno
 import gc
 import marshal
-import select
-import unicodedata  # noqa: F401 (the compiler imports it for names that aren't ASCII)
+import os
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import assertions, kernel, messages, reports
 from .reports import NEEDS_FULL
 from .seccomp import build_compiling
 
+_START = b"\0"
+
 _COMPILED_HERE_CHARS = 50_000
 _COMPILED_HERE_FINALLY = 3
 
 
+def begin(link: int) -> None:
+    """Takes the last files that the compiling process needs, while it may, and lets the first process go on."""
+    # Here, so that no other process of the jail has them. Python's compiler takes the second for names that aren't
+    # ASCII.
+    import select  # noqa: F401
+    import unicodedata  # noqa: F401
+
+    os.write(link, _START)
+
+
 def serve(control: int, link: int, rewrite: assertions.Rewrite | None) -> None:
     """Compiles what comes from the pool, until it or the first process hangs up. `control`: descriptor of the pool's
-    socket. `link`: of one to the first process. `rewrite`: None in a jail without the syntax tree."""
+    socket. `link`: of a pipe to the first process. `rewrite`: None in a jail without the syntax tree."""
+    import select
+
     kernel.forbid_new_privileges()
     kernel.drop_capabilities()
     kernel.set_dumpable(False)
@@ -44,25 +58,41 @@ def serve(control: int, link: int, rewrite: assertions.Rewrite | None) -> None:
             messages.send(control, answer)
 
 
-def take(link: int) -> dict[str, Any] | None:
-    """A program as `serve` passes it on: `offset` (lines of the code part), and either `prepared`, or else `code` and
-    `tests`, which a fork has to compile. None at the end."""
+def wait_for_begin(link: int) -> None:
+    """In the first process, which is about to change the files that both see. Raises OSError if the other has ended."""
+    if os.read(link, len(_START)) != _START:
+        raise OSError(errno.EPIPE, "the compiling process has ended")
+
+
+class Passed(NamedTuple):
+    """A program as the first process gets it."""
+
+    packed: bytes
+    """For the program's own process, by `marshal`: lines of the code part; both parts, compiled, or else as text; and
+    whether tests of pytest's style are to be run."""
+    counting: assertions.Counting
+    compiled: bool
+
+
+def take(link: int) -> Passed | None:
+    """The next program; None at the end."""
     packed = messages.receive_packed(link)
-    passed: dict[str, Any] | None = marshal.loads(packed) if packed else None
-    if passed is not None and passed["prepared"] is not None:
-        passed["prepared"] = assertions.Prepared(*passed["prepared"])
-    return passed
+    if not packed:
+        return None
+    program, counting, compiled = marshal.loads(packed)
+    return Passed(program, assertions.Counting(*counting), compiled)
 
 
 def _pass_on(request: dict[str, Any], link: int, rewrite: assertions.Rewrite | None) -> dict[str, Any] | None:
     """Returns the report where no process of the program's own is needed for it."""
     code, tests = request["code"], request["tests"]
     offset = code.count("\n") + 1
-    passed: dict[str, Any] = {"offset": offset, "prepared": None, "code": code, "tests": tests}
+    passed = Passed(marshal.dumps((offset, code, tests, False)), assertions.NOT_COUNTED, compiled=False)
     if not request["careful"] and _compiles_fast(code) and _compiles_fast(tests):
         try:
             prepared = assertions.prepare(code, tests, rewrite)
-            passed = {"offset": offset, "prepared": tuple(prepared)}
+            packed = marshal.dumps((offset, prepared.code, prepared.tests, prepared.collects))
+            passed = Passed(packed, prepared.counting, compiled=True)
         except assertions.NeedsFull:
             return NEEDS_FULL
         except assertions.Uncompilable as refusal:
@@ -70,7 +100,7 @@ def _pass_on(request: dict[str, Any], link: int, rewrite: assertions.Rewrite | N
         except ImportError:
             # No files can be seen from here.
             pass
-    messages.send_packed(link, marshal.dumps(passed))
+    messages.send_packed(link, marshal.dumps((passed.packed, tuple(passed.counting), passed.compiled)))
     return None
 
 

@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+from collections.abc import Callable
+from functools import partial
 
 from .seccomp import Filter
 
@@ -24,6 +26,7 @@ _MOVE_FROM_FD = 0x4
 _PIVOT_ROOT = 41 if os.uname().machine == "aarch64" else 155
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
 _SECCOMP_FILTER = 2
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _CAPABILITY_VERSION_3 = 0x20080522
 
 # PyDLL keeps the GIL: none of these calls blocks, and a forked child must not wait for it.
@@ -112,6 +115,58 @@ def empty_bounding_set() -> None:
             break
 
 
+_PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS, _MADV_DONTFORK = 0x3, 0x21, 10
+_CLONE = 220 if os.uname().machine == "aarch64" else 56
+_CLONE_PARENT, _CLONE_PARENT_SETTID = 0x8000, 0x100000
+_CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID = 0x200000, 0x1000000
+_SIGCHLD = 17
+_PR_GET_TID_ADDRESS = 40
+
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *(ctypes.c_int,) * 3, ctypes.c_long)
+_libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+_clone = _libc["syscall"]
+_clone.argtypes = (ctypes.c_long,) * 6
+_clone.restype = ctypes.c_long
+
+
+def shared_page() -> int:
+    """Address of a new page of zeros that this process and its forks have in common."""
+    address = _libc.mmap(None, _PAGE_BYTES, _PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS, -1, 0)
+    if address == ctypes.c_void_p(-1).value:
+        _call("mmap", -1)
+    return int(address)
+
+
+def keep_from_forks(page: int) -> None:
+    """What this process forks from now on has no such page."""
+    _call("madvise", _libc.madvise(page, _PAGE_BYTES, _MADV_DONTFORK))
+
+
+def forking_siblings(place: int) -> Callable[[], bool]:
+    """A function that forks this process, which has no other thread, to make another child of its parent, and says
+    whether this is the child. Raises OSError.
+
+    `place`: address where the kernel puts the child's number before the child begins. Nothing that Python or the C
+    library do after a fork is done: there is nothing to do, with one thread.
+    """
+    flags = _CLONE_PARENT | _CLONE_PARENT_SETTID | _SIGCHLD
+    own = ctypes.c_void_p()
+    # Where the C library keeps the number of this thread, so that the child's copy is its own.
+    if _libc.prctl(_PR_GET_TID_ADDRESS, ctypes.byref(own), 0, 0, 0) == 0 and own.value:
+        flags |= _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID
+    # The last two change places between architectures; without CLONE_SETTLS one of them means nothing.
+    clone = partial(_clone, _CLONE, flags, 0, place, own.value or 0, own.value or 0)
+
+    def fork() -> bool:
+        child = clone()
+        if child < 0:
+            _call("clone", -1)
+        return not child
+
+    return fork
+
+
 # What a forked child calls is made and called once before: a first call touches some 50 pages more, each a copy.
 _header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
 _no_capabilities = (ctypes.c_uint32 * 6)()
@@ -133,7 +188,7 @@ def drop_capabilities() -> None:
 
 
 def install_filter(program: Filter) -> None:
-    if _set_filter(_PR_SET_SECCOMP, _SECCOMP_FILTER, ctypes.addressof(program), 0, 0):
+    if _set_filter(_PR_SET_SECCOMP, _SECCOMP_FILTER, program.address, 0, 0):
         _call("seccomp", -1)
 
 

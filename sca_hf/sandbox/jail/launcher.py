@@ -9,23 +9,20 @@ With the right to mount (root), the folders are bound first and the uid is dropp
 home of mode 0700 is in reach. Either way the jail's processes have one kernel uid that isn't root, mapped as 1000.
 """
 
+import _signal  # type: ignore[import-not-found]
 import contextlib
 import errno
-import fcntl
-import gc
 import json
 import os
-import resource
-import signal
-import socket
 import stat
 import sys
 from typing import Any
 
-from . import compiler, kernel, messages, pages, warm
-from .exercise import exercise
-from .runner import RESERVE_BYTES, Full
-from .warm import Settings
+from . import compiler, kernel, messages, streams, supervisor
+from .probe import Probe
+from .runner import Full
+from .settings import SCRATCH, Settings, limit_memory
+from .zygote import Zygote
 
 _INSIDE = 1000
 _NOBODY = 65534
@@ -34,18 +31,6 @@ _NAMESPACES = kernel.NEW_PID | kernel.NEW_NET | kernel.NEW_IPC | kernel.NEW_UTS 
 _ROOT = "/tmp"
 _OUTSIDE = "/outside"
 _HIGHEST_OOM_SCORE = "1000"
-SMALL = (
-    *("bisect", "collections", "copy", "functools", "heapq", "itertools", "json", "math", "operator", "random", "re"),
-    *("string", "time", "typing"),
-)
-"""Imported in every jail. Each module's pages are copied with each fork, so these are the cheap and common ones."""
-
-_USUAL = """
-abc array ast base64 calendar cmath contextlib csv dataclasses datetime decimal enum fractions hashlib io logging
-numbers os.path pathlib pickle pprint queue statistics struct tempfile textwrap threading timeit traceback types
-unittest unittest.mock urllib.parse uuid warnings weakref zlib
-"""
-"""Imported in full jails too."""
 
 
 def main() -> None:
@@ -78,20 +63,22 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     kernel.unshare(_NAMESPACES)
     kernel.set_hostname("jail")
     step[0] = "first process"
-    link, other_end = (end.detach() for end in socket.socketpair())
+    other_end, link = os.pipe()
     first = os.fork()
     if first:
         os.close(other_end)
+        compiler.begin(link)
         if privileged:
             _drop_to_nobody(host)
         os.close(host)
-        _limit_memory(settings)
+        limit_memory(settings)
         compiler.serve(control, link, None if beyond is None else beyond.rewrite)
         os.close(link)
         os.waitpid(first, 0)
         os._exit(0)
     os.close(link)
     kernel.die_with_parent()
+    compiler.wait_for_begin(other_end)
     step[0] = "root"
     processes = _new_root(binds, links)
     if privileged:
@@ -100,62 +87,37 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
         _new_user(host)
     kernel.die_with_parent()
     os.close(host)
-    modules = (*SMALL, *(_USUAL.split() if full else ()), *preload)
-    _first(control, other_end, processes, settings, beyond, path, modules, step)
-    os._exit(0)
-
-
-def _first(
-    control: int,
-    link: int,
-    processes: int,
-    settings: Settings,
-    full: Full | None,
-    path: list[str],
-    modules: tuple[str, ...],
-    step: list[str],
-) -> None:
     os.setsid()
     # The first process of a PID namespace ignores what it does not handle: nothing inside can end it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
     kernel.empty_bounding_set()
     kernel.forbid_new_privileges()
     kernel.set_dumpable(False)
-    step[0] = "modules"
-    gc.disable()
     sys.path[:] = path
     sys.argv[:] = ["program.py"]
-    with pages.OneHeap():
-        for name in modules:
-            __import__(name)
-        exercise(modules)
-    warm.hide()
-    pages.collapse(processes)
-    step[0] = "limits"
-    file_bytes = max(settings.file_bytes, settings.output_bytes + 1)
-    # Processes are counted per user namespace, since Linux 5.14; the first process is one.
-    for what, soft, hard in (
-        (resource.RLIMIT_MEMLOCK, 0, 0),
-        (resource.RLIMIT_MSGQUEUE, 0, 0),
-        (resource.RLIMIT_NOFILE, settings.open_files, settings.open_files),
-        (resource.RLIMIT_FSIZE, file_bytes, file_bytes),
-        (resource.RLIMIT_STACK, 8 << 20, 8 << 20),
-        (resource.RLIMIT_NPROC, settings.threads + 1, settings.threads + 1),
-    ):
-        resource.setrlimit(what, (soft, hard))
-    _limit_memory(settings)
     step[0] = "warm interpreter"
-    # Above the places of a program's streams, which may be where these were.
-    control = fcntl.fcntl(control, fcntl.F_DUPFD, warm.REPORT + 1)
-    link = fcntl.fcntl(link, fcntl.F_DUPFD, warm.REPORT + 1)
-    processes = processes if processes < 0 else fcntl.fcntl(processes, fcntl.F_DUPFD, warm.REPORT + 1)
-    warm.serve(control, link, processes, settings, full)
+    _serve(control, other_end, processes, settings, beyond, tuple(preload))
+    os._exit(0)
 
 
-def _limit_memory(settings: Settings) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (settings.memory_bytes, settings.memory_bytes + RESERVE_BYTES))
+def _serve(
+    control: int, link: int, processes: int, settings: Settings, full: Full | None, preload: tuple[str, ...]
+) -> None:
+    """Forks the warm interpreter, and serves as the first process."""
+    streams.reserve_places()
+    control, link = os.dup(control), os.dup(link)
+    processes = processes if processes < 0 else os.dup(processes)
+    pipes = streams.make_pipes()
+    probe, number = Probe(), kernel.shared_page()
+    warm = os.fork()
+    if warm == 0:
+        zygote = Zygote(settings, full, probe, number)
+        zygote.warm_up(preload, processes)
+        zygote.serve(pipes)
+    own = streams.Streams(pipes)
+    if own.wait_until_ready(warm):
+        supervisor.serve(control, link, processes, settings, full is not None, own, probe, number)
 
 
 def _full() -> Full:
@@ -217,7 +179,7 @@ def _new_user(host: int) -> None:
 def _inside(path: str) -> str:
     """Where a folder of the machine lies in the jail: at its own path, but for one below a scratch folder, which the
     empty scratch folder would hide."""
-    return _OUTSIDE + path if path.startswith(tuple(f"{folder}/" for folder in warm.SCRATCH)) else path
+    return _OUTSIDE + path if path.startswith(tuple(f"{folder}/" for folder in SCRATCH)) else path
 
 
 def _new_root(binds: list[str], links: dict[str, str]) -> int:

@@ -8,12 +8,16 @@ All of this is about speed: where the C library or the kernel has it not, nothin
 
 import ctypes
 import os
+from itertools import pairwise
+from typing import NamedTuple
 
 _LARGE = 2 << 20
 _COLLAPSE = 25
 _HEAP_THRESHOLD_BYTES = 32 << 20
 _TRIM_THRESHOLD_BYTES = 64 << 20
 _ROOM_BYTES = 2 * _LARGE
+_READ, _WRITE, _EXECUTE = 1, 2, 4
+_PROTECTIONS = {"r": _READ, "w": _WRITE, "x": _EXECUTE}
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _RAW_MEMORY = 0
 
@@ -23,6 +27,7 @@ _libc.malloc.argtypes = (ctypes.c_size_t,)
 _libc.free.argtypes = (ctypes.c_void_p,)
 _libc.sbrk.restype = ctypes.c_size_t
 _libc.sbrk.argtypes = (ctypes.c_ssize_t,)
+_libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
@@ -70,18 +75,47 @@ class OneHeap:
         _libc.free(_libc.malloc(_ROOM_BYTES))
 
 
+class _Mapping(NamedTuple):
+    start: int
+    end: int
+    protection: int
+    file: str
+
+
 def collapse(processes: int) -> None:
-    """Makes large pages of the heap's small ones. `processes`: descriptor of a /proc, or -1."""
-    if processes < 0:
-        return
-    try:
-        with open(os.open(f"{os.getpid()}/maps", os.O_RDONLY, dir_fd=processes)) as file:
-            mapped = [line.split() for line in file]
-    except OSError:
-        return
-    for columns in mapped:
-        if columns[-1] == "[heap]":
-            start, end = (int(address, 16) for address in columns[0].split("-"))
-            for page in range(start + -start % _LARGE, end - _LARGE + 1, _LARGE):
+    """Makes large pages of the heap's small ones, and fewer mappings of a library's. `processes`: descriptor of a
+    /proc, or -1."""
+    mappings = _mappings(processes)
+    for mapping in mappings:
+        if mapping.file == "[heap]":
+            for page in range(mapping.start + -mapping.start % _LARGE, mapping.end - _LARGE + 1, _LARGE):
                 # Refused where nothing is in use.
                 _libc.madvise(page, _LARGE, _COLLAPSE)
+    for one, other in pairwise(mappings):
+        if one.file.startswith("/") and one.file == other.file and one.end == other.start:
+            _join(one, other)
+
+
+def _join(one: _Mapping, other: _Mapping) -> None:
+    """Constants with the code that they stand beside, and tables with the data: of the four to six mappings that a
+    library has, each of which a fork copies, two are left. The kernel joins them when they may do the same."""
+    for mapping in (one, other):
+        joint = one.protection | other.protection
+        if joint & (_WRITE | _EXECUTE) != _WRITE | _EXECUTE and mapping.protection != joint:
+            _libc.mprotect(mapping.start, mapping.end - mapping.start, joint)
+
+
+def _mappings(processes: int) -> list[_Mapping]:
+    if processes < 0:
+        return []
+    try:
+        with open(os.open(f"{os.getpid()}/maps", os.O_RDONLY, dir_fd=processes)) as file:
+            lines = [line.split(maxsplit=5) for line in file]
+    except OSError:
+        return []
+    found = []
+    for addresses, letters, _, _, _, *rest in lines:
+        start, end = (int(address, 16) for address in addresses.split("-"))
+        protection = sum(bit for letter, bit in _PROTECTIONS.items() if letter in letters)
+        found.append(_Mapping(start, end, protection, rest[0].strip() if rest else ""))
+    return found

@@ -8,14 +8,16 @@ garbage collector, ctypes. And there is no proof while it has threads, timers or
 """
 
 import _signal  # type: ignore[import-not-found]
-import mmap
+import ctypes
+import marshal
 import os
 import sys
 from os import _exit, write
 from types import CodeType, FrameType
 
-from . import endless
-from .assertions import CODE, TESTS, Prepared
+from . import endless, kernel
+from .assertions import CODE, TESTS
+from .compiler import Passed
 
 _SIGNAL = int(_signal.SIGURG)
 """Ignored where it has no handler."""
@@ -33,21 +35,21 @@ class Probe:
     """Kept by the jail's first process, with a page that it shares with each program."""
 
     def __init__(self) -> None:
-        self._page = mmap.mmap(-1, 2)
-        self._asked: Prepared | None = None
+        self._page = (ctypes.c_ubyte * 2).from_address(kernel.shared_page())
+        self._asked: Passed | None = None
         self._sent = 0
         self._due = 0.0
 
-    def begin(self, program: Prepared | None) -> None:
-        """Before the fork. None: don't ask."""
+    def begin(self, program: Passed | None) -> None:
+        """Before a program. None: don't ask."""
         self._asked = program if sys.version_info[:2] == _KNOWN_VERSION else None
         self._sent = 0
         self._due = _FIRST_CPU_SECONDS
-        self._page[:] = bytes(2)
+        self._page[:] = [0, 0]
 
     def listen(self) -> None:
-        """In the program's process, before the program."""
-        if self._asked is not None:
+        """In the warm interpreter, before all programs."""
+        if sys.version_info[:2] == _KNOWN_VERSION:
             _signal.signal(_SIGNAL, self._answer)
 
     def ask(self, child: int, cpu_seconds: float) -> None:
@@ -93,13 +95,13 @@ def _is_alone() -> bool:
     return idle and all(_get_timer(timer)[0] == 0 for timer in _TIMERS)
 
 
-def _may_ask(program: Prepared) -> bool:
-    if program.flags:
+def _may_ask(program: Passed) -> bool:
+    if program.counting.flags or not program.compiled:
         return False
     loops = False
-    pending: list[CodeType] = [program.code, program.tests]
+    _, *pending, _ = marshal.loads(program.packed)
     while pending:
-        code = pending.pop()
+        code: CodeType = pending.pop()
         if not _DISTURBED.isdisjoint(code.co_names):
             return False
         loops = loops or endless.has_loops(code.co_code)

@@ -4,20 +4,18 @@ What comes from the program's own process is the program's word: it must stand b
 formed.
 """
 
-import os
+from collections.abc import Sequence
 from typing import Any
 
-from . import assertions as compiling
-from .assertions import Uncompilable
+from .assertions import Counting, Uncompilable
 
-_REPORT_BYTES = 1 << 16
 _LONGEST_NAME = 200
-_STATUSES = {
-    status: status for status in ("passed", "failed", "out-of-memory", "syntax-error", "no-assertion", "early-exit")
-}
+_STATUSES = {status: status for status in ("passed", "failed", "out-of-memory", "syntax-error", "early-exit")}
 
 NEEDS_FULL = {"needs_full": True}
 """The program must go to a full jail."""
+SAYS_NEEDS_FULL = b"\n"
+"""What its process says then."""
 
 
 def report(status: str, exception: str | None = None, line: int | None = None) -> dict[str, Any]:
@@ -26,11 +24,8 @@ def report(status: str, exception: str | None = None, line: int | None = None) -
 
 
 def refused(refusal: Uncompilable, offset: int) -> dict[str, Any]:
-    """`offset`: lines of the code part, added to lines of the tests."""
-    line = refusal.line
-    if line is not None and refusal.part == compiling.TESTS:
-        line += offset
-    return report("syntax-error", refusal.exception, line)
+    """`offset`: lines of the code part."""
+    return report("syntax-error", *refusal.place(offset))
 
 
 def nothing_ran(found: dict[str, Any]) -> dict[str, Any]:
@@ -39,36 +34,33 @@ def nothing_ran(found: dict[str, Any]) -> dict[str, Any]:
     return found | measured | {"stdout": "", "stderr": "", "starved": False}
 
 
-def read_report(descriptor: int, token: bytes, full: bool) -> dict[str, Any] | None:
+def read_report(written: bytes, token: bytes, full: bool, counting: Counting) -> dict[str, Any] | None:
     """What stands behind the token; None for anything else in the pipe, which is the program's own writing."""
-    try:
-        written = os.read(descriptor, _REPORT_BYTES)
-    except BlockingIOError:
-        return None
     _, found, rest = written.partition(token)
     line, ended, _ = rest.partition(b"\n")
-    return _parse(line, full) if found and ended else None
+    if not (found and ended):
+        return None
+    return _parse(line, counting) if line or full else NEEDS_FULL
 
 
-def pack(found: dict[str, Any]) -> bytes:
-    """One line. Plain fields: encoding JSON in a fork touches dozens of pages."""
-    if found is NEEDS_FULL:
-        return b"\n"
-    exception, line, flags = found["exception"] or "", found["line"] or 0, ",".join(found["flags"])
-    return f"{found['status']}\t{exception}\t{line}\t{found['assertions']}\t{flags}\n".encode("utf-8", "replace")
+def pack(
+    status: str, exception: str | None, line: int | None, counted: int, last_line: int, flags: Sequence[str] = ()
+) -> bytes:
+    """What a program's process says, in one line: encoding JSON in a fork touches dozens of pages."""
+    fields = f"{status}\t{exception or ''}\t{line or 0}\t{counted}\t{last_line}\t{','.join(flags)}\n"
+    return fields.encode("utf-8", "replace")
 
 
-def _parse(text: bytes, full: bool) -> dict[str, Any] | None:
-    if not text:
-        return None if full else NEEDS_FULL
+def _parse(text: bytes, counting: Counting) -> dict[str, Any] | None:
     try:
-        status, exception, line, assertions, flags = text.decode().split("\t")
+        status, exception, line, counted, last_line, flags = text.decode().split("\t")
+        held = max(counting.held(int(counted), int(last_line)), 0)
         return {
-            "status": _STATUSES[status],
+            "status": "no-assertion" if status == "passed" and not held else _STATUSES[status],
             "exception": exception[:_LONGEST_NAME] or None,
             "line": int(line) or None,
-            "assertions": int(assertions),
-            "flags": flags.split(",") if flags else [],
+            "assertions": held,
+            "flags": [*counting.flags, *(flags.split(",") if flags else ())],
         }
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, IndexError):
         return None

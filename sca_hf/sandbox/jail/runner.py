@@ -7,7 +7,6 @@ import _signal  # type: ignore[import-not-found]
 import _thread
 import atexit
 import builtins
-import gc
 import random
 import resource
 import sys
@@ -15,18 +14,14 @@ import types
 import warnings
 from collections.abc import Callable
 from os import write
+from types import CodeType
 from typing import Any, cast
 
-from . import assertions, kernel
-from .assertions import NeedsFull, Prepared, Rewrite
-from .reports import pack
-from .seccomp import Filter
+from . import assertions
+from .assertions import NeedsFull, Rewrite
 
 Outcome = tuple[str, str | None, int | None]
 """Status, exception, line."""
-
-RESERVE_BYTES = 64 << 20
-"""Memory kept back for saying that the limit was reached."""
 
 _FILE = "/tmp/program.py"
 _RANDOM_SEED = 0
@@ -37,20 +32,10 @@ _NO_TESTS_RAN = 5
 _running: list["Record"] = []
 
 
-def confine(cpu_seconds: float, calls: Filter) -> None:
-    """No capabilities, no way to more, and the call filter. Raises OSError; nothing of the program has run.
-
-    The other limits are those of the jail's first process, which every program inherits.
-    """
-    # Behind the jail's own watch on the CPU clock, which is finer.
-    hard = int(cpu_seconds) + 3
-    resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
-    kernel.drop_capabilities()
-    kernel.install_filter(calls)
-
-
 def fix_state() -> None:
     """Before any program: what every fork starts with, so that it is the same for all."""
+    # Not through `signal`, which looks up names for the numbers.
+    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     # The compiler's opinion on the tests is nobody's stderr.
     warnings.simplefilter("ignore", SyntaxWarning)
     random.seed(_RANDOM_SEED)
@@ -66,13 +51,14 @@ def fix_state() -> None:
 class Record:
     """What the assertions, threads and test runners of one program report."""
 
-    def __init__(self, offset: int) -> None:
+    def __init__(self) -> None:
+        self.offset = 0
+        """Lines of the code part, added to lines of the tests."""
         self.counted = 0
         self.failure: tuple[str, int | None] | None = None
         self.unittest_ended = False
         self.last_test_line = 0
         self.namespace: dict[str, Any] = {}
-        self._offset = offset
 
     def count(self) -> None:
         self.counted += 1
@@ -112,7 +98,7 @@ class Record:
 
     def _line(self, name: str, line: int) -> int | None:
         if name == assertions.TESTS:
-            return line + self._offset
+            return line + self.offset
         return line if name == assertions.CODE else None
 
 
@@ -127,10 +113,9 @@ class Full:
         self.collect = collect
 
 
-def make_record(offset: int) -> Record:
-    """A new `__main__` and its record, made before the fork, which then copies fewer pages. `offset`: lines of the code
-    part, added to lines of the tests."""
-    record = Record(offset)
+def make_record() -> Record:
+    """A new `__main__` and its record."""
+    record = Record()
     module = types.ModuleType("__main__")
     record.namespace = module.__dict__
     record.namespace.update(
@@ -147,29 +132,22 @@ def make_record(offset: int) -> Record:
     return record
 
 
-def execute(prepared: Prepared, record: Record, full: Full | None) -> dict[str, Any]:
+def execute(code: CodeType, tests: CodeType, collects: bool, record: Record, full: Full | None) -> Outcome:
     """Runs a compiled program. Raises NeedsFull where the program used a test runner that this jail does not watch."""
-    # Not through `signal`, which looks up names for the numbers.
-    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-    gc.enable()
-    if full is not None:
-        full.watch(record)
-    status, exception, line = _run(prepared, record.namespace, record, full)
+    status, exception, line = _run(code, tests, collects, record, full)
     if full is None and "unittest" in sys.modules:
         raise NeedsFull
-    count = prepared.held(record.counted, record.last_test_line)
     if status == "passed" and record.failure is not None:
-        status, exception, line = "failed", *record.failure
-    elif status == "passed" and not count:
-        status = "no-assertion"
-    return {"status": status, "exception": exception, "line": line, "assertions": count, "flags": prepared.flags}
+        return "failed", *record.failure
+    return status, exception, line
 
 
-def _run(prepared: Prepared, namespace: dict[str, Any], record: Record, full: Full | None) -> Outcome:
+def _run(code: CodeType, tests: CodeType, collects: bool, record: Record, full: Full | None) -> Outcome:
+    namespace = record.namespace
     try:
-        exec(prepared.code, namespace)
-        exec(prepared.tests, namespace)
-        if prepared.pytest and full is not None:
+        exec(code, namespace)
+        exec(tests, namespace)
+        if collects and full is not None:
             full.collect(namespace)
         # What a script does at its end: wait for its threads, then its exit functions.
         if "threading" in sys.modules:
@@ -220,8 +198,8 @@ def _show(reason: BaseException) -> None:
         return
 
 
-def send(descriptor: int, token: bytes, report: dict[str, Any]) -> None:
-    """Writes the report behind the token that proves where it comes from."""
+def send(descriptor: int, said: bytes) -> None:
+    """Writes what the program's process says."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -229,7 +207,7 @@ def send(descriptor: int, token: bytes, report: dict[str, Any]) -> None:
         # The program closed or replaced its own output; what it wrote before is kept.
         sys.stdout = sys.stderr = None
     try:
-        write(descriptor, token + pack(report))
+        write(descriptor, said)
     except MemoryError:
         _use_reserve()
-        write(descriptor, token + pack(report))
+        write(descriptor, said)

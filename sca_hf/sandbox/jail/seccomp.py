@@ -1,38 +1,48 @@
 """The system call filter of a program: a list of what is allowed; all else does not exist (ENOSYS).
 
-Two layers of raw `prctl`. The wide one is put on the jail's first process, once: what programs may call, and the few
-more calls that this process makes. The narrow one takes those few away, in every fork: it is small, since the kernel
-compiles it each time. The kernel checks the architecture first: a call through another ABI (32-bit, x32) fails too,
-since its numbers mean something else.
+Two layers of raw `prctl`. The wide one is put on the warm interpreter, once: what programs may call, and how it forks
+them. The narrow one takes that away, in every fork: it is small, since the kernel compiles it each time. The kernel
+checks the architecture first: a call through another ABI (32-bit, x32) fails too, since its numbers mean something
+else. The jail's first process, and the one that compiles, have lists of their own.
 """
 
 import ctypes
 import errno
 import os
 import struct
+import sys
+from collections.abc import Sequence
 
 from .syscalls import ALLOWED
 
-_LOAD, _JUMP_EQ, _JUMP_GE, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _JUMP, _JUMP_EQ, _JUMP_GE, _JUMP_SET, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _NUMBER, _ARCH = 0, 4
 _ARGUMENTS = (16, 24, 32)
 _CLONE_THREAD = 0x10000
 _X32 = 0x40000000
+_INSTRUCTION = struct.Struct("HBBI")
 _UNIX, _INET, _INET6 = 1, 2, 10
+_SIGKILL = 9
+_OWN = 0xFFFF_FFF0
+"""Stands for the number of the process that a filter is put on."""
 # TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: what files, sockets and `isatty` use.
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+# F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_GETOWN, F_OFD_GETLK, F_OFD_SETLK,
+# F_OFD_SETLKW, F_DUPFD_CLOEXEC, F_GETPIPE_SZ, F_GET_SEALS. Others reach beyond the caller: to whom signals go, how long
+# a pipe is, hints that stay with a file.
+_FCNTLS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 36, 37, 38, 1030, 1032, 1034)
 # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA: what the C library's threads and allocator use.
 _PRCTLS = (15, 16, 0x53564D41)
 
 _ABIS = {"x86_64": (0xC000003E, 1), "aarch64": (0xC00000B7, 2)}
-# What the first process calls beyond a program: files for output, file systems, watching and ending its child.
-_FIRST = "memfd_create:319:279 pidfd_open:434:434 mount:165:40 umount2:166:39 capset:126:91"
+# What the first process calls beyond a program: file systems, streams, and ending and limiting its children.
+_FIRST = "mount:165:40 umount2:166:39 kill:62:129 prlimit64:302:261 fcntl:72:25"
 _SPECIAL = (
     "socket:41:198 clone:56:220 fork:57:- vfork:58:- clone3:435:435 prlimit64:302:261 "
     "kill:62:129 tkill:200:130 tgkill:234:131 "
-    "ioctl:16:29 prctl:157:167 setxattr:188:5 lsetxattr:189:6 fsetxattr:190:7 removexattr:197:14 lremovexattr:198:15 "
-    "fremovexattr:199:16"
+    "ioctl:16:29 fcntl:72:25 prctl:157:167 setxattr:188:5 lsetxattr:189:6 fsetxattr:190:7 removexattr:197:14 "
+    "lremovexattr:198:15 fremovexattr:199:16"
 )
 
 # For the allocator, two sockets, and the wait for the first process.
@@ -44,20 +54,42 @@ _COMPILING = (
 Instruction = tuple[int, int, int, int]
 
 
-class Filter(ctypes.Structure):
-    """`struct sock_fprog`, with the buffer that it points to kept alive."""
+class _Program(ctypes.Structure):
+    """`struct sock_fprog`."""
 
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
 
 
-def build_wide() -> Filter:
-    """For the first process, inherited by all. Raises OSError on an architecture that has no table."""
+class Filter:
+    """Instructions as `prctl` takes them, at `address`."""
+
+    def __init__(self, instructions: Sequence[Instruction]) -> None:
+        self._packed = bytearray(b"".join(_INSTRUCTION.pack(*instruction) for instruction in instructions))
+        first = ctypes.c_char.from_buffer(self._packed)
+        self._program = _Program(len(instructions), ctypes.addressof(first))
+        self.address = ctypes.addressof(self._program)
+        places = [place for place, instruction in enumerate(instructions) if instruction[-1] == _OWN]
+        self._own = slice(*(places[0] * _INSTRUCTION.size + end for end in (4, 8))) if places else slice(0, 0)
+
+    def be_of(self, process: int) -> None:
+        """Take this for the caller's number."""
+        self._packed[self._own] = process.to_bytes(4, sys.byteorder)
+
+
+def build_first() -> Filter:
+    """For the first process, which no program comes from. Raises OSError on an architecture that has no table."""
     audit, column = _abi()
     allowed = _numbers(ALLOWED, column) | _numbers(_FIRST, column)
-    leaves = {number: [_answer(0)] for number in allowed.values()}
+    return _list(audit, {number: [_answer(0)] for number in allowed.values()})
+
+
+def build_wide() -> Filter:
+    """For the warm interpreter, inherited by programs. Raises OSError on an architecture that has no table."""
+    audit, column = _abi()
+    leaves = {number: [_answer(0)] for number in _numbers(ALLOWED, column).values()}
     special = _numbers(_SPECIAL, column)
     leaves.update(_special(special))
-    leaves.update({special[name]: [_answer(0)] for name in _narrowed()})
+    leaves.update({special[name]: [_answer(0)] for name in ("kill", "tgkill", *_narrowed())})
     return _list(audit, leaves)
 
 
@@ -72,12 +104,13 @@ def build_narrow() -> Filter:
     """For a program, beside the wide one. Raises OSError on an architecture that has no table."""
     column = _abi()[1]
     special = _numbers(_SPECIAL, column)
-    leaves = {number: [_answer(errno.ENOSYS)] for number in _numbers(_FIRST, column).values()}
-    leaves.update({special[name]: leaf for name, leaf in _narrowed().items()})
     body: list[Instruction] = [(_LOAD, 0, 0, _NUMBER)]
-    for number, leaf in leaves.items():
-        body += [(_JUMP_EQ, 0, len(leaf), number), *leaf]
-    return _packed([*body, _answer(0)])
+    for name, leaf in _narrowed().items():
+        body += [(_JUMP_EQ, 0, len(leaf), special[name]), *leaf]
+    # Which argument is the signal.
+    body += [(_JUMP_EQ, 0, 2, special["kill"]), (_LOAD, 0, 0, _ARGUMENTS[1]), (_JUMP, 0, 0, 2)]
+    body += [(_JUMP_EQ, 0, 1 + len(_TO_ITSELF), special["tgkill"]), (_LOAD, 0, 0, _ARGUMENTS[2])]
+    return Filter([*body, *_TO_ITSELF, _answer(0)])
 
 
 def _list(audit: int, leaves: dict[int, list[Instruction]]) -> Filter:
@@ -89,7 +122,7 @@ def _list(audit: int, leaves: dict[int, list[Instruction]]) -> Filter:
         (_JUMP_GE, 0, 1, _X32),
         _answer(errno.ENOSYS),
     ]
-    return _packed([*head, *_search(_segments(leaves))])
+    return Filter([*head, *_search(_segments(leaves))])
 
 
 def _abi() -> tuple[int, int]:
@@ -97,14 +130,6 @@ def _abi() -> tuple[int, int]:
     if machine not in _ABIS:
         raise OSError(errno.ENOSYS, f"no system call table for {machine}, only for {', '.join(_ABIS)}")
     return _ABIS[machine]
-
-
-def _packed(instructions: list[Instruction]) -> Filter:
-    packed = b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)
-    buffer = ctypes.create_string_buffer(packed, len(packed))
-    program = Filter(len(instructions), ctypes.addressof(buffer))
-    program.keep_alive = buffer
-    return program
 
 
 def _special(number: dict[str, int]) -> dict[int, list[Instruction]]:
@@ -118,6 +143,9 @@ def _special(number: dict[str, int]) -> dict[int, list[Instruction]]:
         # The jail's first process has the same uid: its limits must not be in reach.
         "prlimit64": _one_of(0, (0,), errno.EPERM),
         "ioctl": _one_of(1, _IOCTLS, errno.ENOTTY),
+        "fcntl": _one_of(1, _FCNTLS, errno.EINVAL),
+        # By a thread's number alone, which may be another process's.
+        "tkill": [_answer(errno.EPERM)],
     }
     for name in number:
         if name.endswith("xattr"):
@@ -125,16 +153,27 @@ def _special(number: dict[str, int]) -> dict[int, list[Instruction]]:
     return {number[name]: leaf for name, leaf in leaves.items() if name in number}
 
 
+def _answer(error: int) -> Instruction:
+    return (_RETURN, 0, 0, _ERRNO | error if error else _ALLOW)
+
+
+# Signals go to the process itself alone: the warm interpreter has the same uid. And none but the jail and the kernel
+# sends SIGKILL, so that an unexplained one is known to be the machine's.
+_TO_ITSELF: list[Instruction] = [
+    (_JUMP_EQ, 0, 1, _SIGKILL),
+    _answer(errno.EPERM),
+    (_LOAD, 0, 0, _ARGUMENTS[0]),
+    (_JUMP_EQ, 1, 0, _OWN),
+    _answer(errno.EPERM),
+    _answer(0),
+]
+
+
 def _narrowed() -> dict[str, list[Instruction]]:
-    """Calls that the first process makes freely, and programs in part."""
-    no_signal_9 = [(_JUMP_EQ, 0, 1, 9), _answer(errno.EPERM), _answer(0)]
+    """Calls that the warm interpreter makes freely, and programs in part."""
     return {
         # Threads only: without cgroups the memory of children would be unbounded.
         "clone": [(_LOAD, 0, 0, _ARGUMENTS[0]), (_JUMP_SET, 1, 0, _CLONE_THREAD), _answer(errno.EAGAIN), _answer(0)],
-        # Nobody but the jail and the kernel may send SIGKILL, so that an unexplained one is known to be the machine's.
-        "kill": [(_LOAD, 0, 0, _ARGUMENTS[1]), *no_signal_9],
-        "tkill": [(_LOAD, 0, 0, _ARGUMENTS[1]), *no_signal_9],
-        "tgkill": [(_LOAD, 0, 0, _ARGUMENTS[2]), *no_signal_9],
         "prctl": _one_of(0, _PRCTLS, errno.EPERM),
     }
 
@@ -143,10 +182,6 @@ def _one_of(argument: int, values: tuple[int, ...], error: int) -> list[Instruct
     """Allow if the lower half of the argument is one of the values (all of these are C ints)."""
     tests = [(_JUMP_EQ, len(values) - index, 0, value) for index, value in enumerate(values)]
     return [(_LOAD, 0, 0, _ARGUMENTS[argument]), *tests, _answer(error), _answer(0)]
-
-
-def _answer(error: int) -> Instruction:
-    return (_RETURN, 0, 0, _ERRNO | error if error else _ALLOW)
 
 
 def _numbers(table: str, column: int) -> dict[str, int]:

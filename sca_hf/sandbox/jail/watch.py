@@ -1,9 +1,10 @@
 """Watches one program from outside: its CPU clock, the wall clock, and whether it sleeps or waits for a core."""
 
+import _signal  # type: ignore[import-not-found]
+import ctypes
 import math
 import os
-import select
-import signal
+import resource
 import time
 from typing import Any, NamedTuple
 
@@ -15,7 +16,13 @@ _LAST_NOTICE_SECONDS = 0.1
 _SLEEPING_SHARE = 0.5
 _SHORTEST_PAUSE_SECONDS = 0.001
 _PATIENCE = 0.8
-_CHILD_ENDED = frozenset((signal.SIGCHLD,))
+_CHILD_ENDED = frozenset((_signal.SIGCHLD,))
+_CPU_LIMIT_SECONDS = 3
+"""Beyond the limit of the watch, which is finer."""
+
+
+class Broken(Exception):
+    """The jail or the machine failed, not the program."""
 
 
 class Ended(NamedTuple):
@@ -33,48 +40,67 @@ class Ended(NamedTuple):
 
 
 class Watch:
-    """`control`: the pool's socket, told when a program falls asleep or wakes. `processes`: a /proc, or -1."""
+    """`control`: the pool's socket, told when a program falls asleep or wakes. `processes`: a /proc, or -1. `number`:
+    where the kernel puts the number of the program's process, which was 0 before."""
 
-    def __init__(self, control: int, processes: int, cpu_seconds: float, wall_seconds: float, probe: Probe) -> None:
+    def __init__(
+        self,
+        control: int,
+        processes: int,
+        cpu_seconds: float,
+        wall_seconds: float,
+        probe: Probe,
+        number: ctypes.c_uint32,
+    ) -> None:
+        # Here, so that the warm interpreter has none of it.
+        import select
+
         self._control = control
         self._processes = processes
+        self._number = number
         self._cpu_seconds = cpu_seconds
         self._wall_seconds = wall_seconds
         self._probe = probe
         self._poll = select.poll()
         self._poll.register(control, select.POLLRDHUP)
-        signal.pthread_sigmask(signal.SIG_BLOCK, _CHILD_ENDED)
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, _CHILD_ENDED)
 
-    def until_end(self, child: int, started: float) -> Ended:
-        """Waits for the child, or kills it at a limit. Ends this process, and all in its namespace, without the pool.
+    def until_end(self, started: float) -> Ended:
+        """Waits for the program, or kills it at a limit. Ends this process, and all in its namespace, without the pool.
+        Raises Broken where there can be no program any more.
 
         Time in the run queue doesn't count as the program's, up to four fifths of the whole: on a busy machine an
         endless loop comes to its CPU limit, and is not killed and run again. A program that has had its wall time
         without any waiting is not starved, however busy the machine is.
         """
-        clock = _cpu_clock(child)
-        stopped = starved = sleeping = False
+        stopped = starved = sleeping = limited = False
         # Most programs end before the first look. One that sleeps gives up its core soon after it.
         notice = _FIRST_NOTICE_SECONDS
         pause = min(notice, self._cpu_seconds, self._wall_seconds)
         while True:
             # A signal that came before is kept, and one from elsewhere changes nothing.
-            noticed = signal.sigtimedwait(_CHILD_ENDED, pause)
-            ended, status, usage = os.wait4(child, os.WNOHANG)
+            noticed = _signal.sigtimedwait(_CHILD_ENDED, pause)
+            ended, status, usage = os.wait4(-1, os.WNOHANG)
+            child = self._number.value
             if ended:
+                if ended != child:
+                    raise Broken("the warm interpreter has ended")
                 return Ended(status, usage, stopped, starved)
-            if noticed is not None or stopped:
+            if noticed is not None or stopped or not child:
                 continue
             if self._poll.poll(0):
                 # The pool is gone. All that is in this namespace dies with its first process.
                 os._exit(0)
-            cpu, wall = time.clock_gettime(clock), time.monotonic() - started
+            if not limited:
+                limited, limit = True, math.ceil(self._cpu_seconds) + _CPU_LIMIT_SECONDS
+                resource.prlimit(child, resource.RLIMIT_CPU, (limit, limit))
+            cpu, wall = time.clock_gettime(_cpu_clock(child)), time.monotonic() - started
             waited = self._waited(child, wall - cpu)
             own = wall - min(waited, wall * _PATIENCE) if waited < math.inf else wall
             if cpu >= self._cpu_seconds or own >= self._wall_seconds:
                 stopped = True
                 starved = cpu < self._cpu_seconds and wall - waited < self._wall_seconds
-                os.kill(child, signal.SIGKILL)
+                os.kill(child, _signal.SIGKILL)
                 continue
             self._probe.ask(child, cpu)
             idle = cpu + min(waited, wall) < _SLEEPING_SHARE * wall

@@ -1,0 +1,132 @@
+"""The jail's first process: has the warm interpreter run programs, watches them and clears up after them.
+
+It holds the capabilities of the jail's own user namespace (for clean file systems) and none outside. It never runs
+program code, and compiles none: `compiler` does, or the fork where that may be slow or big.
+"""
+
+import ctypes
+import os
+import time
+from typing import Any
+
+from . import compiler, kernel, messages, reports
+from .compiler import Passed
+from .probe import Probe
+from .reports import NEEDS_FULL, read_report
+from .seccomp import build_first
+from .settings import SCRATCH, Settings
+from .streams import Streams
+from .watch import Broken, Ended, Watch
+from .zygote import TOKEN_BYTES
+
+_KEPT_CHARS = 2000
+_SIGKILL = 9
+
+
+def serve(
+    control: int, link: int, processes: int, settings: Settings, full: bool, streams: Streams, probe: Probe, number: int
+) -> None:
+    """Reports on programs until the compiling process hangs up. `control`: descriptor of the pool's socket. `link`: of
+    the pipe from the compiling process. `processes`: of this namespace's /proc, or -1. `full`: whether all programs can
+    run here. `number`: page where the kernel puts the number of a program's process."""
+    supervisor = _Supervisor(control, processes, settings, full, streams, probe, number)
+    messages.send(control, {"ready": True})
+    while (program := compiler.take(link)) is not None:
+        try:
+            messages.send(control, supervisor.run(program))
+        except (Broken, OSError, MemoryError) as reason:
+            messages.send(control, {"broken": f"{type(reason).__name__}: {reason}"})
+            return
+
+
+class _Supervisor:
+    def __init__(
+        self,
+        control: int,
+        processes: int,
+        settings: Settings,
+        full: bool,
+        streams: Streams,
+        probe: Probe,
+        number: int,
+    ) -> None:
+        # Here, so that the warm interpreter has none of it.
+        import signal
+
+        self._signal_names = {int(number): number.name for number in signal.Signals}
+        self._settings = settings
+        self._full = full
+        self._streams = streams
+        self._probe = probe
+        self._number = ctypes.c_uint32.from_address(number)
+        self._anew = True
+        self._clean = [self._mount_scratch(path) for path in SCRATCH]
+        self._watch = Watch(control, processes, settings.cpu_seconds, settings.wall_seconds, probe, self._number)
+        kernel.install_filter(build_first())
+
+    def run(self, program: Passed, ask: bool = True) -> dict[str, Any]:
+        """One program's report. Raises Broken or OSError where the jail is at fault."""
+        self._probe.begin(program if ask else None)
+        self._number.value = 0
+        token = os.urandom(TOKEN_BYTES // 2).hex().encode()
+        started = time.monotonic()
+        self._streams.start(program.packed + token, self._anew)
+        self._anew = False
+        ended = self._watch.until_end(started)
+        wall = time.monotonic() - started
+        disturbed = self._probe.disturbed(ended.stopped)
+        report = self._judge(ended, read_report(self._streams.take_report(), token, self._full, program.counting))
+        out, too_long = self._output(self._streams.out)
+        err, too_long_too = self._output(self._streams.err)
+        self._clean_up()
+        if disturbed:
+            return self.run(program, ask=False)
+        if report is NEEDS_FULL:
+            return report
+        if (too_long or too_long_too) and report["status"] not in ("timeout", "out-of-memory"):
+            report |= {"status": "killed", "exception": "OutputLimit", "line": None}
+        return report | {
+            "cpu_seconds": ended.cpu_seconds,
+            "wall_seconds": wall,
+            "memory_mb": ended.usage.ru_maxrss / 1024,
+            "stdout": out,
+            "stderr": err,
+            "starved": ended.starved,
+        }
+
+    def _judge(self, ended: Ended, found: dict[str, Any] | None) -> dict[str, Any]:
+        if self._probe.found:
+            # What the CPU limit would have said, only later.
+            return reports.report("timeout")
+        if os.WIFSIGNALED(ended.status) and not ended.stopped:
+            number = os.WTERMSIG(ended.status)
+            if number != _SIGKILL:
+                return reports.report("killed", self._signal_names.get(number, f"signal {number}"))
+            if ended.cpu_seconds < self._settings.cpu_seconds:
+                raise Broken("a program was killed by the machine, which is probably out of memory")
+        if os.WIFSIGNALED(ended.status):
+            # Which of the two limits it was can depend on the machine's load: see the seconds.
+            return reports.report("timeout")
+        return found or reports.report("early-exit")
+
+    def _output(self, stream: int) -> tuple[str, bool]:
+        kept, size = self._streams.take(stream, _KEPT_CHARS)
+        return kept.decode("utf-8", "replace"), size > self._settings.output_bytes
+
+    def _mount_scratch(self, path: str) -> tuple[int, int]:
+        settings = self._settings
+        kernel.mount_tmpfs(path, f"size={settings.file_bytes},nr_inodes={settings.files + 1},mode=0700")
+        return _change_of(path)
+
+    def _clean_up(self) -> None:
+        for index, path in enumerate(SCRATCH):
+            if _change_of(path) != self._clean[index]:
+                kernel.unmount(path)
+                self._anew = True
+                self._clean[index] = self._mount_scratch(path)
+
+
+def _change_of(path: str) -> tuple[int, int]:
+    """Changes with whatever is made, removed or set in a scratch folder: its own times are the kernel's."""
+    status = os.stat(path)
+    return status.st_ctime_ns, status.st_ino
