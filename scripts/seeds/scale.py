@@ -77,7 +77,7 @@ def measure_scale_of(count: int, corpus: Path, scratch: Path) -> None:
             type_check=TypeCheckSettings(),
         )
         load_contaminants(contaminants)
-        with Tree(scratch) as tree:
+        with Tree(scratch, seconds=0.5) as tree:
             rows, opened = timed(lambda: open_source(str(source)).rows)
             assert isinstance(rows, Dataset)
             judged, taken = timed(lambda: seeds(rows, settings, 1, _PROCESSES, folder, folder / "progress"))

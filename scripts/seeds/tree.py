@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import re
 import threading
@@ -15,7 +16,7 @@ from processes import tree
 
 Made = TypeVar("Made")
 
-_SECONDS = 0.1
+_DISK_SECONDS = 5.0
 _REAP_SECONDS = 3.0
 _PR_SET_CHILD_SUBREAPER = 36
 _MEMORY = re.compile(r"^(Pss|Pss_File): +(\d+)", re.MULTILINE)
@@ -28,16 +29,18 @@ def timed(function: Callable[[], Made]) -> tuple[Made, float]:
 
 
 class Tree:
-    """This process and all below it, looked at ten times a second.
+    """This process and all below it, looked at again and again.
 
-    `cpu_seconds`: used meanwhile, by processes too that came and went between two looks, without what looking took,
-    which grows with the memory that is looked at. `peak_mib`: most memory at one
-    moment, pages that several share counted once; `peak_own_mib`: without pages of files, which the system takes back
-    when it needs them. `peak_disk_mib`: most that was in `folder` at one moment.
+    `cpu_seconds`: used meanwhile, by processes too that came and went between two looks, but without what the looks
+    took, which is more the more memory there is to look at. `peak_mib`: most memory at one moment, pages that several
+    share counted once; `peak_own_mib`: without pages of files, which the system takes back when it needs them.
+    `peak_disk_mib`: most that was in `folder` at one moment.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, seconds: float = 0.1) -> None:
+        """`seconds`: between two looks."""
         self._folder = folder
+        self._seconds = seconds
 
     def __enter__(self) -> Tree:
         self.peak_mib = self.peak_own_mib = self.peak_disk_mib = 0.0
@@ -56,14 +59,14 @@ class Tree:
         self.cpu_seconds = _cpu_seconds() - self._before - self._looking_seconds
 
     def _watch(self) -> None:
-        looks = 0
-        while not self._over.wait(_SECONDS):
+        looked_at_disk = -math.inf
+        while not self._over.wait(self._seconds):
             memory = [_memory_mib(process) for process in tree(os.getpid())]
             self.peak_mib = max(self.peak_mib, sum(whole for whole, _ in memory))
             self.peak_own_mib = max(self.peak_own_mib, sum(whole - files for whole, files in memory))
-            if self._folder and looks % 50 == 0:
+            if self._folder and time.monotonic() - looked_at_disk > _DISK_SECONDS:
                 self.peak_disk_mib = max(self.peak_disk_mib, _disk_mib(self._folder))
-            looks += 1
+                looked_at_disk = time.monotonic()
         self._looking_seconds = time.thread_time()
 
 
