@@ -1,7 +1,8 @@
-"""Puts the warm interpreter's memory into large pages.
+"""Lays out the warm interpreter's memory so that its forks cost little.
 
 A fork copies an entry of a page table for every page in use, and its end drops it again: most of what the fork of a
-big interpreter costs. A large page (2 MiB) has one entry. A program that writes gets small copies, as before.
+big interpreter costs. A large page (2 MiB) has one entry. A program that writes gets small copies, as before. And it
+copies every mapping, of which a library has five.
 
 All of this is about speed: where the C library or the kernel has it not, nothing happens.
 """
@@ -97,8 +98,8 @@ def collapse(processes: int) -> None:
 
 
 def _join(one: _Mapping, other: _Mapping) -> None:
-    """Constants with the code that they stand beside, and tables with the data: of the four to six mappings that a
-    library has, each of which a fork copies, two are left. The kernel joins them when they may do the same."""
+    """Constants with the code that they stand beside, and tables with the data: of the five mappings that a library has
+    two are left, or three. The kernel joins what may do the same, and data if both were first written as one."""
     for mapping in (one, other):
         joint = one.protection | other.protection
         if joint & (_WRITE | _EXECUTE) != _WRITE | _EXECUTE and mapping.protection != joint:
