@@ -58,15 +58,18 @@ class _Kind:
     bounded: bool = True
 
 
-def type_errors(batches: Iterable[Sequence[str]], settings: TypeCheckSettings) -> list[str | None]:
+def type_errors(
+    batches: Iterable[Sequence[str]], settings: TypeCheckSettings, folder: Path | None = None
+) -> list[str | None]:
     """For each seed `type-error`, `type-checker-crash`, or null: it is right.
 
+    `folder`: where temporary files are made, which a call that is killed leaves there; by default that of the system.
     Raises InputError when the checker is not installed or does not work at all.
     """
     kind = _KINDS[settings.checker]
     program = _program(settings.checker)
     _try(program, settings.checker)
-    return [verdict for seeds in _rebatched(batches, kind.batch) for verdict in _judge(program, kind, seeds)]
+    return [verdict for seeds in _rebatched(batches, kind.batch) for verdict in _judge(program, kind, seeds, folder)]
 
 
 @lru_cache
@@ -78,21 +81,21 @@ def _try(program: str, checker: Checker) -> None:
         )
 
 
-def _judge(program: str, kind: _Kind, seeds: Sequence[str]) -> list[str | None]:
-    wrong = _wrong(program, kind, seeds)
+def _judge(program: str, kind: _Kind, seeds: Sequence[str], folder: Path | None = None) -> list[str | None]:
+    wrong = _wrong(program, kind, seeds, folder)
     if wrong is not None:
         return [TYPE_ERROR if number in wrong else None for number in range(len(seeds))]
     if len(seeds) == 1:
         return [CRASH]
     size = -(-len(seeds) // _PIECES)
     pieces = (seeds[begin : begin + size] for begin in range(0, len(seeds), size))
-    return [verdict for piece in pieces for verdict in _judge(program, kind, piece)]
+    return [verdict for piece in pieces for verdict in _judge(program, kind, piece, folder)]
 
 
-def _wrong(program: str, kind: _Kind, seeds: Sequence[str]) -> set[int] | None:
+def _wrong(program: str, kind: _Kind, seeds: Sequence[str], parent: Path | None) -> set[int] | None:
     """The numbers of the seeds with errors; null when the checker came to no end."""
     cpu_seconds = round(_CPU_SECONDS + _SEED_CPU_SECONDS * len(seeds))
-    with tempfile.TemporaryDirectory(prefix="types-") as name:
+    with tempfile.TemporaryDirectory(prefix="types-", dir=parent) as name:
         folder = Path(name)
         _lay_out(folder)
         for number, seed in enumerate(seeds):

@@ -26,9 +26,11 @@ Of a function:
 - `not-sampled`: not among the `count` seeds that were drawn.
 """
 
+import atexit
 import hashlib
 import json
 import math
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -161,7 +163,7 @@ def seeds(
     with ExitStack() as stack:
         isolated = stack.enter_context(Isolated(partial(judge_files, settings=settings, contaminants=contaminants)))
         if isinstance(files, FileStream):
-            folder = scratch or Path(tempfile.mkdtemp(prefix="sca-hf-seeds-"))
+            folder = scratch or _folder_of_this_process()
             stream = SeedStream(files, _judged, isolated, finished, num_proc, folder, STAGE.features)
             judged, ids, reasons = _read(stack.enter_context(stream), settings.count, together)
         else:
@@ -186,6 +188,13 @@ def seeds(
     return judged.select_columns(list(STAGE.features))
 
 
+def _folder_of_this_process() -> Path:
+    """Until it ends, since rows lie in it."""
+    folder = Path(tempfile.mkdtemp(prefix="sca-hf-seeds-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def _read(
     stream: SeedStream, count: int | None, together: Callable[[Dataset], tuple[Ids, list[str | None]]]
 ) -> tuple[Dataset, Ids, list[str | None]]:
@@ -207,10 +216,12 @@ def _judged_together(
     """Ids and reasons, after the rules that look at many seeds at once."""
     ids, reasons = _ids(judged), _reasons(judged)
     _reject_copies(ids, reasons)
-    if settings.near_duplicates:
-        _reject(judged, reasons, partial(_near, settings=settings.near_duplicates, folder=folder))
+    if near := settings.near_duplicates:
+        compared = hashlib.sha256(ids[[reason is None for reason in reasons]].tobytes()).hexdigest()
+        rule = partial(_near, settings=near, folder=folder)
+        _reject(judged, reasons, lambda texts: finished.part(["near", compared], partial(rule, texts)))
     if settings.type_check:
-        _reject(judged, reasons, partial(_checked, settings=settings.type_check, finished=finished))
+        _reject(judged, reasons, partial(_checked, settings=settings.type_check, finished=finished, folder=folder))
     return ids, reasons
 
 
@@ -271,12 +282,14 @@ def _near(texts: Iterable[list[str]], settings: NearDuplicateSettings, folder: P
     return [None if original is None else "near-duplicate" for original in found]
 
 
-def _checked(texts: Iterable[list[str]], settings: TypeCheckSettings, finished: FinishedParts) -> list[str | None]:
+def _checked(
+    texts: Iterable[list[str]], settings: TypeCheckSettings, finished: FinishedParts, folder: Path | None
+) -> list[str | None]:
     """In parts, each of which is kept when it is done."""
     verdicts: list[str | None] = []
     for batch in texts:
         key = [hashlib.sha256("\0".join(batch).encode("utf-8", "surrogatepass")).hexdigest()]
-        verdicts += finished.part(["types", *key], partial(type_errors, [batch], settings))
+        verdicts += finished.part(["types", *key], partial(type_errors, [batch], settings, folder))
     return verdicts
 
 

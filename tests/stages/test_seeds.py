@@ -155,6 +155,63 @@ def test_a_killed_call_goes_on_where_it_was_with_any_number_of_workers(tmp_path:
     assert not folder.exists()
 
 
+# A process of its own: what compares has threads, which a fork would not have.
+_KILLED_AT = """
+import json, os, random, signal, sys
+from pathlib import Path
+from datasets import Dataset
+from sca_hf.layouts import FEATURES
+from sca_hf.near_duplicates import NearDuplicateSettings
+from sca_hf.stages import seeds as stage
+from sca_hf.type_check import TypeCheckSettings
+
+place, folder = sys.argv[1], Path(sys.argv[2])
+draw = random.Random(1)
+docs = [" ".join(f"w{draw.randrange(10**6)}" for _ in range(20)) for _ in range(1100)]  # two batches of types
+files = [f"def f{number}(a):\\n    '{doc}'\\n    return a" for number, doc in enumerate([*docs, *docs[:50]])]
+
+def noting(name, called):
+    def note(*given):
+        with (folder / "calls").open("a") as log:
+            log.write(name + "\\n")
+        made = called(*given)
+        if name == place:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return made
+    return note
+
+for name in ("near_duplicates", "type_errors"):
+    setattr(stage, name, noting(name, getattr(stage, name)))
+paths = [f"{number}.py" for number in range(len(files))]
+rows = {"path": paths, "content": [file.encode() for file in files], "license": ["MIT"] * len(files)}
+settings = stage.SeedSettings(type_check=TypeCheckSettings(), near_duplicates=NearDuplicateSettings())
+made = stage.seeds(Dataset.from_dict(rows, features=FEATURES), settings, scratch=folder, progress=folder / "progress")
+print(json.dumps(list(made["reject_reason"])))
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "calls"),
+    [
+        ("near_duplicates", {"near_duplicates": 2, "type_errors": 2}),
+        ("type_errors", {"near_duplicates": 1, "type_errors": 3}),
+    ],
+)
+def test_what_a_call_finished_before_it_was_killed_is_not_done_again(
+    tmp_path: Path, place: str, calls: dict[str, int]
+) -> None:
+    def run(place: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-c", _KILLED_AT, place, str(tmp_path)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert run(place).returncode == -signal.SIGKILL
+    done = run("nowhere")
+    assert done.returncode == 0, done.stderr
+    assert Counter(json.loads(done.stdout)) == {None: 1100, "near-duplicate": 50}
+    assert Counter((tmp_path / "calls").read_text().split()) == calls
+    assert list(tmp_path.glob("types-*")) == []
+
+
 def test_files_under_other_licenses_than_those_allowed_are_left_out() -> None:
     licenses = ["MIT", "GPL-3.0", "mit AND Apache-2.0", "MIT AND GPL-3.0", "unknown"]
     files = _files(*[GOOD.replace("f(", f"f{number}(") for number in range(5)])
