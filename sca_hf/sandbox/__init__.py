@@ -4,7 +4,8 @@
         verdict = await jails.run(Program(code="def add(a, b): return a + b", tests="assert add(1, 2) == 3"))
     assert verdict.status == "passed"
 
-A program runs in a fork of a warm interpreter inside a jail of its own namespaces (see `jail/launcher.py`).
+A program runs in a fork of a warm interpreter inside a jail of its own namespaces. Such a jail has three processes:
+`jail/compiler.py` compiles, `jail/supervisor.py` is the first one inside and watches, `jail/zygote.py` forks.
 
 It is protected: files (only the interpreter can be seen, nothing can be written but two small scratch folders, new
 for each program), the environment and memory of the run, its processes, the network and every socket of the machine,
@@ -16,8 +17,7 @@ processor; and **the verdict from forgery inside the one process that both run i
 the garbage collector's objects can find the run's token, one that uses ctypes can write anywhere, one that replaces
 the counting functions in its own module or in `builtins` can count what did not hold, and an `__eq__` that is always
 true satisfies any comparison. Nothing inside one process can prevent that; such a program is flagged by what it
-mentions (`Verdict.flags`), and a name put together at run time escapes the flags. A program can see the source of an
-earlier program of its jail in freed memory, through ctypes.
+mentions (`Verdict.flags`), and a name put together at run time escapes the flags.
 """
 
 from sca_hf.sandbox.pool import Jails

@@ -33,12 +33,7 @@ _ENVIRONMENT = {
     # Its other allocators reserve a gigabyte of addresses on a first call, which counts as memory.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
-# Without hooks that would run in every fork: `random` would draw a seed (it is given one), `threading` and `logging`
-# would make locks anew that no thread can hold in a jail.
-_START = (
-    "import os, sys; os.register_at_fork = lambda **_: None; sys.path.insert(0, {folder!r}); "
-    "from jail.launcher import main; main()"
-)
+_START = "import sys; sys.path.insert(0, {folder!r}); from jail.launcher import main; main()"
 _IMPORT = re.compile(r"\b(?:from|import)[ \t]+(\w+(?:[ \t]*,[ \t]*\w+)*)")
 
 
