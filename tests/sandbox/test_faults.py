@@ -44,6 +44,25 @@ def test_a_jail_that_is_killed_costs_no_verdict(processes: Callable[[], list[int
     assert [verdict.status for verdict in asyncio.run(run())] == ["passed"] * 4
 
 
+def test_jails_that_are_killed_among_many_programs_change_no_verdict(processes: Callable[[], list[int]]) -> None:
+    work = "import time\ndef work(x):\n    while time.process_time() < 0.05: pass\n    return x"
+    programs = [Program(work, f"assert work({number}) == {number + (number % 5 == 0)}") for number in range(60)]
+    programs[1::7] = [Program("def broken(:", "assert broken(1)")] * len(programs[1::7])
+
+    async def run(kill: bool) -> list[Verdict]:
+        async with Jails(2) as jails:
+            running = [asyncio.ensure_future(jails.run(program)) for program in programs]
+            await asyncio.gather(*running[:20])
+            for jail in processes() if kill else ():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(jail, signal.SIGKILL)
+            return list(await asyncio.gather(*running))
+
+    undisturbed, killed = asyncio.run(run(kill=False)), asyncio.run(run(kill=True))
+    assert {verdict.status for verdict in undisturbed} == {"passed", "failed", "syntax-error"}
+    assert [verdict.identity for verdict in killed] == [verdict.identity for verdict in undisturbed]
+
+
 def test_a_program_that_the_machine_kills_is_run_again(processes: Callable[[], list[int]]) -> None:
     async def run() -> Verdict:
         async with Jails(1) as jails:
