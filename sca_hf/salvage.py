@@ -64,6 +64,8 @@ def _blocks(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
     starts = [
         start for place, start in enumerate(starts) if not place or not lines[starts[place - 1]].startswith("@")
     ] + [len(lines)]
+    if starts[0]:
+        starts.insert(0, 0)  # comments, among which a stray line may be
     place = 0
     while place < len(starts) - 1:
         until = place + 1

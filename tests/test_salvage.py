@@ -42,6 +42,11 @@ def test_what_stands_around_a_broken_statement_is_found_with_its_imports(broken:
         assert text.split("\n")[function.line - 1] == "def good(a):"
 
 
+def test_a_stray_line_among_comments_at_the_top_costs_nothing_below_it() -> None:
+    assert _names(f"# License.\n    return }}\n# More.\n\nimport re\n{GOOD}") == [("good", True)]
+    assert _names(f"    return 1\n{GOOD}") == [("good", True)]
+
+
 def test_an_import_before_a_stray_indented_line_counts() -> None:
     (function,) = salvaged_functions(f"import re\n    stray = 1\n{GOOD}")
     assert isinstance(function, Function)

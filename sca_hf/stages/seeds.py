@@ -309,7 +309,7 @@ def _run(files: Dataset | FileStream, context: "Context") -> Dataset:
 
 STAGE = Stage(
     name="seeds",
-    version=4,
+    version=5,
     title="Documented, self-contained functions of real code, with the imports that they need.",
     reads=("path", "content", "license"),
     columns=(
