@@ -1,7 +1,7 @@
 """The jail's compiling process, between the pool and the first process.
 
-It stands apart from the one that forks: a fork makes every page that its parent writes next cost a fault, and compiling
-writes many. It may call little more than `read`, `write` and the allocator's: less than a program.
+It stands apart from the first process, which has rights of its own, since Python's compiler takes what a model wrote.
+It may call little more than `read`, `write` and the allocator's: less than a program.
 """
 
 import errno
@@ -87,12 +87,12 @@ def _pass_on(request: dict[str, Any], link: int, rewrite: assertions.Rewrite | N
     """Returns the report where no process of the program's own is needed for it."""
     code, tests = request["code"], request["tests"]
     offset = code.count("\n") + 1
-    passed = Passed(marshal.dumps((offset, code, tests, False)), assertions.NOT_COUNTED, compiled=False)
+    compiled, counting = False, assertions.NOT_COUNTED
     if not request["careful"] and _compiles_fast(code) and _compiles_fast(tests):
         try:
             prepared = assertions.prepare(code, tests, rewrite)
             packed = marshal.dumps((offset, prepared.code, prepared.tests, prepared.collects))
-            passed = Passed(packed, prepared.counting, compiled=True)
+            compiled, counting = True, prepared.counting
         except assertions.NeedsFull:
             return NEEDS_FULL
         except assertions.Uncompilable as refusal:
@@ -100,7 +100,9 @@ def _pass_on(request: dict[str, Any], link: int, rewrite: assertions.Rewrite | N
         except ImportError:
             # No files can be seen from here.
             pass
-    messages.send_packed(link, marshal.dumps((passed.packed, tuple(passed.counting), passed.compiled)))
+    if not compiled:
+        packed = marshal.dumps((offset, code, tests, False))
+    messages.send_packed(link, marshal.dumps((packed, tuple(counting), compiled)))
     return None
 
 

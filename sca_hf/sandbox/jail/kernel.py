@@ -176,12 +176,6 @@ _set_filter = _libc["prctl"]
 _set_filter.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong)
 
 
-def rehearse() -> None:
-    """Makes the calls of `drop_capabilities` and `install_filter` with arguments that the kernel refuses."""
-    _capset(None, None)
-    _set_filter(_PR_SET_SECCOMP, 0, None, 0, 0)
-
-
 def drop_capabilities() -> None:
     if _capset(_header, _no_capabilities):
         _call("capset", -1)

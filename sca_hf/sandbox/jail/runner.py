@@ -1,4 +1,4 @@
-"""One program's side, after the fork: give up all power, run the two parts, say what happened.
+"""One program's side, after the fork: run the two parts, say what happened.
 
 What is imported here is copied with every fork: the fewer pages, the faster.
 """

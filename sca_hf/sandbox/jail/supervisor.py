@@ -4,6 +4,7 @@ It holds the capabilities of the jail's own user namespace (for clean file syste
 program code, and compiles none: `compiler` does, or the fork where that may be slow or big.
 """
 
+import _signal  # type: ignore[import-not-found]
 import ctypes
 import os
 import time
@@ -20,7 +21,6 @@ from .watch import Broken, Ended, Watch
 from .zygote import TOKEN_BYTES
 
 _KEPT_CHARS = 2000
-_SIGKILL = 9
 
 
 def serve(
@@ -100,7 +100,7 @@ class _Supervisor:
             return reports.report("timeout")
         if os.WIFSIGNALED(ended.status) and not ended.stopped:
             number = os.WTERMSIG(ended.status)
-            if number != _SIGKILL:
+            if number != _signal.SIGKILL:
                 return reports.report("killed", self._signal_names.get(number, f"signal {number}"))
             if ended.cpu_seconds < self._settings.cpu_seconds:
                 raise Broken("a program was killed by the machine, which is probably out of memory")

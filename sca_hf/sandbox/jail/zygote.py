@@ -52,7 +52,8 @@ class Zygote:
         self._number = number
 
     def warm_up(self, preload: tuple[str, ...], processes: int) -> None:
-        """Imports, and gives up all power. `processes`: descriptor of a /proc, or -1. Raises ImportError, OSError."""
+        """Imports what programs find imported, and sets limits. `processes`: descriptor of a /proc, or -1. Raises
+        ImportError, OSError."""
         gc.disable()
         modules = (*SMALL, *(_USUAL.split() if self._full else ()), *preload)
         with pages.OneHeap():
@@ -69,14 +70,13 @@ class Zygote:
         _limit(self._settings)
 
     def serve(self, pipes: streams.Pipes) -> NoReturn:
-        """Forks for each order until the first process hangs up."""
+        """Gives up all power, then forks for each order until the first process hangs up."""
         pipes.place()
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._settings.open_files, self._settings.open_files))
         kernel.keep_from_forks(self._number)
         fork = kernel.forking_siblings(self._number)
         self._calls = build_narrow()
         kernel.drop_capabilities()
-        kernel.rehearse()
         kernel.install_filter(build_wide())
         gc.collect()
         # What is alive is taken out of the collector's sight, or it would touch it all in the child.
