@@ -13,6 +13,8 @@ from sca_hf.sandbox.verdict import Program, Verdict
 
 _LENGTH = struct.Struct("!I")
 _MESSAGE_BYTES = 1 << 20
+# Small enough that the allocator need not ask the kernel for it each time.
+_PART_BYTES = 1 << 16
 _END_SECONDS = 2.0
 
 
@@ -32,6 +34,8 @@ class Run:
 @dataclass(eq=False)
 class Jail:
     tier: Tier
+    core: int
+    """Where its next program is to run."""
     outer: subprocess.Popen[bytes]
     control: socket.socket
     deadline: float
@@ -44,7 +48,7 @@ class Jail:
     def messages(self) -> list[dict[str, Any]] | None:
         """What came in; None where the jail is gone or talks nonsense."""
         try:
-            part = self.control.recv(_MESSAGE_BYTES)
+            part = self.control.recv(_PART_BYTES)
             if not part:
                 return None
             self.received += part
@@ -65,7 +69,8 @@ class Jail:
         """Sends a program. Raises OSError where the jail takes none."""
         self.run = run
         self.served += 1
-        request = {"code": run.program.code, "tests": run.program.tests, "careful": run.attempts > 0}
+        program = run.program
+        request = {"code": program.code, "tests": program.tests, "careful": run.attempts > 0, "core": self.core}
         packed = json.dumps(request).encode()
         self.control.sendall(_LENGTH.pack(len(packed)) + packed)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from sca_hf.sandbox.jail import heap
 from sca_hf.sandbox.jail.assertions import may_be_plain
 from sca_hf.sandbox.jail.zygote import SMALL
 from sca_hf.sandbox.verdict import Limits, Program
@@ -26,6 +27,9 @@ _ENVIRONMENT = {
     "HOME": "/tmp",
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
+    # Else each program looks up the functions of libraries that none has called before.
+    "LD_BIND_NOW": "1",
+    **heap.ENVIRONMENT,
     # More threads than one would make sums differ from run to run, and a fork would lose them.
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -33,7 +37,14 @@ _ENVIRONMENT = {
     # Its other allocators reserve a gigabyte of addresses on a first call, which counts as memory.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
-_START = "import sys; sys.path.insert(0, {folder!r}); from jail.launcher import main; main()"
+_START = """
+import sys
+sys.path.insert(0, {folder!r})
+from jail import heap
+heap.join()
+from jail.launcher import main
+main()
+"""
 _IMPORT = re.compile(r"\b(?:from|import)[ \t]+(\w+(?:[ \t]*,[ \t]*\w+)*)")
 
 
@@ -64,13 +75,14 @@ def tier_of(program: Program, hash_seed: int = 0) -> Tier:
     return Tier("stdlib", full, hash_seed)
 
 
-def start_jail(tier: Tier, limits: Limits) -> tuple[subprocess.Popen[bytes], socket.socket]:
+def start_jail(tier: Tier, limits: Limits, core: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """The jail's outer process and our end of its socket, on which `ready` or `unavailable` will come. Raises
     OSError."""
     ours, theirs = socket.socketpair()
     try:
         settings = {
             "parent": os.getpid(),
+            "core": core,
             "cpu_seconds": limits.cpu_seconds,
             "wall_seconds": limits.wall_seconds,
             "memory_bytes": limits.memory_mb << 20,

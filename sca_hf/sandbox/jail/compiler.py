@@ -31,9 +31,10 @@ def begin(link: int) -> None:
     os.write(link, _START)
 
 
-def serve(control: int, link: int, rewrite: assertions.Rewrite | None) -> None:
+def serve(control: int, link: int, core: int, rewrite: assertions.Rewrite | None) -> None:
     """Compiles what comes from the pool, until it or the first process hangs up. `control`: descriptor of the pool's
-    socket. `link`: of a pipe to the first process. `rewrite`: None in a jail without the syntax tree."""
+    socket. `link`: of a pipe to the first process. `core`: where this is. `rewrite`: None in a jail without the syntax
+    tree."""
     import select
 
     kernel.forbid_new_privileges()
@@ -53,6 +54,9 @@ def serve(control: int, link: int, rewrite: assertions.Rewrite | None) -> None:
         request = messages.receive(control)
         if request is None:
             return
+        if request["core"] != core:
+            core = request["core"]
+            kernel.keep_to(core)
         answer = _pass_on(request, link, rewrite)
         if answer is not None:
             messages.send(control, answer)
@@ -72,6 +76,8 @@ class Passed(NamedTuple):
     whether tests of pytest's style are to be run."""
     counting: assertions.Counting
     compiled: bool
+    core: int
+    """Where it is to run."""
 
 
 def take(link: int) -> Passed | None:
@@ -79,8 +85,8 @@ def take(link: int) -> Passed | None:
     packed = messages.receive_packed(link)
     if not packed:
         return None
-    program, counting, compiled = marshal.loads(packed)
-    return Passed(program, assertions.Counting(*counting), compiled)
+    program, counting, compiled, core = marshal.loads(packed)
+    return Passed(program, assertions.Counting(*counting), compiled, core)
 
 
 def _pass_on(request: dict[str, Any], link: int, rewrite: assertions.Rewrite | None) -> dict[str, Any] | None:
@@ -102,7 +108,7 @@ def _pass_on(request: dict[str, Any], link: int, rewrite: assertions.Rewrite | N
             pass
     if not compiled:
         packed = marshal.dumps((offset, code, tests, False))
-    messages.send_packed(link, marshal.dumps((packed, tuple(counting), compiled)))
+    messages.send_packed(link, marshal.dumps((packed, tuple(counting), compiled, request["core"])))
     return None
 
 

@@ -1,9 +1,11 @@
 """The few system calls that Python has no function for, by ctypes."""
 
+import contextlib
 import ctypes
 import os
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from .seccomp import Filter
 
@@ -116,7 +118,7 @@ def empty_bounding_set() -> None:
 
 
 _PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS, _MADV_DONTFORK = 0x3, 0x21, 10
-_CLONE = 220 if os.uname().machine == "aarch64" else 56
+_CLONE, _PRCTL = (220, 167) if os.uname().machine == "aarch64" else (56, 157)
 _CLONE_PARENT, _CLONE_PARENT_SETTID = 0x8000, 0x100000
 _CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID = 0x200000, 0x1000000
 _SIGCHLD = 17
@@ -125,9 +127,6 @@ _PR_GET_TID_ADDRESS = 40
 _libc.mmap.restype = ctypes.c_void_p
 _libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *(ctypes.c_int,) * 3, ctypes.c_long)
 _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-_clone = _libc["syscall"]
-_clone.argtypes = (ctypes.c_long,) * 6
-_clone.restype = ctypes.c_long
 
 
 def shared_page() -> int:
@@ -143,47 +142,61 @@ def keep_from_forks(page: int) -> None:
     _call("madvise", _libc.madvise(page, _PAGE_BYTES, _MADV_DONTFORK))
 
 
-def forking_siblings(place: int) -> Callable[[], bool]:
-    """A function that forks this process, which has no other thread, to make another child of its parent, and says
-    whether this is the child. Raises OSError.
+class Forking(NamedTuple):
+    """Calls of the C library with their arguments, and nothing else, so that a fork touches little before the last."""
 
-    `place`: address where the kernel puts the child's number before the child begins. Nothing that Python or the C
-    library do after a fork is done: there is nothing to do, with one thread.
-    """
+    clone: Callable[[], int]
+    """Forks this process, which has no other thread, to make another child of its parent. Returns 0 in the child, and
+    less where it fails. Nothing that Python or the C library do after a fork is done: there is nothing to do, with one
+    thread."""
+    mark: Callable[[], object]
+    """In the child: puts its number into the filter."""
+    confine: Callable[[], int]
+    """In the child: puts the filter on it. Returns 0, or less where that fails."""
+
+
+def forking(place: int, narrow: Filter) -> Forking:
+    """`place`: address where the kernel puts the child's number before the child begins. `narrow`: for each child."""
     flags = _CLONE_PARENT | _CLONE_PARENT_SETTID | _SIGCHLD
-    own = ctypes.c_void_p()
+    # Of their own, made just now: they lie together.
+    call, copy = (ctypes.PyDLL(None)[name] for name in ("syscall", "memmove"))
+    mark: Callable[[], object] = narrow.be_of_caller
+    found, own = ctypes.c_void_p(), None
     # Where the C library keeps the number of this thread, so that the child's copy is its own.
-    if _libc.prctl(_PR_GET_TID_ADDRESS, ctypes.byref(own), 0, 0, 0) == 0 and own.value:
+    if _libc.prctl(_PR_GET_TID_ADDRESS, ctypes.byref(found), 0, 0, 0) == 0 and found.value:
         flags |= _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID
-    # The last two change places between architectures; without CLONE_SETTLS one of them means nothing.
-    clone = partial(_clone, _CLONE, flags, 0, place, own.value or 0, own.value or 0)
-
-    def fork() -> bool:
-        child = clone()
-        if child < 0:
-            _call("clone", -1)
-        return not child
-
-    return fork
+        own = _number_at(found.value)
+        mark = partial(copy, _number_at(narrow.owner), own, ctypes.sizeof(ctypes.c_uint32))
+    return Forking(
+        # The last two change places between architectures; without CLONE_SETTLS one of them means nothing.
+        partial(call, _CLONE, flags, 0, _number_at(place), own, own),
+        mark,
+        partial(call, _PRCTL, _PR_SET_SECCOMP, _SECCOMP_FILTER, _number_at(narrow.address), 0, 0),
+    )
 
 
-# What a forked child calls is made and called once before: a first call touches some 50 pages more, each a copy.
+def _number_at(address: int) -> object:
+    """As an argument that is passed on as it is, which touches less than a conversion."""
+    return ctypes.byref(ctypes.c_uint32.from_address(address))
+
+
 _header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
 _no_capabilities = (ctypes.c_uint32 * 6)()
-_capset = _libc["capset"]
-_capset.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
-_set_filter = _libc["prctl"]
-_set_filter.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong)
 
 
 def drop_capabilities() -> None:
-    if _capset(_header, _no_capabilities):
+    if _libc.capset(_header, _no_capabilities):
         _call("capset", -1)
 
 
 def install_filter(program: Filter) -> None:
-    if _set_filter(_PR_SET_SECCOMP, _SECCOMP_FILTER, program.address, 0, 0):
-        _call("seccomp", -1)
+    _call("seccomp", _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_FILTER, ctypes.c_void_p(program.address), 0, 0))
+
+
+def keep_to(core: int, process: int = 0) -> None:
+    """Where a container forbids it, a process is where it was."""
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(process, {core})
 
 
 def _prctl(option: int, value: int) -> None:

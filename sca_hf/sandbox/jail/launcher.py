@@ -16,13 +16,17 @@ import json
 import os
 import stat
 import sys
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from . import compiler, kernel, messages, streams, supervisor
+from . import compiler, heap, kernel, messages, pages, streams, supervisor
+from .late import Late
 from .probe import Probe
-from .runner import Full
-from .settings import SCRATCH, Settings, limit_memory
+from .settings import SCRATCH, Common, Settings, limit_memory
 from .zygote import Zygote
+
+if TYPE_CHECKING:
+    from .runners import Full
 
 _INSIDE = 1000
 _NOBODY = 65534
@@ -40,6 +44,10 @@ def main() -> None:
     kernel.die_with_parent()
     if os.getppid() != given.pop("parent"):
         return
+    # Those who wanted them have read them.
+    for name in ("LD_BIND_NOW", *heap.ENVIRONMENT):
+        os.environ.pop(name, None)
+    kernel.keep_to(given["core"])
     step = ["start"]
     try:
         _enter(given, control, step)
@@ -51,10 +59,11 @@ def main() -> None:
 def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     binds, links = given.pop("binds"), given.pop("links")
     path = [_inside(folder) for folder in (*sys.path[1:], *given.pop("path"))]
-    preload, full = given.pop("preload"), given.pop("full")
+    preload, full, core = given.pop("preload"), given.pop("full"), given.pop("core")
     settings = Settings(**given)
     # While this package's files can be seen.
     beyond = _full() if full else None
+    last = Late("runner")
     host = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     _prefer_for_oom(host)
     step[0] = "user and mount namespaces"
@@ -63,16 +72,20 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     kernel.unshare(_NAMESPACES)
     kernel.set_hostname("jail")
     step[0] = "first process"
+    # All processes of the jail have these.
+    pages.join_libraries(host)
     other_end, link = os.pipe()
     first = os.fork()
     if first:
+        heap.part()
+        pages.enlarge_heap(host)
         os.close(other_end)
         compiler.begin(link)
         if privileged:
             _drop_to_nobody(host)
         os.close(host)
         limit_memory(settings)
-        compiler.serve(control, link, None if beyond is None else beyond.rewrite)
+        compiler.serve(control, link, core, None if beyond is None else beyond.rewrite)
         os.close(link)
         os.waitpid(first, 0)
         os._exit(0)
@@ -97,34 +110,40 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     sys.path[:] = path
     sys.argv[:] = ["program.py"]
     step[0] = "warm interpreter"
-    _serve(control, other_end, processes, settings, beyond, tuple(preload))
+    _serve(control, other_end, processes, settings, beyond, preload, last)
     os._exit(0)
 
 
 def _serve(
-    control: int, link: int, processes: int, settings: Settings, full: Full | None, preload: tuple[str, ...]
+    control: int,
+    link: int,
+    processes: int,
+    settings: Settings,
+    full: "Full | None",
+    preload: Iterable[str],
+    last: Late,
 ) -> None:
     """Forks the warm interpreter, and serves as the first process."""
     streams.reserve_places()
     control, link = os.dup(control), os.dup(link)
     processes = processes if processes < 0 else os.dup(processes)
     pipes = streams.make_pipes()
-    probe, number = Probe(), kernel.shared_page()
+    common = Common(settings, processes, Probe(), kernel.shared_page())
     warm = os.fork()
     if warm == 0:
-        zygote = Zygote(settings, full, probe, number)
-        zygote.warm_up(preload, processes)
+        zygote = Zygote(common, full, last)
+        zygote.warm_up(preload)
         zygote.serve(pipes)
+    heap.part()
     own = streams.Streams(pipes)
     if own.wait_until_ready(warm):
-        supervisor.serve(control, link, processes, settings, full is not None, own, probe, number)
+        supervisor.serve(control, link, common, warm, full is not None, own)
 
 
-def _full() -> Full:
-    from . import instrument, runners
+def _full() -> "Full":
+    from . import runners
 
-    runners.install()
-    return Full(instrument.instrument, runners.watch, runners.collect)
+    return runners.install()
 
 
 def _prefer_for_oom(host: int) -> None:

@@ -6,6 +6,7 @@ import struct
 from typing import Any
 
 _LENGTH = struct.Struct("!I")
+_PART_BYTES = 1 << 16
 
 
 def send(control: int, message: dict[str, Any]) -> None:
@@ -25,16 +26,11 @@ def receive(control: int) -> dict[str, Any] | None:
 
 
 def receive_packed(control: int) -> bytes:
-    """Nothing at the end."""
-    head = _receive_exactly(control, _LENGTH.size)
-    return head and _receive_exactly(control, _LENGTH.unpack(head)[0])
-
-
-def _receive_exactly(control: int, size: int) -> bytes:
-    received = bytearray()
-    while len(received) < size:
-        part = os.read(control, size - len(received))
+    """Nothing at the end. No message comes before the last one is answered, so none is read with another."""
+    received = os.read(control, _PART_BYTES)
+    while len(received) < _LENGTH.size or len(received) < _LENGTH.size + _LENGTH.unpack_from(received)[0]:
+        part = os.read(control, _PART_BYTES)
         if not part:
             return b""
         received += part
-    return bytes(received)
+    return received[_LENGTH.size :]

@@ -14,66 +14,20 @@ from typing import NamedTuple
 
 _LARGE = 2 << 20
 _COLLAPSE = 25
-_HEAP_THRESHOLD_BYTES = 32 << 20
-_TRIM_THRESHOLD_BYTES = 64 << 20
-_ROOM_BYTES = 2 * _LARGE
 _READ, _WRITE, _EXECUTE = 1, 2, 4
+_PRIVATE_ANONYMOUS, _TO_FIXED_PLACE = 0x22, 0x3
+_FAILED = ctypes.c_void_p(-1).value
+_USED_PART = 4
 _PROTECTIONS = {"r": _READ, "w": _WRITE, "x": _EXECUTE}
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_RAW_MEMORY = 0
 
 _libc = ctypes.PyDLL(None, use_errno=True)
-_libc.malloc.restype = ctypes.c_void_p
-_libc.malloc.argtypes = (ctypes.c_size_t,)
-_libc.free.argtypes = (ctypes.c_void_p,)
-_libc.sbrk.restype = ctypes.c_size_t
-_libc.sbrk.argtypes = (ctypes.c_ssize_t,)
 _libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-
-
-class _RawAllocator(ctypes.Structure):
-    """`PyMemAllocatorEx`."""
-
-    _fields_ = tuple((name, ctypes.c_void_p) for name in ("context", "malloc", "calloc", "realloc", "free"))
-
-
-class _ArenaAllocator(ctypes.Structure):
-    """`PyObjectArenaAllocator`."""
-
-    _fields_ = tuple((name, ctypes.c_void_p) for name in ("context", "allocate", "free"))
-
-
-class OneHeap:
-    """While entered, the interpreter's arenas come from the C library's heap, which is one piece, and no longer from
-    mappings of their own in between those of libraries.
-
-    The thresholds are what the C library comes to by itself, at most, once programs free large blocks.
-    """
-
-    def __enter__(self) -> None:
-        self._usual = _ArenaAllocator()
-        self._there = hasattr(_libc, "mallopt")
-        if not self._there:
-            return
-        _libc.mallopt(_M_MMAP_THRESHOLD, _HEAP_THRESHOLD_BYTES)
-        _libc.mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD_BYTES)
-        # Never used: what comes next begins with a large page.
-        _libc.malloc(-_libc.sbrk(0) % _LARGE)
-        raw = _RawAllocator()
-        ctypes.pythonapi.PyMem_GetAllocator(_RAW_MEMORY, ctypes.byref(raw))
-        ctypes.pythonapi.PyObject_GetArenaAllocator(ctypes.byref(self._usual))
-        # Arenas from before would be freed in the wrong way: none is. `getppid` does nothing with its arguments.
-        ignore = ctypes.cast(_libc.getppid, ctypes.c_void_p)
-        ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(_ArenaAllocator(raw.context, raw.malloc, ignore)))
-
-    def __exit__(self, *_: object) -> None:
-        if not self._there:
-            return
-        # Frees an arena by `munmap`, which refuses one from the heap or empties it: either way nobody uses it again.
-        ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(self._usual))
-        # So that the heap's last large page is whole, too.
-        _libc.free(_libc.malloc(_ROOM_BYTES))
+_libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *(ctypes.c_int,) * 3, ctypes.c_long)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+_libc.mremap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p)
+_libc.mremap.restype = ctypes.c_void_p
 
 
 class _Mapping(NamedTuple):
@@ -81,20 +35,34 @@ class _Mapping(NamedTuple):
     end: int
     protection: int
     file: str
+    used: int = 0
 
 
-def collapse(processes: int) -> None:
-    """Makes large pages of the heap's small ones, and fewer mappings of a library's. `processes`: descriptor of a
-    /proc, or -1."""
-    mappings = _mappings(processes)
-    for mapping in mappings:
+def enlarge_heap(processes: int) -> None:
+    """Makes large pages of the heap's small ones. `processes`: descriptor of a /proc, or -1."""
+    for mapping in _mappings(processes):
         if mapping.file == "[heap]":
-            for page in range(mapping.start + -mapping.start % _LARGE, mapping.end - _LARGE + 1, _LARGE):
+            for page in _large_pages(mapping):
                 # Refused where nothing is in use.
                 _libc.madvise(page, _LARGE, _COLLAPSE)
-    for one, other in pairwise(mappings):
+
+
+def join_libraries(processes: int) -> None:
+    """Makes fewer mappings of a library's, and large pages of its code. For those that are new since the last time, in
+    the process that has loaded them, before it forks. `processes`: descriptor of a /proc, or -1."""
+    for one, other in pairwise(_mappings(processes)):
         if one.file.startswith("/") and one.file == other.file and one.end == other.start:
             _join(one, other)
+    for mapping in _mappings(processes):
+        if mapping.file.startswith("/") and mapping.protection == _READ | _EXECUTE:
+            large = _large_pages(mapping)
+            # What is hardly used is not worth the memory.
+            if large and mapping.used >= (mapping.end - mapping.start) // _USED_PART:
+                _enlarge_code(large.start, large.stop - large.start)
+
+
+def _large_pages(mapping: _Mapping) -> range:
+    return range(mapping.start + -mapping.start % _LARGE, mapping.end - mapping.end % _LARGE, _LARGE)
 
 
 def _join(one: _Mapping, other: _Mapping) -> None:
@@ -106,17 +74,35 @@ def _join(one: _Mapping, other: _Mapping) -> None:
             _libc.mprotect(mapping.start, mapping.end - mapping.start, joint)
 
 
+def _enlarge_code(start: int, size: int) -> None:
+    """Puts large pages with the same code in the place of a library's."""
+    # Elsewhere a core may have the code in a cache that does not see what is written.
+    if os.uname().machine != "x86_64":
+        return
+    room = _libc.mmap(None, size + _LARGE, _READ | _WRITE, _PRIVATE_ANONYMOUS, -1, 0)
+    if room == _FAILED:
+        return
+    copy = room + -room % _LARGE
+    ctypes.memmove(copy, start, size)
+    if _libc.madvise(copy, size, _COLLAPSE) == 0 and _libc.mprotect(copy, size, _READ | _EXECUTE) == 0:
+        _libc.mremap(copy, size, size, _TO_FIXED_PLACE, start)
+    _libc.munmap(room, size + _LARGE)
+
+
 def _mappings(processes: int) -> list[_Mapping]:
     if processes < 0:
         return []
+    found: list[_Mapping] = []
     try:
-        with open(os.open(f"{os.getpid()}/maps", os.O_RDONLY, dir_fd=processes)) as file:
-            lines = [line.split(maxsplit=5) for line in file]
+        with open(os.open("self/smaps", os.O_RDONLY, dir_fd=processes)) as file:
+            for line in file:
+                first, *rest = line.split(maxsplit=5)
+                if first == "Rss:":
+                    found[-1] = found[-1]._replace(used=int(rest[0]) << 10)
+                elif not first.endswith(":"):
+                    start, end = (int(address, 16) for address in first.split("-"))
+                    protection = sum(bit for letter, bit in _PROTECTIONS.items() if letter in rest[0])
+                    found.append(_Mapping(start, end, protection, rest[4].strip() if len(rest) > 4 else ""))
     except OSError:
         return []
-    found = []
-    for addresses, letters, _, _, _, *rest in lines:
-        start, end = (int(address, 16) for address in addresses.split("-"))
-        protection = sum(bit for letter, bit in _PROTECTIONS.items() if letter in letters)
-        found.append(_Mapping(start, end, protection, rest[0].strip() if rest else ""))
     return found

@@ -4,7 +4,6 @@ What comes from the program's own process is the program's word: it must stand b
 formed.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from .assertions import Counting, Uncompilable
@@ -41,14 +40,6 @@ def read_report(written: bytes, token: bytes, full: bool, counting: Counting) ->
     if not (found and ended):
         return None
     return _parse(line, counting) if line or full else NEEDS_FULL
-
-
-def pack(
-    status: str, exception: str | None, line: int | None, counted: int, last_line: int, flags: Sequence[str] = ()
-) -> bytes:
-    """What a program's process says, in one line: encoding JSON in a fork touches dozens of pages."""
-    fields = f"{status}\t{exception or ''}\t{line or 0}\t{counted}\t{last_line}\t{','.join(flags)}\n"
-    return fields.encode("utf-8", "replace")
 
 
 def _parse(text: bytes, counting: Counting) -> dict[str, Any] | None:

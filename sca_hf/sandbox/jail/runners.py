@@ -5,15 +5,28 @@ Only full jails have this, and `instrument` with it.
 
 import unittest
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import pytest_style
-from .runner import Record
+from .assertions import Rewrite
+from .instrument import instrument
+
+if TYPE_CHECKING:
+    from .runner import Record
 
 
-def install() -> None:
+class Full(NamedTuple):
+    """What a full jail has beyond others: the syntax tree, and the recognised test runners."""
+
+    rewrite: Rewrite
+    watch: "Callable[[Record], None]"
+    collect: Callable[[dict[str, Any]], None]
+
+
+def install() -> Full:
     """Before any program: `import pytest` finds the part of it that tests of one file use."""
     pytest_style.install()
+    return Full(instrument, watch, collect)
 
 
 def collect(namespace: dict[str, Any]) -> None:
@@ -22,7 +35,7 @@ def collect(namespace: dict[str, Any]) -> None:
         pytest_style.run(namespace)
 
 
-def watch(record: Record) -> None:
+def watch(record: "Record") -> None:
     """A failing test of unittest fails the program, whatever it does with the result."""
     program: Any = unittest.TestProgram
     result: Any = unittest.TestResult

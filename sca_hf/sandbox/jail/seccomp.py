@@ -10,7 +10,6 @@ import ctypes
 import errno
 import os
 import struct
-import sys
 from collections.abc import Sequence
 
 from .syscalls import ALLOWED
@@ -36,8 +35,8 @@ _FCNTLS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 36, 37, 38, 1030, 1032, 1034)
 _PRCTLS = (15, 16, 0x53564D41)
 
 _ABIS = {"x86_64": (0xC000003E, 1), "aarch64": (0xC00000B7, 2)}
-# What the first process calls beyond a program: file systems, streams, and ending and limiting its children.
-_FIRST = "mount:165:40 umount2:166:39 kill:62:129 prlimit64:302:261 fcntl:72:25"
+# What the first process calls beyond a program: file systems, streams, and ending, limiting and placing its children.
+_FIRST = "mount:165:40 umount2:166:39 kill:62:129 prlimit64:302:261 fcntl:72:25 sched_setaffinity:203:122"
 _SPECIAL = (
     "socket:41:198 clone:56:220 fork:57:- vfork:58:- clone3:435:435 prlimit64:302:261 "
     "kill:62:129 tkill:200:130 tgkill:234:131 "
@@ -69,11 +68,11 @@ class Filter:
         self._program = _Program(len(instructions), ctypes.addressof(first))
         self.address = ctypes.addressof(self._program)
         places = [place for place, instruction in enumerate(instructions) if instruction[-1] == _OWN]
-        self._own = slice(*(places[0] * _INSTRUCTION.size + end for end in (4, 8))) if places else slice(0, 0)
+        self.owner = ctypes.addressof(first) + places[0] * _INSTRUCTION.size + 4 if places else 0
+        """Address of the number of the process that it is of, 32 bits."""
 
-    def be_of(self, process: int) -> None:
-        """Take this for the caller's number."""
-        self._packed[self._own] = process.to_bytes(4, sys.byteorder)
+    def be_of_caller(self) -> None:
+        ctypes.c_uint32.from_address(self.owner).value = os.getpid()
 
 
 def build_first() -> Filter:
@@ -97,7 +96,10 @@ def build_compiling() -> Filter:
     """For the process that compiles. Raises OSError on an architecture that has no table."""
     audit, column = _abi()
     numbers = _numbers(ALLOWED, column)
-    return _list(audit, {numbers[name]: [_answer(0)] for name in _COMPILING.split() if name in numbers})
+    leaves = {numbers[name]: [_answer(0)] for name in _COMPILING.split() if name in numbers}
+    # Its own.
+    leaves[_numbers(_FIRST, column)["sched_setaffinity"]] = _one_of(0, (0,), errno.EPERM)
+    return _list(audit, leaves)
 
 
 def build_narrow() -> Filter:

@@ -1,10 +1,16 @@
 """What a jail is started with, and the limit that all of its processes have."""
 
 import resource
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from .probe import Probe
 
 RESERVE_BYTES = 64 << 20
 """Memory kept back for saying that the limit was reached."""
+
+TOKEN_BYTES = 32
+"""At the end of a program as its process gets it, and before what that says: it proves where it comes from."""
 
 SCRATCH = ("/tmp", "/dev/shm")
 """Where programs may write. They start in the first."""
@@ -21,6 +27,17 @@ class Settings(NamedTuple):
     files: int
     open_files: int
     threads: int
+
+
+class Common(NamedTuple):
+    """What the first process and the warm interpreter have in common."""
+
+    settings: Settings
+    processes: int
+    """Descriptor of this namespace's /proc, or -1."""
+    probe: "Probe"
+    number: int
+    """Page where the kernel puts the number of a program's process."""
 
 
 def limit_memory(settings: Settings) -> None:

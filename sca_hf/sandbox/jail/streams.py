@@ -14,7 +14,8 @@ REPORT, PROGRAM, ORDERS = 3, 4, 5
 """Where a program's report goes, where the program lies, and the warm interpreter's orders: places of descriptors. A
 program sees the first alone."""
 _MODE = 0o600
-_ORDER_BYTES = 8
+ORDER_BYTES = 8
+"""Of an order: twice the size of a program in bytes, and 1 more where the working folder is a new one; 0 at the end."""
 _READY = b"\0"
 _LOOK_SECONDS = 0.002
 _PIPE_BYTES = 1 << 16
@@ -73,7 +74,7 @@ class Streams:
         """Has a program run, `anew` in the working folder, which is a new one. Raises OSError."""
         if os.pwrite(self._program, program, 0) != len(program):
             raise OSError("only a part of the program could be written")
-        os.write(self._orders, (2 * len(program) + anew).to_bytes(_ORDER_BYTES, "big"))
+        os.write(self._orders, (2 * len(program) + anew).to_bytes(ORDER_BYTES, "big"))
 
     def take_report(self) -> bytes:
         """What the program's process wrote into the pipe, which is left empty, and all streams open as they were."""
@@ -126,16 +127,3 @@ def make_pipes() -> Pipes:
 def say_ready() -> None:
     """In the warm interpreter, of which no more will be heard."""
     os.write(REPORT, _READY)
-
-
-def next_order() -> int:
-    """In the warm interpreter: waits for a program. Returns twice its size in bytes, and 1 more where the working
-    folder is a new one; 0 at the end."""
-    return int.from_bytes(os.read(ORDERS, _ORDER_BYTES), "big")
-
-
-def take_program(size: int) -> bytes:
-    """In the program's process."""
-    program = os.pread(PROGRAM, size, 0)
-    os.closerange(PROGRAM, ORDERS + 1)
-    return program

@@ -12,24 +12,20 @@ from typing import Any
 
 from . import compiler, kernel, messages, reports
 from .compiler import Passed
-from .probe import Probe
 from .reports import NEEDS_FULL, read_report
 from .seccomp import build_first
-from .settings import SCRATCH, Settings
+from .settings import SCRATCH, TOKEN_BYTES, Common
 from .streams import Streams
 from .watch import Broken, Ended, Watch
-from .zygote import TOKEN_BYTES
 
 _KEPT_CHARS = 2000
 
 
-def serve(
-    control: int, link: int, processes: int, settings: Settings, full: bool, streams: Streams, probe: Probe, number: int
-) -> None:
+def serve(control: int, link: int, common: Common, warm: int, full: bool, streams: Streams) -> None:
     """Reports on programs until the compiling process hangs up. `control`: descriptor of the pool's socket. `link`: of
-    the pipe from the compiling process. `processes`: of this namespace's /proc, or -1. `full`: whether all programs can
-    run here. `number`: page where the kernel puts the number of a program's process."""
-    supervisor = _Supervisor(control, processes, settings, full, streams, probe, number)
+    the pipe from the compiling process. `warm`: number of the warm interpreter. `full`: whether all programs can run
+    here."""
+    supervisor = _Supervisor(control, common, warm, full, streams)
     messages.send(control, {"ready": True})
     while (program := compiler.take(link)) is not None:
         try:
@@ -40,32 +36,29 @@ def serve(
 
 
 class _Supervisor:
-    def __init__(
-        self,
-        control: int,
-        processes: int,
-        settings: Settings,
-        full: bool,
-        streams: Streams,
-        probe: Probe,
-        number: int,
-    ) -> None:
+    def __init__(self, control: int, common: Common, warm: int, full: bool, streams: Streams) -> None:
         # Here, so that the warm interpreter has none of it.
         import signal
 
         self._signal_names = {int(number): number.name for number in signal.Signals}
-        self._settings = settings
+        self._settings = common.settings
+        self._warm = warm
         self._full = full
+        self._core = -1
         self._streams = streams
-        self._probe = probe
-        self._number = ctypes.c_uint32.from_address(number)
+        self._probe = common.probe
+        self._number = ctypes.c_uint32.from_address(common.number)
         self._anew = True
         self._clean = [self._mount_scratch(path) for path in SCRATCH]
-        self._watch = Watch(control, processes, settings.cpu_seconds, settings.wall_seconds, probe, self._number)
+        self._watch = Watch(control, common, self._number)
         kernel.install_filter(build_first())
 
     def run(self, program: Passed, ask: bool = True) -> dict[str, Any]:
         """One program's report. Raises Broken or OSError where the jail is at fault."""
+        if program.core != self._core:
+            self._core = program.core
+            for process in (0, self._warm):
+                kernel.keep_to(self._core, process)
         self._probe.begin(program if ask else None)
         self._number.value = 0
         token = os.urandom(TOKEN_BYTES // 2).hex().encode()

@@ -9,7 +9,7 @@ import time
 from typing import Any, NamedTuple
 
 from . import messages
-from .probe import Probe
+from .settings import Common
 
 _FIRST_NOTICE_SECONDS = 0.01
 _LAST_NOTICE_SECONDS = 0.1
@@ -40,27 +40,19 @@ class Ended(NamedTuple):
 
 
 class Watch:
-    """`control`: the pool's socket, told when a program falls asleep or wakes. `processes`: a /proc, or -1. `number`:
-    where the kernel puts the number of the program's process, which was 0 before."""
+    """`control`: the pool's socket, told when a program falls asleep or wakes. `number`: where the kernel puts that of
+    the program's process, 0 before."""
 
-    def __init__(
-        self,
-        control: int,
-        processes: int,
-        cpu_seconds: float,
-        wall_seconds: float,
-        probe: Probe,
-        number: ctypes.c_uint32,
-    ) -> None:
+    def __init__(self, control: int, common: Common, number: ctypes.c_uint32) -> None:
         # Here, so that the warm interpreter has none of it.
         import select
 
         self._control = control
-        self._processes = processes
+        self._processes = common.processes
         self._number = number
-        self._cpu_seconds = cpu_seconds
-        self._wall_seconds = wall_seconds
-        self._probe = probe
+        self._cpu_seconds = common.settings.cpu_seconds
+        self._wall_seconds = common.settings.wall_seconds
+        self._probe = common.probe
         self._poll = select.poll()
         self._poll.register(control, select.POLLRDHUP)
         _signal.pthread_sigmask(_signal.SIG_BLOCK, _CHILD_ENDED)

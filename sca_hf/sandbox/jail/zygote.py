@@ -5,21 +5,21 @@ this one imports little and touches little; the jail's first process, its parent
 the programs too. It has no more rights than a program, but for the fork.
 """
 
-import _signal  # type: ignore[import-not-found]
 import gc
-import marshal
 import math
-import os
 import resource
 import sys
-from typing import NoReturn
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NoReturn
 
-from . import assertions, kernel, pages, reports, runner, streams
+from . import heap, kernel, pages, streams
 from .exercise import exercise
-from .probe import Probe
-from .runner import Full
+from .late import Late
 from .seccomp import build_narrow, build_wide
-from .settings import SCRATCH, Settings, limit_memory
+from .settings import Common, Settings, limit_memory
+
+if TYPE_CHECKING:
+    from .runners import Full
 
 SMALL = (
     *("bisect", "collections", "copy", "functools", "heapq", "itertools", "json", "math", "operator", "random", "re"),
@@ -37,92 +37,56 @@ unittest unittest.mock urllib.parse uuid warnings weakref zlib
 _OWN_CPU_SECONDS = 60
 """For the forks of all programs. A program that runs for long gets a limit without it."""
 
-TOKEN_BYTES = 32
-"""At the end of a program as its process gets it, and before what that says: it proves where it comes from."""
-
 
 class Zygote:
-    """`number`: page where the kernel puts the number of the program's process. `full`: None in a jail that keeps to
-    what small programs need."""
+    """`full`: None in a jail that keeps to what small programs need. `late`: has the module `runner`."""
 
-    def __init__(self, settings: Settings, full: Full | None, probe: Probe, number: int) -> None:
-        self._settings = settings
+    def __init__(self, common: Common, full: "Full | None", late: Late) -> None:
+        self._common = common
         self._full = full
-        self._probe = probe
-        self._number = number
+        self._late = late
 
-    def warm_up(self, preload: tuple[str, ...], processes: int) -> None:
-        """Imports what programs find imported, and sets limits. `processes`: descriptor of a /proc, or -1. Raises
-        ImportError, OSError."""
+    def warm_up(self, preload: Iterable[str]) -> None:
+        """Imports what programs find imported, and sets limits. Raises ImportError, OSError."""
         gc.disable()
         modules = (*SMALL, *(_USUAL.split() if self._full else ()), *preload)
-        with pages.OneHeap():
-            for name in modules:
-                __import__(name)
-            exercise(modules)
+        for name in modules:
+            __import__(name)
+        exercise(modules)
+        pages.join_libraries(self._common.processes)
+        self._holes = heap.Holes()
+        with self._late:
+            from . import runner
         _hide()
+        runner.rehearse()
         runner.fix_state()
+        self._holes.fill()
+        runner.renew_streams()
+        self._serve = runner.serve
+        self._common.probe.listen()
+        self._holes.fill()
         self._record = runner.make_record()
         if self._full is not None:
             self._full.watch(self._record)
-        self._probe.listen()
-        pages.collapse(processes)
-        _limit(self._settings)
+        pages.enlarge_heap(self._common.processes)
+        _limit(self._common.settings)
 
     def serve(self, pipes: streams.Pipes) -> NoReturn:
         """Gives up all power, then forks for each order until the first process hangs up."""
         pipes.place()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self._settings.open_files, self._settings.open_files))
-        kernel.keep_from_forks(self._number)
-        fork = kernel.forking_siblings(self._number)
-        self._calls = build_narrow()
+        open_files = self._common.settings.open_files
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+        kernel.keep_from_forks(self._common.number)
+        narrow = build_narrow()
+        self._holes.fill()
+        forking = kernel.forking(self._common.number, narrow)
         kernel.drop_capabilities()
         kernel.install_filter(build_wide())
-        gc.collect()
-        # What is alive is taken out of the collector's sight, or it would touch it all in the child.
-        gc.freeze()
+        self._holes.fill()
+        heap.part()
+        gc.enable()
         streams.say_ready()
-        while order := streams.next_order():
-            if order & 1:
-                os.chdir(SCRATCH[0])
-            if fork():
-                self._run(order >> 1)
-        os._exit(0)
-
-    def _run(self, size: int) -> NoReturn:
-        """In the program's process."""
-        try:
-            received = streams.take_program(size)
-            self._calls.be_of(os.getpid())
-            kernel.install_filter(self._calls)
-        except BaseException:
-            # A program can't do this to itself, so it says that none has run.
-            os.kill(os.getpid(), _signal.SIGKILL)
-        record = self._record
-        try:
-            record.offset, code, tests, collects = marshal.loads(received)
-            counting = None
-            try:
-                if type(code) is str:
-                    code, tests, collects, counting = self._compile(code, tests)
-                gc.enable()
-                outcome = runner.execute(code, tests, collects, record, self._full)
-            except assertions.NeedsFull:
-                said = reports.SAYS_NEEDS_FULL
-            except assertions.Uncompilable as refusal:
-                said = reports.pack("syntax-error", *refusal.place(record.offset), 0, 0)
-            else:
-                if counting is None:
-                    said = reports.pack(*outcome, record.counted, record.last_test_line)
-                else:
-                    held = counting.held(record.counted, record.last_test_line)
-                    said = reports.pack(*outcome, held, 0, counting.flags)
-            runner.send(streams.REPORT, received[-TOKEN_BYTES:] + said)
-        finally:
-            os._exit(0)
-
-    def _compile(self, code: str, tests: str) -> assertions.Prepared:
-        return assertions.prepare(code, tests, None if self._full is None else self._full.rewrite)
+        self._serve(forking, self._record, self._full)
 
 
 def _limit(settings: Settings) -> None:

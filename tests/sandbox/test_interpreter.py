@@ -1,0 +1,110 @@
+"""The interpreter that a program finds: laid out for fast forks, and otherwise an ordinary one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sca_hf.sandbox import Program
+from sca_hf.sandbox.jail import heap
+
+PACKAGE = Path(heap.__file__).parents[1]
+
+LOOK = """
+import gc, os, sys, threading
+streams = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
+seen = {
+    "streams": [[getattr(stream, name) for name in "name mode encoding errors line_buffering write_through".split()]
+                + [type(stream.buffer).__name__, stream.buffer.raw.name, stream.buffer.raw.mode, stream.fileno()]
+                for stream in streams],
+    "same": [sys.stdout is sys.__stdout__, sys.stderr is sys.__stderr__],
+    "finders": [getattr(finder, "__name__", repr(finder)) for finder in sys.meta_path],
+    "own classes": [kind.__name__ for kind in object.__subclasses__() if kind.__module__ == "__main__"],
+    "collector": [gc.isenabled(), gc.get_threshold()],
+    "main thread": threading.main_thread().is_alive(),
+    "own allocator": sys.getallocatedblocks() > 1000,
+    "jail": [name for name in sys.modules if name.split(".")[0] == "jail"],
+}
+"""
+ELSEWHERE = {
+    "small": "import os, sys\n",
+    "full": "import os, sys, unittest\n",
+    "numpy": "import os, sys, numpy\n",
+}
+
+
+@pytest.mark.parametrize("imports", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_it_looks_like_any_other(imports: str, run_programs: Any) -> None:
+    code = imports + LOOK + "import json\nprint(json.dumps(seen))"
+    (verdict,) = run_programs([Program(f"{code}\ndef f(): return 1", "assert f() == 1")])
+    command, clean = [sys.executable, "-X", "utf8", "-c", code], {"LC_ALL": "C.UTF-8"}
+    usual = subprocess.run(command, env=clean, capture_output=True, check=True)
+    assert verdict.status == "passed", verdict
+    assert json.loads(verdict.stdout)["finders"] == ["BuiltinImporter", "FrozenImporter", "PathFinder"]
+    # Those of an editable install are the environment's own.
+    assert json.loads(verdict.stdout) | {"finders": None} == json.loads(usual.stdout) | {"finders": None}
+
+
+def test_its_environment_is_the_same_everywhere(run_programs: Any) -> None:
+    (verdict,) = run_programs([Program("import os\nprint(sorted(os.environ))\ndef f(): return 1", "assert f() == 1")])
+    assert verdict.stdout.split("'")[1::2] == [
+        *("ARROW_DEFAULT_MEMORY_POOL", "HOME", "LC_ALL", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
+        *("PYTHONHASHSEED", "TZ"),
+    ]
+
+
+def test_exit_functions_run_once_and_for_their_program_alone(run_programs: Any) -> None:
+    code = "import atexit\natexit.register(print, 'bye')\ndef f(): return 1"
+    for imports in ELSEWHERE.values():
+        verdicts = run_programs([Program(imports + code, "assert f() == 1"), Program(imports, "assert 1")] * 2)
+        assert [verdict.stdout for verdict in verdicts] == ["bye\n", "", "bye\n", ""]
+
+
+@pytest.mark.parametrize("sleepers", [0, 5])
+def test_programs_at_work_have_a_core_each(sleepers: int, run_programs: Any) -> None:
+    code = "import os\nprint(list(os.sched_getaffinity(0)))\ndef f(n):\n    return sum(range(n))"
+    # Long enough that both are at work together.
+    working = [Program(code, "assert f(20_000_000) > 0")] * 2
+    asleep = [Program("import time\ndef f(): return time.sleep(1)", "assert f() is None")] * sleepers
+    verdicts = run_programs([*asleep, *working])
+    assert {verdict.status for verdict in verdicts} == {"passed"}
+    cores = [json.loads(verdict.stdout) for verdict in verdicts[sleepers:]]
+    assert [len(core) for core in cores] == [1, 1]
+    assert len({core for (core,) in cores}) == min(2, len(os.sched_getaffinity(0)))
+
+
+def test_what_is_made_after_the_holes_are_filled_lies_together() -> None:
+    script = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from jail import heap
+heap.join()
+import json, collections
+kept = [[[number], (number,), f"{number}", {number: number}, float(number)] for number in range(20_000)]
+del kept[::100]
+def look():
+    made = [[[number], (number, 1), f"x{number}", 1.5 * number] for number in range(50)]
+    places = [id(one) for some in made for one in some]
+    return len({place // 4096 for place in places}), places
+before, _ = look()
+holes = heap.Holes()
+# What the first time itself has left.
+holes.fill()
+after, places = look()
+heap.part()
+early = sum(place < holes._edge for place in places)
+print(json.dumps([before, after, early, sys.getallocatedblocks() > 1000]))
+"""
+    if not heap.ENVIRONMENT:
+        pytest.skip("this interpreter or its C library has no such heap")
+    command = [sys.executable, "-S", "-c", script, str(PACKAGE)]
+    done = subprocess.run(command, env=dict(heap.ENVIRONMENT), capture_output=True, check=True)
+    before, after, early, own = json.loads(done.stdout)
+    assert 5 * after < before
+    # Of 200; what looks for holes can leave one itself.
+    assert early < 10
+    assert own
