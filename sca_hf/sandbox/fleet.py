@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from sca_hf.sandbox.link import Jail, Run
 from sca_hf.sandbox.start import Tier, start_jail
@@ -35,7 +36,8 @@ class Fleet:
         self._workers = workers
         self._limits = limits
         self._selector = selector
-        self._cores = sorted(os.sched_getaffinity(0))
+        # In any order, since other runs on this machine choose too.
+        self._cores = random.Random().sample(sorted(os.sched_getaffinity(0)), len(os.sched_getaffinity(0)))
         self._jails: list[Jail] = []
         self._idle: dict[Tier, list[Jail]] = {}
 
@@ -58,19 +60,20 @@ class Fleet:
     def start(self, tier: Tier) -> None:
         """One more, which will say that it is ready. Raises OSError."""
         alike = Counter(jail.core for jail in self._jails if jail.tier == tier)
-        working = self._working()
-        # Any of several, since other runs on this machine choose too.
-        core = min(self._cores, key=lambda core: (working[core], alike[core], random.random()))
+        load = self._load()
+        core = min(self._cores, key=lambda core: (*load(core), alike[core]))
         outer, control = start_jail(tier, self._limits, core)
-        # Not by `settimeout`, which asks the kernel before each call whether it would wait.
+        # For each part of a message. Not by `settimeout`, which asks the kernel before each call whether it would wait.
         control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _GRACE)
         jail = Jail(tier, core, outer, control, time.monotonic() + _START_SECONDS)
         self._jails.append(jail)
         self._selector.register(control, selectors.EVENT_READ, jail)
 
-    def _working(self) -> "Counter[int]":
-        """How many jails are at work on each core."""
-        return Counter(jail.core for jail in self.busy)
+    def _load(self) -> Callable[[int], tuple[int, int]]:
+        """Of a core: how many jails are at work there, and how many would be if those that sleep woke up."""
+        working = Counter(jail.core for jail in self.busy)
+        awake = Counter(jail.core for jail in self._jails if jail.run is not None)
+        return lambda core: (working[core], awake[core])
 
     def welcome(self, jail: Jail) -> None:
         """It is ready."""
@@ -79,11 +82,11 @@ class Fleet:
 
     def give(self, run: Run) -> tuple[Jail, OSError | None]:
         """Hands a run to an idle jail of its tier, of which there must be one. Returns it, and why it took none."""
-        idle, working = self._idle[run.tier], self._working()
-        jail = min(reversed(idle), key=lambda jail: working[jail.core])
+        idle, load = self._idle[run.tier], self._load()
+        jail = min(reversed(idle), key=lambda jail: load(jail.core))
         idle.remove(jail)
-        if working[jail.core]:
-            jail.core = min([jail.core, *self._cores], key=working.__getitem__)
+        if any(load(jail.core)):
+            jail.core = min([jail.core, *self._cores], key=load)
         jail.deadline = time.monotonic() + self._limits.wall_seconds * _LONGEST_PATIENCE + _GRACE_SECONDS
         try:
             jail.give(run)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-JAIL_VERSION = 4
+JAIL_VERSION = 5
 """Part of every journal key of a verdict: raised when a verdict could change."""
 
 Status = Literal["passed", "failed", "timeout", "out-of-memory", "killed", "syntax-error", "no-assertion", "early-exit"]

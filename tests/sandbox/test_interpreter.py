@@ -96,7 +96,7 @@ holes = heap.Holes()
 holes.fill()
 after, places = look()
 heap.part()
-early = sum(place < holes._edge for place in places)
+early = sum(place < holes.edge for place in places)
 print(json.dumps([before, after, early, sys.getallocatedblocks() > 1000]))
 """
     if not heap.ENVIRONMENT:

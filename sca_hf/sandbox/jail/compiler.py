@@ -1,7 +1,7 @@
 """The jail's compiling process, between the pool and the first process.
 
 It stands apart from the first process, which has rights of its own, since Python's compiler takes what a model wrote.
-It may call little more than `read`, `write` and the allocator's: less than a program.
+It may call little more than `read`, `write` and the allocator's, less than a program, and choose its core.
 """
 
 import errno

@@ -33,7 +33,11 @@ _libc.free.argtypes = (ctypes.c_void_p,)
 _libc.sbrk.restype = ctypes.c_size_t
 _libc.sbrk.argtypes = (ctypes.c_ssize_t,)
 _there = hasattr(_libc, "mallopt")
-ENVIRONMENT = {"PYTHONMALLOC": "malloc"} if _there and hasattr(ctypes.pythonapi, _SWITCH) else {}
+_is_debug_build = hasattr(sys, "gettotalrefcount")
+"""Which looks for marks at what it frees."""
+ENVIRONMENT = (
+    {"PYTHONMALLOC": "malloc"} if _there and hasattr(ctypes.pythonapi, _SWITCH) and not _is_debug_build else {}
+)
 """For an interpreter that is to `join`: all that it makes before lies in the heap, too."""
 
 
@@ -79,7 +83,7 @@ def join() -> None:
 
 
 def part() -> None:
-    """As it was before."""
+    """After `join`: arenas have mappings of their own again, which are given back."""
     if not _there:
         return
     # Frees an arena by `munmap`, which refuses one from the heap or empties it: either way nobody uses it again.
@@ -87,27 +91,34 @@ def part() -> None:
 
 
 class Holes:
-    """What earlier objects have left free in between others, allocated and kept, so that the next ones lie together:
-    from `edge` on, where a large page begins."""
+    """What earlier objects have left free in between others, allocated and kept, so that the next ones lie together.
+    After `join`."""
 
     def __init__(self) -> None:
         self._kept: list[object] = []
-        self._edge = 0
+        self.edge = 0
+        """Address from which on the next ones lie: a large page begins here."""
         if _there:
             end = _fill_heap()
-            self._edge = end + -end % _LARGE
-            _allocate(self._edge - end)
+            self.edge = end + -end % _LARGE
+            _allocate(self.edge - end)
         self.fill()
 
     def fill(self) -> None:
         """Also those that have come about since."""
-        if not _there:
+        try:
+            if _there:
+                self._fill()
+        except MemoryError:
+            # They stay.
             return
+
+    def _fill(self) -> None:
         # Empties the interpreter's own lists of free objects, too. What is alive is taken out of the collector's sight,
         # for the next time, and since it would touch it all in a fork.
         gc.collect()
         gc.freeze()
-        size, edge, far = _LARGEST_SMALL_BYTES, self._edge, self._edge + _LONGEST_HEAP_BYTES
+        size, edge, far = _LARGEST_SMALL_BYTES, self.edge, self.edge + _LONGEST_HEAP_BYTES
         # No `for`: its iterator would leave a hole at the end.
         while size:
             beyond: list[object] = []

@@ -1,4 +1,4 @@
-"""The few system calls that Python has no function for, by ctypes."""
+"""System calls that Python has no function for, by ctypes, and where a process runs."""
 
 import contextlib
 import ctypes

@@ -16,7 +16,6 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import compiler, heap, kernel, messages, pages, streams, supervisor
@@ -73,11 +72,12 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     kernel.set_hostname("jail")
     step[0] = "first process"
     # All processes of the jail have these.
-    pages.join_libraries(host)
+    tables = pages.join_libraries(host)
     other_end, link = os.pipe()
     first = os.fork()
     if first:
         heap.part()
+        pages.protect(tables)
         pages.enlarge_heap(host)
         os.close(other_end)
         compiler.begin(link)
@@ -110,18 +110,13 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     sys.path[:] = path
     sys.argv[:] = ["program.py"]
     step[0] = "warm interpreter"
-    _serve(control, other_end, processes, settings, beyond, preload, last)
+    zygote = Zygote(beyond, preload, last)
+    _serve(control, other_end, processes, settings, zygote, tables)
     os._exit(0)
 
 
 def _serve(
-    control: int,
-    link: int,
-    processes: int,
-    settings: Settings,
-    full: "Full | None",
-    preload: Iterable[str],
-    last: Late,
+    control: int, link: int, processes: int, settings: Settings, zygote: Zygote, tables: list[pages.Place]
 ) -> None:
     """Forks the warm interpreter, and serves as the first process."""
     streams.reserve_places()
@@ -131,13 +126,13 @@ def _serve(
     common = Common(settings, processes, Probe(), kernel.shared_page())
     warm = os.fork()
     if warm == 0:
-        zygote = Zygote(common, full, last)
-        zygote.warm_up(preload)
-        zygote.serve(pipes)
+        zygote.warm_up(common)
+        zygote.serve(common, pipes)
     heap.part()
+    pages.protect(tables)
     own = streams.Streams(pipes)
     if own.wait_until_ready(warm):
-        supervisor.serve(control, link, common, warm, full is not None, own)
+        supervisor.serve(control, link, common, warm, zygote.takes_all, own)
 
 
 def _full() -> "Full":

@@ -27,10 +27,10 @@ def receive(control: int) -> dict[str, Any] | None:
 
 def receive_packed(control: int) -> bytes:
     """Nothing at the end. No message comes before the last one is answered, so none is read with another."""
-    received = os.read(control, _PART_BYTES)
+    received = bytearray()
     while len(received) < _LENGTH.size or len(received) < _LENGTH.size + _LENGTH.unpack_from(received)[0]:
         part = os.read(control, _PART_BYTES)
         if not part:
             return b""
         received += part
-    return received[_LENGTH.size :]
+    return bytes(received[_LENGTH.size :])

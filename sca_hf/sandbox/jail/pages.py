@@ -30,6 +30,10 @@ _libc.mremap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctyp
 _libc.mremap.restype = ctypes.c_void_p
 
 
+Place = tuple[int, int]
+"""Address and size."""
+
+
 class _Mapping(NamedTuple):
     start: int
     end: int
@@ -47,31 +51,44 @@ def enlarge_heap(processes: int) -> None:
                 _libc.madvise(page, _LARGE, _COLLAPSE)
 
 
-def join_libraries(processes: int) -> None:
+def join_libraries(processes: int) -> list[Place]:
     """Makes fewer mappings of a library's, and large pages of its code. For those that are new since the last time, in
-    the process that has loaded them, before it forks. `processes`: descriptor of a /proc, or -1."""
+    the process that has loaded them, before it forks. `processes`: descriptor of a /proc, or -1. Returns which tables
+    can be written now."""
+    writable = []
     for one, other in pairwise(_mappings(processes)):
         if one.file.startswith("/") and one.file == other.file and one.end == other.start:
-            _join(one, other)
+            writable += _join(one, other)
     for mapping in _mappings(processes):
         if mapping.file.startswith("/") and mapping.protection == _READ | _EXECUTE:
             large = _large_pages(mapping)
             # What is hardly used is not worth the memory.
             if large and mapping.used >= (mapping.end - mapping.start) // _USED_PART:
                 _enlarge_code(large.start, large.stop - large.start)
+    return writable
+
+
+def protect(tables: list[Place]) -> None:
+    """As before `join_libraries`, in a process that has forked, or will not."""
+    for start, size in tables:
+        _libc.mprotect(start, size, _READ)
 
 
 def _large_pages(mapping: _Mapping) -> range:
     return range(mapping.start + -mapping.start % _LARGE, mapping.end - mapping.end % _LARGE, _LARGE)
 
 
-def _join(one: _Mapping, other: _Mapping) -> None:
+def _join(one: _Mapping, other: _Mapping) -> list[Place]:
     """Constants with the code that they stand beside, and tables with the data: of the five mappings that a library has
     two are left, or three. The kernel joins what may do the same, and data if both were first written as one."""
-    for mapping in (one, other):
-        joint = one.protection | other.protection
-        if joint & (_WRITE | _EXECUTE) != _WRITE | _EXECUTE and mapping.protection != joint:
-            _libc.mprotect(mapping.start, mapping.end - mapping.start, joint)
+    joint = one.protection | other.protection
+    changed = [mapping for mapping in (one, other) if mapping.protection != joint]
+    if joint & (_WRITE | _EXECUTE) == _WRITE | _EXECUTE:
+        return []
+    places = [(mapping.start, mapping.end - mapping.start) for mapping in changed]
+    for start, size in places:
+        _libc.mprotect(start, size, joint)
+    return places if joint & _WRITE else []
 
 
 def _enlarge_code(start: int, size: int) -> None:
@@ -83,10 +100,15 @@ def _enlarge_code(start: int, size: int) -> None:
     if room == _FAILED:
         return
     copy = room + -room % _LARGE
+    # Of a large page too much, a part is always left, before or after.
+    if copy > room:
+        _libc.munmap(room, copy - room)
+    _libc.munmap(copy + size, room + _LARGE - copy)
     ctypes.memmove(copy, start, size)
     if _libc.madvise(copy, size, _COLLAPSE) == 0 and _libc.mprotect(copy, size, _READ | _EXECUTE) == 0:
         _libc.mremap(copy, size, size, _TO_FIXED_PLACE, start)
-    _libc.munmap(room, size + _LARGE)
+    else:
+        _libc.munmap(copy, size)
 
 
 def _mappings(processes: int) -> list[_Mapping]:
@@ -103,6 +125,6 @@ def _mappings(processes: int) -> list[_Mapping]:
                     start, end = (int(address, 16) for address in first.split("-"))
                     protection = sum(bit for letter, bit in _PROTECTIONS.items() if letter in rest[0])
                     found.append(_Mapping(start, end, protection, rest[4].strip() if len(rest) > 4 else ""))
-    except OSError:
+    except (OSError, ValueError, IndexError):
         return []
     return found

@@ -97,7 +97,7 @@ def build_compiling() -> Filter:
     audit, column = _abi()
     numbers = _numbers(ALLOWED, column)
     leaves = {numbers[name]: [_answer(0)] for name in _COMPILING.split() if name in numbers}
-    # Its own.
+    # Where it runs itself.
     leaves[_numbers(_FIRST, column)["sched_setaffinity"]] = _one_of(0, (0,), errno.EPERM)
     return _list(audit, leaves)
 

@@ -9,7 +9,7 @@ import gc
 import math
 import resource
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from . import heap, kernel, pages, streams
@@ -39,21 +39,27 @@ _OWN_CPU_SECONDS = 60
 
 
 class Zygote:
-    """`full`: None in a jail that keeps to what small programs need. `late`: has the module `runner`."""
+    """`full`: None in a jail that keeps to what small programs need. `preload`: modules that it imports beyond the
+    usual ones. `late`: has the module `runner`."""
 
-    def __init__(self, common: Common, full: "Full | None", late: Late) -> None:
-        self._common = common
+    def __init__(self, full: "Full | None", preload: Sequence[str], late: Late) -> None:
         self._full = full
+        self._preload = preload
         self._late = late
 
-    def warm_up(self, preload: Iterable[str]) -> None:
+    @property
+    def takes_all(self) -> bool:
+        """Whether all programs can run here."""
+        return self._full is not None
+
+    def warm_up(self, common: Common) -> None:
         """Imports what programs find imported, and sets limits. Raises ImportError, OSError."""
         gc.disable()
-        modules = (*SMALL, *(_USUAL.split() if self._full else ()), *preload)
+        modules = (*SMALL, *(_USUAL.split() if self._full else ()), *self._preload)
         for name in modules:
             __import__(name)
         exercise(modules)
-        pages.join_libraries(self._common.processes)
+        pages.join_libraries(common.processes)
         self._holes = heap.Holes()
         with self._late:
             from . import runner
@@ -63,23 +69,23 @@ class Zygote:
         self._holes.fill()
         runner.renew_streams()
         self._serve = runner.serve
-        self._common.probe.listen()
+        common.probe.listen()
         self._holes.fill()
         self._record = runner.make_record()
         if self._full is not None:
             self._full.watch(self._record)
-        pages.enlarge_heap(self._common.processes)
-        _limit(self._common.settings)
+        pages.enlarge_heap(common.processes)
+        _limit(common.settings)
 
-    def serve(self, pipes: streams.Pipes) -> NoReturn:
+    def serve(self, common: Common, pipes: streams.Pipes) -> NoReturn:
         """Gives up all power, then forks for each order until the first process hangs up."""
         pipes.place()
-        open_files = self._common.settings.open_files
+        open_files = common.settings.open_files
         resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
-        kernel.keep_from_forks(self._common.number)
+        kernel.keep_from_forks(common.number)
         narrow = build_narrow()
         self._holes.fill()
-        forking = kernel.forking(self._common.number, narrow)
+        forking = kernel.forking(common.number, narrow)
         kernel.drop_capabilities()
         kernel.install_filter(build_wide())
         self._holes.fill()
