@@ -36,8 +36,9 @@ class Fleet:
         self._workers = workers
         self._limits = limits
         self._selector = selector
-        # In any order, since other runs on this machine choose too.
-        self._cores = random.Random().sample(sorted(os.sched_getaffinity(0)), len(os.sched_getaffinity(0)))
+        self._cores = list(os.sched_getaffinity(0))
+        # Other runs on this machine choose too.
+        random.Random().shuffle(self._cores)
         self._jails: list[Jail] = []
         self._idle: dict[Tier, list[Jail]] = {}
 

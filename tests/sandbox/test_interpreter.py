@@ -30,14 +30,14 @@ seen = {
     "jail": [name for name in sys.modules if name.split(".")[0] == "jail"],
 }
 """
-ELSEWHERE = {
+IMPORTS = {
     "small": "import os, sys\n",
     "full": "import os, sys, unittest\n",
     "numpy": "import os, sys, numpy\n",
 }
 
 
-@pytest.mark.parametrize("imports", ELSEWHERE.values(), ids=ELSEWHERE)
+@pytest.mark.parametrize("imports", IMPORTS.values(), ids=IMPORTS)
 def test_it_looks_like_any_other(imports: str, run_programs: Any) -> None:
     code = imports + LOOK + "import json\nprint(json.dumps(seen))"
     (verdict,) = run_programs([Program(f"{code}\ndef f(): return 1", "assert f() == 1")])
@@ -59,7 +59,7 @@ def test_its_environment_is_the_same_everywhere(run_programs: Any) -> None:
 
 def test_exit_functions_run_once_and_for_their_program_alone(run_programs: Any) -> None:
     code = "import atexit\natexit.register(print, 'bye')\ndef f(): return 1"
-    for imports in ELSEWHERE.values():
+    for imports in IMPORTS.values():
         verdicts = run_programs([Program(imports + code, "assert f() == 1"), Program(imports, "assert 1")] * 2)
         assert [verdict.stdout for verdict in verdicts] == ["bye\n", "", "bye\n", ""]
 
@@ -83,7 +83,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from jail import heap
 heap.join()
-import json, collections
+import json
 kept = [[[number], (number,), f"{number}", {number: number}, float(number)] for number in range(20_000)]
 del kept[::100]
 def look():

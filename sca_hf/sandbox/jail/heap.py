@@ -11,10 +11,10 @@ import ctypes
 import gc
 import sys
 
-_LARGE = 2 << 20
+LARGE_PAGE_BYTES = 2 << 20
 _HEAP_THRESHOLD_BYTES = 32 << 20
 _TRIM_THRESHOLD_BYTES = 64 << 20
-_ROOM_BYTES = 2 * _LARGE
+_ROOM_BYTES = 2 * LARGE_PAGE_BYTES
 _GROWTH_BYTES = 8 << 20
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _RAW_MEMORY, _MEMORY, _OBJECTS = range(3)
@@ -67,7 +67,7 @@ def join() -> None:
     _libc.mallopt(_M_MMAP_THRESHOLD, _HEAP_THRESHOLD_BYTES)
     _libc.mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD_BYTES)
     # Never used: what comes next begins with a large page.
-    _allocate(-_libc.sbrk(0) % _LARGE)
+    _allocate(-_libc.sbrk(0) % LARGE_PAGE_BYTES)
     # What a fork's heap grows by is a mapping of its own, and no large page lies in two.
     for block in [_allocate(_GROWTH_BYTES) for _ in range(2)]:
         _libc.free(block)
@@ -100,7 +100,7 @@ class Holes:
         """Address from which on the next ones lie: a large page begins here."""
         if _there:
             end = _fill_heap()
-            self.edge = end + -end % _LARGE
+            self.edge = end + -end % LARGE_PAGE_BYTES
             _allocate(self.edge - end)
         self.fill()
 

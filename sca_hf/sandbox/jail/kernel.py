@@ -180,13 +180,8 @@ def _number_at(address: int) -> object:
     return ctypes.byref(ctypes.c_uint32.from_address(address))
 
 
-_header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-_no_capabilities = (ctypes.c_uint32 * 6)()
-
-
 def drop_capabilities() -> None:
-    if _libc.capset(_header, _no_capabilities):
-        _call("capset", -1)
+    _call("capset", _libc.capset((ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()))
 
 
 def install_filter(program: Filter) -> None:

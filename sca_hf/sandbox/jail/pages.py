@@ -12,7 +12,8 @@ import os
 from itertools import pairwise
 from typing import NamedTuple
 
-_LARGE = 2 << 20
+from .heap import LARGE_PAGE_BYTES
+
 _COLLAPSE = 25
 _READ, _WRITE, _EXECUTE = 1, 2, 4
 _PRIVATE_ANONYMOUS, _TO_FIXED_PLACE = 0x22, 0x3
@@ -48,7 +49,7 @@ def enlarge_heap(processes: int) -> None:
         if mapping.file == "[heap]":
             for page in _large_pages(mapping):
                 # Refused where nothing is in use.
-                _libc.madvise(page, _LARGE, _COLLAPSE)
+                _libc.madvise(page, LARGE_PAGE_BYTES, _COLLAPSE)
 
 
 def join_libraries(processes: int) -> list[Place]:
@@ -75,20 +76,23 @@ def protect(tables: list[Place]) -> None:
 
 
 def _large_pages(mapping: _Mapping) -> range:
-    return range(mapping.start + -mapping.start % _LARGE, mapping.end - mapping.end % _LARGE, _LARGE)
+    return range(
+        mapping.start + -mapping.start % LARGE_PAGE_BYTES,
+        mapping.end - mapping.end % LARGE_PAGE_BYTES,
+        LARGE_PAGE_BYTES,
+    )
 
 
 def _join(one: _Mapping, other: _Mapping) -> list[Place]:
     """Constants with the code that they stand beside, and tables with the data: of the five mappings that a library has
     two are left, or three. The kernel joins what may do the same, and data if both were first written as one."""
     joint = one.protection | other.protection
-    changed = [mapping for mapping in (one, other) if mapping.protection != joint]
     if joint & (_WRITE | _EXECUTE) == _WRITE | _EXECUTE:
         return []
-    places = [(mapping.start, mapping.end - mapping.start) for mapping in changed]
-    for start, size in places:
+    changed = [(mapping.start, mapping.end - mapping.start) for mapping in (one, other) if mapping.protection != joint]
+    for start, size in changed:
         _libc.mprotect(start, size, joint)
-    return places if joint & _WRITE else []
+    return changed if joint & _WRITE else []
 
 
 def _enlarge_code(start: int, size: int) -> None:
@@ -96,14 +100,14 @@ def _enlarge_code(start: int, size: int) -> None:
     # Elsewhere a core may have the code in a cache that does not see what is written.
     if os.uname().machine != "x86_64":
         return
-    room = _libc.mmap(None, size + _LARGE, _READ | _WRITE, _PRIVATE_ANONYMOUS, -1, 0)
+    room = _libc.mmap(None, size + LARGE_PAGE_BYTES, _READ | _WRITE, _PRIVATE_ANONYMOUS, -1, 0)
     if room == _FAILED:
         return
-    copy = room + -room % _LARGE
+    copy = room + -room % LARGE_PAGE_BYTES
     # Of a large page too much, a part is always left, before or after.
     if copy > room:
         _libc.munmap(room, copy - room)
-    _libc.munmap(copy + size, room + _LARGE - copy)
+    _libc.munmap(copy + size, room + LARGE_PAGE_BYTES - copy)
     ctypes.memmove(copy, start, size)
     if _libc.madvise(copy, size, _COLLAPSE) == 0 and _libc.mprotect(copy, size, _READ | _EXECUTE) == 0:
         _libc.mremap(copy, size, size, _TO_FIXED_PLACE, start)

@@ -94,12 +94,11 @@ def perform(received: bytes, record: "Record", full: "Full | None") -> bytes:
     except NeedsFull:
         return SAYS_NEEDS_FULL
     except assertions.Uncompilable as refusal:
-        exception, line = refusal.place(record.offset)
-        return f"syntax-error\t{exception}\t{line or 0}\t0\t0\t\n".encode("utf-8", "replace")
+        status, (exception, line) = "syntax-error", refusal.place(record.offset)
     held, last_line, flags = record.counted, record.last_test_line, ""
     if counting is not None:
         held, last_line, flags = counting.held(held, last_line), 0, ",".join(counting.flags)
-    # In one line: encoding JSON in a fork touches dozens of pages.
+    # As `reports` reads it, in one line: encoding JSON in a fork touches dozens of pages.
     return f"{status}\t{exception or ''}\t{line or 0}\t{held}\t{last_line}\t{flags}\n".encode("utf-8", "replace")
 
 
