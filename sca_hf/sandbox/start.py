@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from sca_hf.sandbox.jail import heap
 from sca_hf.sandbox.jail.assertions import may_be_plain
 from sca_hf.sandbox.jail.zygote import SMALL
 from sca_hf.sandbox.verdict import Limits, Program
@@ -27,9 +26,6 @@ _ENVIRONMENT = {
     "HOME": "/tmp",
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
-    # Else each program looks up the functions of libraries that none has called before.
-    "LD_BIND_NOW": "1",
-    **heap.ENVIRONMENT,
     # More threads than one would make sums differ from run to run, and a fork would lose them.
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -40,8 +36,6 @@ _ENVIRONMENT = {
 _START = """
 import sys
 sys.path.insert(0, {folder!r})
-from jail import heap
-heap.join()
 from jail.launcher import main
 main()
 """

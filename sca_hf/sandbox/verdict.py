@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-JAIL_VERSION = 5
+JAIL_VERSION = 6
 """Part of every journal key of a verdict: raised when a verdict could change."""
 
 Status = Literal["passed", "failed", "timeout", "out-of-memory", "killed", "syntax-error", "no-assertion", "early-exit"]
@@ -24,7 +24,7 @@ class Limits:
     wall time apart, so that a program on a busy machine has its 10 s too."""
 
     cpu_seconds: float = 10.0
-    """CPU time of all its threads together. A loop that provably has no end is a `timeout` before that."""
+    """CPU time of all its threads together."""
     wall_seconds: float = 20.0
     """Time from its start. One that was kept waiting for a core is tried again alone before this counts."""
     memory_mb: int = 4096

@@ -18,9 +18,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import compiler, heap, kernel, messages, pages, streams, supervisor
-from .late import Late
-from .probe import Probe
+from . import compiler, kernel, messages, streams, supervisor
 from .settings import SCRATCH, Common, Settings, limit_memory
 from .zygote import Zygote
 
@@ -43,9 +41,6 @@ def main() -> None:
     kernel.die_with_parent()
     if os.getppid() != given.pop("parent"):
         return
-    # Those who wanted them have read them.
-    for name in ("LD_BIND_NOW", *heap.ENVIRONMENT):
-        os.environ.pop(name, None)
     kernel.keep_to(given["core"])
     step = ["start"]
     try:
@@ -62,7 +57,6 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     settings = Settings(**given)
     # While this package's files can be seen.
     beyond = _full() if full else None
-    last = Late("runner")
     host = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     _prefer_for_oom(host)
     step[0] = "user and mount namespaces"
@@ -71,14 +65,9 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     kernel.unshare(_NAMESPACES)
     kernel.set_hostname("jail")
     step[0] = "first process"
-    # All processes of the jail have these.
-    tables = pages.join_libraries(host)
     other_end, link = os.pipe()
     first = os.fork()
     if first:
-        heap.part()
-        pages.protect(tables)
-        pages.enlarge_heap(host)
         os.close(other_end)
         compiler.begin(link)
         if privileged:
@@ -110,26 +99,21 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     sys.path[:] = path
     sys.argv[:] = ["program.py"]
     step[0] = "warm interpreter"
-    zygote = Zygote(beyond, preload, last)
-    _serve(control, other_end, processes, settings, zygote, tables)
+    _serve(control, other_end, processes, settings, Zygote(beyond, preload))
     os._exit(0)
 
 
-def _serve(
-    control: int, link: int, processes: int, settings: Settings, zygote: Zygote, tables: list[pages.Place]
-) -> None:
+def _serve(control: int, link: int, processes: int, settings: Settings, zygote: Zygote) -> None:
     """Forks the warm interpreter, and serves as the first process."""
     streams.reserve_places()
     control, link = os.dup(control), os.dup(link)
     processes = processes if processes < 0 else os.dup(processes)
     pipes = streams.make_pipes()
-    common = Common(settings, processes, Probe(), kernel.shared_page())
+    common = Common(settings, processes, kernel.SharedNumber())
     warm = os.fork()
     if warm == 0:
-        zygote.warm_up(common)
+        zygote.warm_up(settings)
         zygote.serve(common, pipes)
-    heap.part()
-    pages.protect(tables)
     own = streams.Streams(pipes)
     if own.wait_until_ready(warm):
         supervisor.serve(control, link, common, warm, zygote.takes_all, own)

@@ -1,15 +1,10 @@
-"""One program's side: the loop that forks, and after the fork: run the two parts, say what happened.
-
-This module is made last of all (`late`), so that what it needs lies together. Each page that is written in a fork is
-copied, also where only an object's count of references is: so what is called here for each program has a name of its
-own here, which is looked up without a write, and nothing is asked of objects that were made elsewhere.
-"""
+"""One program's side: the loop that forks, and after the fork: run the two parts, say what happened."""
 
 import _signal  # type: ignore[import-not-found]
 import _thread
 import atexit
 import builtins
-import io
+import contextlib
 import marshal
 import os
 import random
@@ -17,16 +12,13 @@ import resource
 import sys
 import types
 import warnings
-from collections.abc import Callable
-from functools import partial
 from types import CodeType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from . import assertions
+from . import assertions, kernel
 from .assertions import NeedsFull
-from .exercise import ROUNDS, TEXTS
-from .kernel import Forking
 from .reports import SAYS_NEEDS_FULL
+from .seccomp import Filter
 from .settings import SCRATCH, TOKEN_BYTES
 from .streams import ORDER_BYTES, ORDERS, PROGRAM, REPORT
 
@@ -37,54 +29,45 @@ Outcome = tuple[str, str | None, int | None]
 """Status, exception, line."""
 
 _FILE = "/tmp/program.py"
-_HOME = SCRATCH[0]
 _RANDOM_SEED = 0
 _RECURSION_LIMIT = 1000
 # What unittest ends with since Python 3.12: no failure, and no assertion either.
 _NO_TESTS_RAN = 5
-_STREAM_BYTES = 4096
-
-# A call of a partial writes to it, and not to the function in it.
-_number, _exec, _exit, _loads = partial(int.from_bytes), partial(exec), partial(os._exit, 0), partial(marshal.loads)
-_read_order = partial(os.read, ORDERS, ORDER_BYTES)
-_read_program, _close_others = partial(os.pread, PROGRAM), partial(os.closerange, PROGRAM, ORDERS + 1)
-_write_report = partial(os.write, REPORT)
-_exit_functions: Callable[[], int] = partial(atexit._ncallbacks)
-_modules, _system = sys.modules, sys.__dict__
 
 _running: list["Record"] = []
-_streams: list[tuple[str, io.TextIOWrapper, Callable[[], None], object]] = []
 
 
-def serve(forking: Forking, record: "Record", full: "Full | None") -> NoReturn:
-    """Forks for each order until the first process hangs up."""
-    clone, mark, confine = forking
-    while order := _number(_read_order()):
-        if order & 1:
-            os.chdir(_HOME)
-        child = clone()
-        if not child:
-            try:
-                try:
-                    program = _read_program(order >> 1, 0)
-                    _close_others()
-                    mark()
-                    if confine():
-                        raise OSError
-                except BaseException:
-                    # A program can't do this to itself, so it says that none has run.
-                    os.kill(os.getpid(), _signal.SIGKILL)
-                send(program[-TOKEN_BYTES:] + perform(program, record, full))
-            finally:
-                _exit()
-        if child < 0:
-            break
-    _exit()
+def serve(number: kernel.SharedNumber, narrow: Filter, record: "Record", full: "Full | None") -> NoReturn:
+    """Forks for each order until the first process hangs up. `number`: told that of each program's process. `narrow`:
+    the filter of programs."""
+    try:
+        while order := int.from_bytes(os.read(ORDERS, ORDER_BYTES), "big"):
+            size, anew = divmod(order, 2)
+            if anew:
+                os.chdir(SCRATCH[0])
+            if not kernel.fork_sibling(number):
+                _run_program(size, narrow, record, full)
+                break
+    finally:
+        os._exit(0)
+
+
+def _run_program(size: int, narrow: Filter, record: "Record", full: "Full | None") -> None:
+    """In the program's own process. `size`: of the program, bytes."""
+    try:
+        program = os.pread(PROGRAM, size, 0)
+        os.closerange(PROGRAM, ORDERS + 1)
+        narrow.be_of_caller()
+        kernel.install_filter(narrow)
+    except BaseException:
+        # A program can't do this to itself, so it says that none has run.
+        os.kill(os.getpid(), _signal.SIGKILL)
+    _send(program[-TOKEN_BYTES:] + perform(program, record, full))
 
 
 def perform(received: bytes, record: "Record", full: "Full | None") -> bytes:
     """Runs a program as it comes from the compiling process. Returns what there is to say of it."""
-    record.offset, code, tests, collects = _loads(received)
+    record.offset, code, tests, collects = marshal.loads(received)
     counting = None
     try:
         if type(code) is str:
@@ -98,7 +81,7 @@ def perform(received: bytes, record: "Record", full: "Full | None") -> bytes:
     held, last_line, flags = record.counted, record.last_test_line, ""
     if counting is not None:
         held, last_line, flags = counting.held(held, last_line), 0, ",".join(counting.flags)
-    # As `reports` reads it, in one line: encoding JSON in a fork touches dozens of pages.
+    # As `reports` reads it, in one line.
     return f"{status}\t{exception or ''}\t{line or 0}\t{held}\t{last_line}\t{flags}\n".encode("utf-8", "replace")
 
 
@@ -118,35 +101,6 @@ def fix_state() -> None:
         cast(Any, sys.modules["threading"]).excepthook = _fail_in_thread
 
 
-def renew_streams() -> None:
-    """Makes the standard streams again, as they were."""
-    for place, name in ((1, "stdout"), (2, "stderr")):
-        old = getattr(sys, name)
-        raw = io.FileIO(place, "wb", closefd=False)
-        raw.name = old.name
-        buffer = io.BufferedWriter(raw, _STREAM_BYTES)
-        new = io.TextIOWrapper(buffer, old.encoding, old.errors, "\n", old.line_buffering, old.write_through)
-        new.mode = old.mode  # type: ignore[misc]
-        setattr(sys, name, new)
-        setattr(sys, f"__{name}__", new)
-        # The old ones are kept, or the next would lie where they did.
-        _streams.append((name, new, new.flush, old))
-
-
-def rehearse() -> None:
-    """Runs a program often enough that the interpreter has specialised this module, and looked up what programs of its
-    kind call: else each of them does, and writes it down. Before `make_record`."""
-    names = assertions.CODE, assertions.TESTS
-    code, tests = (compile(part, name, "exec", optimize=0) for part, name in zip(TEXTS, names, strict=True))
-    program = marshal.dumps((1, code, tests, False))
-    for _ in range(ROUNDS):
-        record = make_record()
-        record.ends = False
-        perform(program, record, None)
-    # Nothing holds the last one's.
-    make_record()
-
-
 class Record:
     """What the assertions, threads and test runners of one program report."""
 
@@ -158,8 +112,6 @@ class Record:
         self.unittest_ended = False
         self.last_test_line = 0
         self.namespace: dict[str, Any] = {}
-        self.ends = True
-        """False: the interpreter goes on, and so do its threads."""
 
     def count(self) -> None:
         self.counted += 1
@@ -225,7 +177,7 @@ def make_record() -> Record:
 def execute(code: CodeType, tests: CodeType, collects: bool, record: Record, full: "Full | None") -> Outcome:
     """Runs a compiled program. Raises NeedsFull where the program used a test runner that this jail does not watch."""
     status, exception, line = _run(code, tests, collects, record, full)
-    if full is None and "unittest" in _modules:
+    if full is None and "unittest" in sys.modules:
         raise NeedsFull
     if status == "passed" and record.failure is not None:
         return "failed", *record.failure
@@ -235,16 +187,14 @@ def execute(code: CodeType, tests: CodeType, collects: bool, record: Record, ful
 def _run(code: CodeType, tests: CodeType, collects: bool, record: Record, full: "Full | None") -> Outcome:
     namespace = record.namespace
     try:
-        _exec(code, namespace)
-        _exec(tests, namespace)
+        exec(code, namespace)
+        exec(tests, namespace)
         if collects and full is not None:
             full.collect(namespace)
-        if record.ends:
-            # What a script does at its end: wait for its threads, then its exit functions.
-            if "threading" in _modules:
-                cast(Any, _modules["threading"])._shutdown()
-            if _exit_functions():
-                atexit._run_exitfuncs()
+        # What a script does at its end: wait for its threads, then its exit functions.
+        if "threading" in sys.modules:
+            cast(Any, sys.modules["threading"])._shutdown()
+        atexit._run_exitfuncs()
     except SystemExit as reason:
         if record.unittest_ended and reason.code in (0, False, None, _NO_TESTS_RAN):
             return "passed", None, None
@@ -289,19 +239,14 @@ def _show(reason: BaseException) -> None:
         return
 
 
-def send(said: bytes) -> None:
+def _send(said: bytes) -> None:
     """Writes what the program's process says."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        # Closed or replaced by the program: what it wrote before is kept.
+        with contextlib.suppress(Exception):
+            stream.flush()  # type: ignore[union-attr]
     try:
-        for name, stream, flush, _ in _streams:
-            if _system[name] is stream:
-                flush()
-            else:
-                _system[name].flush()
-    except Exception:
-        # The program closed or replaced its own output; what it wrote before is kept.
-        sys.stdout = sys.stderr = None
-    try:
-        _write_report(said)
+        os.write(REPORT, said)
     except MemoryError:
         _use_reserve()
-        _write_report(said)
+        os.write(REPORT, said)

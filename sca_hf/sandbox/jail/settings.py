@@ -4,7 +4,7 @@ import resource
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from .probe import Probe
+    from .kernel import SharedNumber
 
 RESERVE_BYTES = 64 << 20
 """Memory kept back for saying that the limit was reached."""
@@ -35,9 +35,8 @@ class Common(NamedTuple):
     settings: Settings
     processes: int
     """Descriptor of this namespace's /proc, or -1."""
-    probe: "Probe"
-    number: int
-    """Page where the kernel puts the number of a program's process."""
+    number: "SharedNumber"
+    """Where the kernel puts the number of a program's process."""
 
 
 def limit_memory(settings: Settings) -> None:

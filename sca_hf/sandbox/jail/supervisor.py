@@ -5,7 +5,6 @@ program code, and compiles none: `compiler` does, or the fork where that may be 
 """
 
 import _signal  # type: ignore[import-not-found]
-import ctypes
 import os
 import time
 from typing import Any
@@ -46,34 +45,29 @@ class _Supervisor:
         self._full = full
         self._core = -1
         self._streams = streams
-        self._probe = common.probe
-        self._number = ctypes.c_uint32.from_address(common.number)
+        self._number = common.number
         self._anew = True
         self._clean = [self._mount_scratch(path) for path in SCRATCH]
-        self._watch = Watch(control, common, self._number)
+        self._watch = Watch(control, common)
         kernel.install_filter(build_first())
 
-    def run(self, program: Passed, ask: bool = True) -> dict[str, Any]:
+    def run(self, program: Passed) -> dict[str, Any]:
         """One program's report. Raises Broken or OSError where the jail is at fault."""
         if program.core != self._core:
             self._core = program.core
             for process in (0, self._warm):
                 kernel.keep_to(self._core, process)
-        self._probe.begin(program if ask else None)
-        self._number.value = 0
+        self._number.place.value = 0
         token = os.urandom(TOKEN_BYTES // 2).hex().encode()
         started = time.monotonic()
         self._streams.start(program.packed + token, self._anew)
         self._anew = False
         ended = self._watch.until_end(started)
         wall = time.monotonic() - started
-        disturbed = self._probe.disturbed(ended.stopped)
         report = self._judge(ended, read_report(self._streams.take_report(), token, self._full, program.counting))
         out, too_long = self._output(self._streams.out)
         err, too_long_too = self._output(self._streams.err)
         self._clean_up()
-        if disturbed:
-            return self.run(program, ask=False)
         if report is NEEDS_FULL:
             return report
         if (too_long or too_long_too) and report["status"] not in ("timeout", "out-of-memory"):
@@ -88,9 +82,6 @@ class _Supervisor:
         }
 
     def _judge(self, ended: Ended, found: dict[str, Any] | None) -> dict[str, Any]:
-        if self._probe.found:
-            # What the CPU limit would have said, only later.
-            return reports.report("timeout")
         if os.WIFSIGNALED(ended.status) and not ended.stopped:
             number = os.WTERMSIG(ended.status)
             if number != _signal.SIGKILL:

@@ -1,7 +1,6 @@
 """Watches one program from outside: its CPU clock, the wall clock, and whether it sleeps or waits for a core."""
 
 import _signal  # type: ignore[import-not-found]
-import ctypes
 import math
 import os
 import resource
@@ -40,19 +39,17 @@ class Ended(NamedTuple):
 
 
 class Watch:
-    """`control`: the pool's socket, told when a program falls asleep or wakes. `number`: where the kernel puts that of
-    the program's process, 0 before."""
+    """`control`: the pool's socket, told when a program falls asleep or wakes."""
 
-    def __init__(self, control: int, common: Common, number: ctypes.c_uint32) -> None:
+    def __init__(self, control: int, common: Common) -> None:
         # Here, so that the warm interpreter has none of it.
         import select
 
         self._control = control
         self._processes = common.processes
-        self._number = number
+        self._number = common.number
         self._cpu_seconds = common.settings.cpu_seconds
         self._wall_seconds = common.settings.wall_seconds
-        self._probe = common.probe
         self._poll = select.poll()
         self._poll.register(control, select.POLLRDHUP)
         _signal.pthread_sigmask(_signal.SIG_BLOCK, _CHILD_ENDED)
@@ -73,7 +70,7 @@ class Watch:
             # A signal that came before is kept, and one from elsewhere changes nothing.
             noticed = _signal.sigtimedwait(_CHILD_ENDED, pause)
             ended, status, usage = os.wait4(-1, os.WNOHANG)
-            child = self._number.value
+            child = self._number.place.value
             if ended:
                 if ended != child:
                     raise Broken("the warm interpreter has ended")
@@ -94,7 +91,6 @@ class Watch:
                 starved = cpu < self._cpu_seconds and wall - waited < self._wall_seconds
                 os.kill(child, _signal.SIGKILL)
                 continue
-            self._probe.ask(child, cpu)
             idle = cpu + min(waited, wall) < _SLEEPING_SHARE * wall
             if idle != sleeping:
                 sleeping = idle

@@ -12,9 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from . import heap, kernel, pages, streams
+from . import kernel, runner, streams
 from .exercise import exercise
-from .late import Late
 from .seccomp import build_narrow, build_wide
 from .settings import Common, Settings, limit_memory
 
@@ -40,59 +39,43 @@ _OWN_CPU_SECONDS = 60
 
 class Zygote:
     """`full`: None in a jail that keeps to what small programs need. `preload`: modules that it imports beyond the
-    usual ones. `late`: has the module `runner`."""
+    usual ones."""
 
-    def __init__(self, full: "Full | None", preload: Sequence[str], late: Late) -> None:
+    def __init__(self, full: "Full | None", preload: Sequence[str]) -> None:
         self._full = full
         self._preload = preload
-        self._late = late
 
     @property
     def takes_all(self) -> bool:
         """Whether all programs can run here."""
         return self._full is not None
 
-    def warm_up(self, common: Common) -> None:
+    def warm_up(self, settings: Settings) -> None:
         """Imports what programs find imported, and sets limits. Raises ImportError, OSError."""
-        gc.disable()
-        modules = (*SMALL, *(_USUAL.split() if self._full else ()), *self._preload)
-        for name in modules:
+        for name in (*SMALL, *(_USUAL.split() if self._full else ()), *self._preload):
             __import__(name)
-        exercise(modules)
-        pages.join_libraries(common.processes)
-        self._holes = heap.Holes()
-        with self._late:
-            from . import runner
+        exercise(self._preload)
         _hide()
-        runner.rehearse()
         runner.fix_state()
-        self._holes.fill()
-        runner.renew_streams()
-        self._serve = runner.serve
-        common.probe.listen()
-        self._holes.fill()
         self._record = runner.make_record()
         if self._full is not None:
             self._full.watch(self._record)
-        pages.enlarge_heap(common.processes)
-        _limit(common.settings)
+        _limit(settings)
 
     def serve(self, common: Common, pipes: streams.Pipes) -> NoReturn:
         """Gives up all power, then forks for each order until the first process hangs up."""
         pipes.place()
         open_files = common.settings.open_files
         resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
-        kernel.keep_from_forks(common.number)
+        common.number.keep_from_forks()
         narrow = build_narrow()
-        self._holes.fill()
-        forking = kernel.forking(common.number, narrow)
         kernel.drop_capabilities()
         kernel.install_filter(build_wide())
-        self._holes.fill()
-        heap.part()
-        gc.enable()
+        # A fork's first collection would else touch, and so copy, all that is here.
+        gc.collect()
+        gc.freeze()
         streams.say_ready()
-        self._serve(forking, self._record, self._full)
+        runner.serve(common.number, narrow, self._record, self._full)
 
 
 def _limit(settings: Settings) -> None:
