@@ -78,6 +78,8 @@ class Passed(NamedTuple):
     compiled: bool
     core: int
     """Where it is to run."""
+    cpu_seconds: float
+    """What the compilation took."""
 
 
 def take(link: int) -> Passed | None:
@@ -85,8 +87,8 @@ def take(link: int) -> Passed | None:
     packed = messages.receive_packed(link)
     if not packed:
         return None
-    program, counting, compiled, core = marshal.loads(packed)
-    return Passed(program, assertions.Counting(*counting), compiled, core)
+    program, counting, *rest = marshal.loads(packed)
+    return Passed(program, assertions.Counting(*counting), *rest)
 
 
 def _pass_on(request: dict[str, Any], link: int, rewrite: assertions.Rewrite | None) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any
 from .assertions import Counting, Uncompilable
 
 _LONGEST_NAME = 200
+_LARGEST_NUMBER = 2**31 - 1
 _STATUSES = {status: status for status in ("passed", "failed", "out-of-memory", "syntax-error", "early-exit")}
 
 NEEDS_FULL = {"needs_full": True}
@@ -46,6 +47,8 @@ def _parse(text: bytes, counting: Counting) -> dict[str, Any] | None:
     try:
         status, exception, line, counted, last_line, flags = text.decode().split("\t")
         held = max(counting.held(int(counted), int(last_line)), 0)
+        if max(held, abs(int(line))) > _LARGEST_NUMBER:
+            return None
         return {
             "status": "no-assertion" if status == "passed" and not held else _STATUSES[status],
             "exception": exception[:_LONGEST_NAME] or None,
