@@ -29,7 +29,7 @@ class ExecuteSettings(Settings):
     file_bytes: int = Field(default=64 << 20, ge=4096)
     files: int = Field(default=1024, ge=1)
     open_files: int = Field(default=256, ge=16)
-    threads: int = Field(default=64, ge=1)
+    threads: int = Field(default=256, ge=1)
     repeat: Literal[1, 2] = 1
 
     @property
@@ -72,7 +72,7 @@ def sandbox_intent() -> dict[str, str]:
 
 STAGE = Stage(
     name="execute",
-    version=1,
+    version=2,
     title="Each response runs with its own tests in a sandbox; all attempts are kept, with their verdicts.",
     reads=RESPONSES.names,
     columns=(

@@ -12,7 +12,6 @@ import warnings
 from typing import Any, NamedTuple
 
 from . import assertions, kernel, messages, reports
-from .reports import NEEDS_FULL
 from .seccomp import build_compiling
 
 _START = b"\0"
@@ -31,10 +30,9 @@ def begin(link: int) -> None:
     os.write(link, _START)
 
 
-def serve(control: int, link: int, core: int, rewrite: assertions.Rewrite | None) -> None:
+def serve(control: int, link: int, core: int) -> None:
     """Compiles what comes from the pool, until it or the first process hangs up. `control`: descriptor of the pool's
-    socket. `link`: of a pipe to the first process. `core`: where this is. `rewrite`: None in a jail without the syntax
-    tree."""
+    socket. `link`: of a pipe to the first process. `core`: where this is."""
     import select
 
     kernel.forbid_new_privileges()
@@ -57,7 +55,7 @@ def serve(control: int, link: int, core: int, rewrite: assertions.Rewrite | None
         if request["core"] != core:
             core = request["core"]
             kernel.keep_to(core)
-        answer = _pass_on(request, link, rewrite)
+        answer = _pass_on(request, link)
         if answer is not None:
             messages.send(control, answer)
 
@@ -72,10 +70,8 @@ class Passed(NamedTuple):
     """A program as the first process gets it."""
 
     packed: bytes
-    """For the program's own process, by `marshal`: lines of the code part; both parts, compiled, or else as text; and
-    whether tests of pytest's style are to be run."""
-    counting: assertions.Counting
-    compiled: bool
+    """For the program's own process, by `marshal`: both parts, compiled, and what is known of them; or both as text."""
+    flags: list[str]
     core: int
     """Where it is to run."""
 
@@ -85,30 +81,24 @@ def take(link: int) -> Passed | None:
     packed = messages.receive_packed(link)
     if not packed:
         return None
-    program, counting, compiled, core = marshal.loads(packed)
-    return Passed(program, assertions.Counting(*counting), compiled, core)
+    return Passed(*marshal.loads(packed))
 
 
-def _pass_on(request: dict[str, Any], link: int, rewrite: assertions.Rewrite | None) -> dict[str, Any] | None:
+def _pass_on(request: dict[str, Any], link: int) -> dict[str, Any] | None:
     """Returns the report where no process of the program's own is needed for it."""
     code, tests = request["code"], request["tests"]
-    offset = code.count("\n") + 1
-    compiled, counting = False, assertions.NOT_COUNTED
+    packed, flags = b"", []
     if not request["careful"] and _compiles_fast(code) and _compiles_fast(tests):
         try:
-            prepared = assertions.prepare(code, tests, rewrite)
-            packed = marshal.dumps((offset, prepared.code, prepared.tests, prepared.collects))
-            compiled, counting = True, prepared.counting
-        except assertions.NeedsFull:
-            return NEEDS_FULL
+            prepared = assertions.prepare(code, tests)
+            packed, flags = marshal.dumps((prepared.code, prepared.tests, prepared.facts.plain())), prepared.flags
         except assertions.Uncompilable as refusal:
-            return reports.nothing_ran(reports.refused(refusal, offset))
+            return reports.nothing_ran(reports.refused(refusal))
         except ImportError:
             # No files can be seen from here.
             pass
-    if not compiled:
-        packed = marshal.dumps((offset, code, tests, False))
-    messages.send_packed(link, marshal.dumps((packed, tuple(counting), compiled, request["core"])))
+    packed = packed or marshal.dumps((code, tests, None))
+    messages.send_packed(link, marshal.dumps((packed, flags, request["core"])))
     return None
 
 
