@@ -16,8 +16,9 @@ from typing import Any
 from sca_hf.errors import SandboxUnavailable
 from sca_hf.sandbox.advice import explain
 from sca_hf.sandbox.fleet import Fleet
+from sca_hf.sandbox.jail import reports
 from sca_hf.sandbox.link import Jail, Run
-from sca_hf.sandbox.start import Tier, tier_of
+from sca_hf.sandbox.start import Tier, larger, tier_of
 from sca_hf.sandbox.verdict import Limits, Program, Verdict
 
 _ATTEMPTS = 3
@@ -171,10 +172,13 @@ class Dispatcher:
                 self._conclude(run, message)
 
     def _conclude(self, run: Run, report: dict[str, Any]) -> None:
-        if "needs_full" in report:
-            run.tier = replace(run.tier, full=True)
-            self._queue(run)
-            return
+        if "needs" in report:
+            tier = larger(run.tier, report["needs"])
+            if tier != run.tier:
+                run.tier = tier
+                self._queue(run)
+                return
+            report = reports.nothing_ran(reports.report("early-exit"))
         if report.pop("starved") and not run.alone:
             run.alone = True
             self._queue(run)

@@ -6,7 +6,17 @@ from typing import Literal
 JAIL_VERSION = 6
 """Part of every journal key of a verdict: raised when a verdict could change."""
 
-Status = Literal["passed", "failed", "timeout", "out-of-memory", "killed", "syntax-error", "no-assertion", "early-exit"]
+Status = Literal[
+    "passed",
+    "failed",
+    "timeout",
+    "out-of-memory",
+    "killed",
+    "syntax-error",
+    "no-assertion",
+    "tests-not-run",
+    "early-exit",
+]
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ class Limits:
     """Files and folders in /tmp, and in /dev/shm."""
     open_files: int = 256
     """Descriptors open at once."""
-    threads: int = 64
+    threads: int = 256
     """Threads at once. There are no child processes: fork fails."""
 
     def __post_init__(self) -> None:

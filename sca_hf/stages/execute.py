@@ -36,7 +36,7 @@ class ExecuteSettings(Settings):
     file_bytes: int = Field(default=64 << 20, ge=4096)
     files: int = Field(default=1024, ge=1)
     open_files: int = Field(default=256, ge=16)
-    threads: int = Field(default=64, ge=1)
+    threads: int = Field(default=256, ge=1)
     repeat: Literal[1, 2] = 1
     give_up_after: int | None = Field(default=3, ge=1)
 

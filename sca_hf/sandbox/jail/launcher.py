@@ -19,11 +19,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from . import compiler, kernel, messages, streams, supervisor
-from .settings import SCRATCH, Common, Settings, limit_memory
+from .settings import SCRATCH, Common, Settings
 from .zygote import Zygote
 
 if TYPE_CHECKING:
-    from .runners import Full
+    from .runners import Runners
 
 _INSIDE = 1000
 _NOBODY = 65534
@@ -56,7 +56,7 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     preload, full, core = given.pop("preload"), given.pop("full"), given.pop("core")
     settings = Settings(**given)
     # While this package's files can be seen.
-    beyond = _full() if full else None
+    beyond = _runners() if full else None
     host = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     _prefer_for_oom(host)
     step[0] = "user and mount namespaces"
@@ -73,8 +73,7 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
         if privileged:
             _drop_to_nobody(host)
         os.close(host)
-        limit_memory(settings)
-        compiler.serve(control, link, core, None if beyond is None else beyond.rewrite)
+        compiler.serve(control, link, core)
         os.close(link)
         os.waitpid(first, 0)
         os._exit(0)
@@ -119,7 +118,7 @@ def _serve(control: int, link: int, processes: int, settings: Settings, zygote: 
         zygote.serve(common, pipes)
     own = streams.Streams(pipes)
     if own.wait_until_ready(warm):
-        supervisor.serve(control, link, common, warm, zygote.takes_all, own)
+        supervisor.serve(control, link, common, warm, own)
 
 
 def _take_from(path: str, place: int) -> None:
@@ -129,10 +128,10 @@ def _take_from(path: str, place: int) -> None:
     os.close(descriptor)
 
 
-def _full() -> "Full":
-    from . import runners
+def _runners() -> "type[Runners]":
+    from .runners import Runners
 
-    return runners.install()
+    return Runners
 
 
 def _prefer_for_oom(host: int) -> None:

@@ -56,10 +56,10 @@ _SPECIAL = (
     "lremovexattr:198:15 fremovexattr:199:16"
 )
 
-# For the allocator, a socket, a pipe, and the wait for the first process.
+# For the allocator, a socket, a pipe, the wait for the first process, and a limit of time.
 _COMPILING = (
     "read write close poll ppoll mmap munmap mremap mprotect madvise brk futex wait4 getrandom clock_gettime "
-    "rt_sigaction rt_sigprocmask rt_sigreturn restart_syscall sched_yield exit exit_group"
+    "setitimer rt_sigaction rt_sigprocmask rt_sigreturn restart_syscall sched_yield exit exit_group"
 )
 
 Instruction = tuple[int, int, int, int]

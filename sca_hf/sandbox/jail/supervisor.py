@@ -11,7 +11,7 @@ from typing import Any
 
 from . import compiler, kernel, messages, reports
 from .compiler import Passed
-from .reports import NEEDS_FULL, read_report
+from .reports import read_report
 from .seccomp import build_first
 from .settings import SCRATCH, TOKEN_BYTES, Common
 from .streams import Streams
@@ -22,11 +22,10 @@ _KEPT_CHARS = 2000
 Look = tuple[list[str], int, int, int, int, tuple[int, int, int]]
 
 
-def serve(control: int, link: int, common: Common, warm: int, full: bool, streams: Streams) -> None:
+def serve(control: int, link: int, common: Common, warm: int, streams: Streams) -> None:
     """Reports on programs until the compiling process hangs up. `control`: descriptor of the pool's socket. `link`: of
-    the pipe from the compiling process. `warm`: number of the warm interpreter. `full`: whether all programs can run
-    here."""
-    supervisor = _Supervisor(control, common, warm, full, streams)
+    the pipe from the compiling process. `warm`: number of the warm interpreter."""
+    supervisor = _Supervisor(control, common, warm, streams)
     messages.send(control, {"ready": True})
     while (program := compiler.take(link)) is not None:
         try:
@@ -37,14 +36,13 @@ def serve(control: int, link: int, common: Common, warm: int, full: bool, stream
 
 
 class _Supervisor:
-    def __init__(self, control: int, common: Common, warm: int, full: bool, streams: Streams) -> None:
+    def __init__(self, control: int, common: Common, warm: int, streams: Streams) -> None:
         # Here, so that the warm interpreter has none of it.
         import signal
 
         self._signal_names = {int(number): number.name for number in signal.Signals}
         self._settings = common.settings
         self._warm = warm
-        self._full = full
         self._core = -1
         self._streams = streams
         self._number = common.number
@@ -66,11 +64,11 @@ class _Supervisor:
         self._anew = False
         ended = self._watch.until_end(started, program.cpu_seconds)
         wall = time.monotonic() - started + program.cpu_seconds
-        report = self._judge(ended, read_report(self._streams.take_report(), token, self._full, program.counting))
+        report = self._judge(ended, read_report(self._streams.take_report(), token, program.flags))
         out, too_long = self._output(self._streams.out)
         err, too_long_too = self._output(self._streams.err)
         self._clean_up()
-        if report is NEEDS_FULL:
+        if "needs" in report:
             return report
         if (too_long or too_long_too) and report["status"] not in ("timeout", "out-of-memory"):
             report |= {"status": "killed", "exception": "OutputLimit", "line": None}

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NoReturn
 from . import kernel, runner, streams
 from .exercise import exercise
 from .seccomp import build_narrow, build_wide
-from .settings import Common, Settings, limit_memory
+from .settings import RESERVE_BYTES, Common, Settings
 
 if TYPE_CHECKING:
-    from .runners import Full
+    from .runners import Runners
 
 SMALL = (
     *("bisect", "collections", "copy", "functools", "heapq", "itertools", "json", "math", "operator", "random", "re"),
@@ -38,28 +38,22 @@ _OWN_CPU_SECONDS = 60
 
 
 class Zygote:
-    """`full`: None in a jail that keeps to what small programs need. `preload`: modules that it imports beyond the
+    """`runners`: None in a jail that keeps to what small programs need. `preload`: modules that it imports beyond the
     usual ones."""
 
-    def __init__(self, full: "Full | None", preload: Sequence[str]) -> None:
-        self._full = full
+    def __init__(self, runners: "type[Runners] | None", preload: Sequence[str]) -> None:
+        self._make_runners = runners
         self._preload = preload
-
-    @property
-    def takes_all(self) -> bool:
-        """Whether all programs can run here."""
-        return self._full is not None
 
     def warm_up(self, settings: Settings) -> None:
         """Imports what programs find imported, and sets limits. Raises ImportError, OSError."""
-        for name in (*SMALL, *(_USUAL.split() if self._full else ()), *self._preload):
+        for name in (*SMALL, *(_USUAL.split() if self._make_runners else ()), *self._preload):
             __import__(name)
         exercise(self._preload)
         _hide()
         runner.fix_state()
         self._record = runner.make_record()
-        if self._full is not None:
-            self._full.watch(self._record)
+        self._runners = None if self._make_runners is None else self._make_runners(self._record)
         _limit(settings)
 
     def serve(self, common: Common, pipes: streams.Pipes) -> NoReturn:
@@ -75,7 +69,7 @@ class Zygote:
         gc.collect()
         gc.freeze()
         streams.say_ready()
-        runner.serve(common.number, narrow, self._record, self._full)
+        runner.serve(common.number, narrow, self._record, self._runners)
 
 
 def _limit(settings: Settings) -> None:
@@ -83,6 +77,7 @@ def _limit(settings: Settings) -> None:
     # Processes are counted per user namespace, since Linux 5.14: the first, this one, and the program's threads.
     for what, most in (
         (resource.RLIMIT_CPU, math.ceil(settings.cpu_seconds) + _OWN_CPU_SECONDS),
+        (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_FSIZE, file_bytes),
@@ -90,7 +85,7 @@ def _limit(settings: Settings) -> None:
         (resource.RLIMIT_NPROC, settings.threads + 2),
     ):
         resource.setrlimit(what, (most, most))
-    limit_memory(settings)
+    resource.setrlimit(resource.RLIMIT_AS, (settings.memory_bytes, settings.memory_bytes + RESERVE_BYTES))
 
 
 def _hide() -> None:

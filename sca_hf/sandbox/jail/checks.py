@@ -1,0 +1,320 @@
+"""Finds the checks of the tests, and has each say when it held: assertions, calls of assertion methods, blocks in which
+an error is expected, and what fails by hand (`if f(1) != 2: raise AssertionError`)."""
+
+import ast
+from typing import Any
+
+from . import record
+from .forms import is_constant, is_same, name_of, says_nothing, truth
+from .instrument import Names, Survey, bodies_of, call, docstring_length, is_main_guard
+from .record import CALLED, COMPARED, EXERCISED, LOOKED, Test
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_ASKING = frozenset("isinstance issubclass callable hasattr type id bool repr str print Mock MagicMock".split())
+"""Calls that tell what an object is, not what it does."""
+_INSPECTING = frozenset(
+    "getsource getsourcelines getdoc getmembers getfullargspec get_annotations get_type_hints signature fields".split()
+)
+_EXPECTING = ("assert", "raises", "warns", "deprecated_call")
+_ABOUT_CALLS = ("_call", "_await")
+_TOO_BROAD = frozenset({"Exception", "BaseException", "AssertionError"})
+_TRUE = ("assertTrue", "assertIsNotNone", "assert_")
+_TEST_CLASS = ("TestCase", "Tests", "Test")
+
+
+def instrument_tests(tree: ast.Module, names: Names, survey: Survey) -> list[Test]:
+    """Return the tests that must start, in order."""
+    rewriting = _Rewriting(names, survey)
+    tree.body = rewriting.body(tree.body, True)
+    return rewriting.tests
+
+
+class _Rewriting:
+    """`expected`: whether a statement is in a place from which tests are collected, so that one which never starts is
+    missing."""
+
+    def __init__(self, names: Names, survey: Survey) -> None:
+        self._defined = names.defined
+        self._constants = names.constants
+        self._counts_all = "all" in names.constants
+        # What they assert, they assert themselves.
+        self._own_functions = {node.name for node in survey.of(*_FUNCTIONS)} | names.defined
+        self._in_check = False
+        self._expecting = False
+        self._class: ast.ClassDef | None = None
+        self.tests: list[Test] = []
+
+    def body(self, statements: list[ast.stmt], expected: bool = False) -> list[ast.stmt]:
+        return [new for statement in statements for new in self._statement(statement, expected)]
+
+    def _statement(self, node: ast.stmt, expected: bool) -> list[ast.stmt]:
+        if isinstance(node, ast.Assert):
+            self._assert(node)
+        elif isinstance(node, _FUNCTIONS):
+            self._function(node, expected)
+        elif isinstance(node, ast.ClassDef):
+            outer, self._class = self._class, node
+            self._expressions(node)
+            node.body = self.body(node.body, expected)
+            self._class = outer
+        elif isinstance(node, ast.Expr | ast.Return) and (check := _called_check(node.value)):
+            return [self._call(node, check)]
+        elif isinstance(node, ast.With | ast.AsyncWith):
+            return [self._with(node)]
+        elif isinstance(node, ast.If):
+            self._if(node, expected and is_main_guard(node))
+        elif isinstance(node, ast.Try):
+            self._try(node)
+        else:
+            self._inside(node)
+            if isinstance(node, ast.Raise) and node.exc is not None:
+                node.exc = call(record.RAISING, [node.exc], node.exc)
+        return [node]
+
+    def _inside(self, node: ast.AST) -> None:
+        self._expressions(node)
+        for inner in bodies_of(node):
+            inner[:] = self.body(inner)
+
+    # Checks.
+
+    def _assert(self, node: ast.Assert) -> None:
+        counts = not says_nothing(node.test, self._constants) and not _is_in_place_of_message(node.test, node.msg)
+        tested = self._checked(node.test, LOOKED)
+        node.test = call(record.HELD if counts else record.BARE, [tested], node.test)
+
+    def _call(self, node: ast.Expr | ast.Return, check: ast.Call) -> ast.stmt:
+        """A statement that calls an assertion method."""
+        name = name_of(check)
+        counts = name.startswith("assert") and not self._is_trivial(check, name)
+        outer, self._expecting = self._expecting, "aises" in name
+        node.value = self._checked(node.value, LOOKED)
+        self._expecting = outer
+        if name in self._own_functions:
+            return node
+        if name in _TRUE and check.args:
+            check.args[0] = call(record.LOOK, [check.args[0]], check.args[0])
+        return _within(record.CHECK if counts else record.WATCH, node)
+
+    def _is_trivial(self, check: ast.Call, name: str) -> bool:
+        if any(part in name for part in _ABOUT_CALLS):
+            return False
+        arguments = check.args
+        if name in ("assertTrue", "assertFalse", "assert_") and arguments:
+            message = arguments[1] if len(arguments) > 1 else None
+            tested = arguments[0]
+            if name == "assertFalse":
+                tested = ast.UnaryOp(ast.Not(), tested)
+            return says_nothing(tested, self._constants) or _is_in_place_of_message(arguments[0], message)
+        if len(arguments) > 1 and is_same(arguments[0], arguments[1]):
+            return True
+        return bool(arguments) and all(is_constant(argument, self._constants) for argument in arguments)
+
+    def _with(self, node: ast.With | ast.AsyncWith) -> ast.stmt:
+        names = [name_of(item.context_expr) for item in node.items if isinstance(item.context_expr, ast.Call)]
+        expects = any(name.startswith(_EXPECTING) and name not in self._own_functions for name in names)
+        # A block that raises by itself says nothing.
+        counts = not all(_raises_by_itself(statement) for statement in node.body)
+        self._expressions(node)
+        outer, self._expecting = self._expecting, expects or self._expecting
+        node.body = self.body(node.body)
+        self._expecting = outer
+        return _within(record.CHECK if counts else record.WATCH, node) if expects else node
+
+    def _if(self, node: ast.If, expected: bool) -> None:
+        """One of whose branches fails: the others are where a check held."""
+        counts = not says_nothing(node.test, self._constants) and self._fails_somewhere(node)
+        failing = [_fails(node.body), _fails(node.orelse)]
+        node.test = self._checked(node.test, LOOKED) if counts else self._expression(node.test, LOOKED)
+        node.body, node.orelse = self.body(node.body, expected), self.body(node.orelse, expected)
+        if counts:
+            for body, fails in zip((node.body, node.orelse), failing, strict=True):
+                if not fails and not (len(body) == 1 and isinstance(body[0], ast.If)):
+                    body.insert(0, _count(node))
+
+    def _fails_somewhere(self, node: ast.If) -> bool:
+        if self._class is not None and not _is_test_class(self._class):
+            return False
+        inner = node.orelse[0] if len(node.orelse) == 1 else None
+        return _fails(node.body) or _fails(node.orelse) or (isinstance(inner, ast.If) and self._fails_somewhere(inner))
+
+    def _try(self, node: ast.Try) -> None:
+        """Whose block fails where nothing was raised: the handlers are where a check held, if they say of what."""
+        counts = _fails(node.body) or _fails(node.orelse)
+        outer, self._expecting = self._expecting, counts
+        node.body = self.body(node.body)
+        self._expecting = outer
+        for handler in node.handlers:
+            expected = handler.type is not None and not _is_too_broad(handler.type)
+            self._expressions(handler)
+            handler.body = self.body(handler.body)
+            if counts and expected:
+                handler.body.insert(0, _count(handler))
+        node.orelse, node.finalbody = self.body(node.orelse), self.body(node.finalbody)
+
+    # Tests.
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, expected: bool) -> None:
+        self._expressions(node)
+        must_start = expected and self._is_test(node)
+        body = self.body(node.body)
+        if must_start:
+            line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            self.tests.append(Test(line, node.name, "" if self._class is None else self._class.name))
+            at = docstring_length(node.body)
+            place = body[at] if at < len(body) else body[0]
+            start = call(record.START, [ast.copy_location(ast.Constant(line), place)], place)
+            body.insert(at, ast.copy_location(ast.Expr(start), place))
+        node.body = body
+
+    def _is_test(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+        """Named like one, or with a check in it that can hold; unless it is to be skipped."""
+        decorators = [*node.decorator_list, *(self._class.decorator_list if self._class else ())]
+        if any(name_of(decorator).startswith("skip") for decorator in decorators):
+            return False
+        if node.name.startswith("test"):
+            return True
+        if self._class is not None and not _is_test_class(self._class):
+            return False
+        return any(
+            (isinstance(inner, ast.Assert) and truth(inner.test) is None)
+            or (isinstance(inner, ast.Call) and name_of(inner).startswith("assert"))
+            for inner in ast.walk(node)
+        )
+
+    # Expressions.
+
+    def _checked(self, node: Any, how: int) -> Any:
+        self._in_check = True
+        node = self._expression(node, how)
+        self._in_check = False
+        return node
+
+    def _expressions(self, node: ast.AST) -> None:
+        """Rewrites the expressions directly in a statement, or in a part of one that isn't a statement."""
+        for field in node._fields:
+            if field in ("annotation", "returns", "type_params", "pattern", "ctx"):
+                continue
+            value = getattr(node, field, None)
+            how = EXERCISED if field == "iter" else COMPARED
+            if isinstance(value, ast.expr):
+                setattr(node, field, self._expression(value, how))
+            elif isinstance(value, list):
+                for index, child in enumerate(value):
+                    if isinstance(child, ast.expr):
+                        value[index] = self._expression(child, how)
+                    elif isinstance(child, ast.AST) and not isinstance(child, _NOT_EXPRESSIONS):
+                        self._expressions(child)
+            elif isinstance(value, ast.arguments):
+                self._expressions(value)
+
+    def _expression(self, node: Any, how: int) -> Any:
+        if isinstance(node, ast.Constant):
+            return node
+        if isinstance(node, ast.Name):
+            if node.id not in self._defined or not isinstance(node.ctx, ast.Load):
+                return node
+            arguments = [ast.Constant(node.id), node, ast.Constant(how)]
+            return call(record.USE, [ast.copy_location(argument, node) for argument in arguments], node)
+        if isinstance(node, ast.Call):
+            return self._called(node)
+        if isinstance(node, ast.Attribute):
+            node.value = self._expression(node.value, LOOKED if node.attr.startswith("__") else EXERCISED)
+        elif isinstance(node, ast.Subscript):
+            node.value = self._expression(node.value, EXERCISED)
+            node.slice = self._expression(node.slice, COMPARED)
+        elif isinstance(node, ast.UnaryOp | ast.BoolOp) and not isinstance(getattr(node, "op", None), ast.USub):
+            for field in ("operand", "values"):
+                value = getattr(node, field, None)
+                if isinstance(value, list):
+                    value[:] = [self._expression(one, how) for one in value]
+                elif value is not None:
+                    setattr(node, field, self._expression(value, how))
+        elif isinstance(node, ast.Compare) and all(isinstance(operation, ast.Is | ast.IsNot) for operation in node.ops):
+            node.left = self._expression(node.left, LOOKED)
+            node.comparators = [self._expression(one, LOOKED) for one in node.comparators]
+        else:
+            self._expressions(node)
+        return node
+
+    def _called(self, node: ast.Call) -> ast.Call:
+        name = name_of(node)
+        how = LOOKED if name in _ASKING else CALLED if name in _INSPECTING else COMPARED
+        node.func = self._expression(node.func, CALLED if self._expecting else EXERCISED)
+        if self._expecting and "aises" in name:
+            # `assertRaises(TypeError, add, 1)`
+            how = CALLED
+        node.args = [self._expression(argument, how) for argument in node.args]
+        for keyword in node.keywords:
+            keyword.value = self._expression(keyword.value, COMPARED)
+        if self._in_check and self._counts_all and isinstance(node.func, ast.Name) and name == "all" and node.args:
+            return self._over_something(node)
+        return node
+
+    def _over_something(self, node: ast.Call) -> ast.Call:
+        values = node.args[0]
+        if isinstance(values, ast.GeneratorExp):
+            values.elt = call(record.SEEN, [values.elt], values.elt)
+            return call(record.EACH, [node], node)
+        node.args[0] = call(record.SOME, [values], values)
+        return node
+
+
+_NOT_EXPRESSIONS = (ast.stmt, ast.ExceptHandler, ast.match_case)
+
+
+def _called_check(node: ast.expr | None) -> ast.Call | None:
+    """Return the call of an assertion method, or of what fails by hand, that an expression is or repeats."""
+    if isinstance(node, ast.ListComp | ast.Await):
+        node = node.elt if isinstance(node, ast.ListComp) else node.value
+    if isinstance(node, ast.Call) and (name_of(node).startswith("assert") or name_of(node) == "fail"):
+        return node
+    return None
+
+
+def _is_in_place_of_message(tested: ast.expr, message: ast.expr | None) -> bool:
+    """Return whether an expected value stands where the message belongs: `assert add(1, 2), 3`."""
+    is_value = isinstance(message, ast.Tuple | ast.List | ast.Dict | ast.Set | ast.UnaryOp) or (
+        isinstance(message, ast.Constant) and type(message.value) is not str
+    )
+    return is_value and not isinstance(tested, ast.Compare)
+
+
+def _raises_by_itself(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Raise | ast.Pass) or (
+        isinstance(statement, ast.Expr | ast.Assign)
+        and not any(isinstance(node, ast.Name) and node.id not in _RAISING for node in ast.walk(statement.value))
+    )
+
+
+_RAISING = frozenset({"int", "float"})
+
+
+def _fails(body: list[ast.stmt]) -> bool:
+    """Return whether a body ends in a failure."""
+    last = body[-1] if body else None
+    if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
+        name, arguments = name_of(last.value), last.value.args
+        return name == "fail" or (name == "exit" and bool(arguments) and truth(arguments[0]) is True)
+    return isinstance(last, ast.Raise) or (
+        isinstance(last, ast.Assert) and isinstance(last.test, ast.Constant) and not last.test.value
+    )
+
+
+def _is_too_broad(expected: ast.expr) -> bool:
+    kinds = expected.elts if isinstance(expected, ast.Tuple) else [expected]
+    return any(name_of(kind) in _TOO_BROAD for kind in kinds)
+
+
+def _is_test_class(node: ast.ClassDef) -> bool:
+    names = [node.name, *map(name_of, node.bases)]
+    return node.name.startswith("Test") or any(name.endswith(_TEST_CLASS) for name in names)
+
+
+def _within(context: str, statement: ast.stmt) -> ast.With:
+    name = ast.copy_location(ast.Name(context, ast.Load()), statement)
+    return ast.copy_location(ast.With([ast.withitem(name)], [statement]), statement)
+
+
+def _count(place: ast.AST) -> ast.Expr:
+    return ast.copy_location(ast.Expr(call(record.COUNT, [], place)), place)

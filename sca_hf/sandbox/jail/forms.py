@@ -1,0 +1,192 @@
+"""Tells which expressions are what they are whatever the answer does: an assertion of such a form never counts.
+
+Only what can be read off the form is told here. Whether code of the answer ran is found out while the tests run
+(`record`), and whether an expected value is right is nobody's business in a jail.
+"""
+
+import ast
+from collections.abc import Iterable, Set
+
+PURE = frozenset(
+    "abs all any ascii bin bool bytes callable chr complex dict divmod enumerate filter float format frozenset hex int"
+    " isinstance issubclass len list map math max min oct ord pow range repr reversed round set slice sorted str sum"
+    " tuple type zip".split()
+)
+"""Names of built-in functions, and of one module, that give the same whatever has run."""
+_SCOPES = (ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
+_NEVER_NEGATIVE = ("len", "abs")
+_HOLDS_OF_SAME = (ast.Eq, ast.Is, ast.LtE, ast.GtE)
+_FAILS_OF_SAME = (ast.NotEq, ast.IsNot, ast.Lt, ast.Gt)
+_OPPOSITES: dict[type, type] = {
+    ast.Eq: ast.NotEq,
+    ast.Is: ast.IsNot,
+    ast.In: ast.NotIn,
+    ast.Lt: ast.GtE,
+    ast.Gt: ast.LtE,
+}
+
+
+def says_nothing(tested: ast.expr, constants: Set[str]) -> bool:
+    """Return whether an assertion of this holds by its form. `constants`: names that only ever hold one constant, or
+    a pure function. What is wrong by its form and holds all the same (`x != x` of a NaN) says something."""
+    known = truth(tested)
+    return is_constant(tested, constants) if known is None else known
+
+
+def is_constant(node: ast.AST, constants: Set[str]) -> bool:
+    """Return whether the value depends on nothing but `constants`, and on what is true or false by its form."""
+    if isinstance(node, ast.Constant):
+        return True
+    if isinstance(node, ast.Name):
+        return node.id in constants
+    if isinstance(node, ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr):
+        return False
+    if isinstance(node, ast.Compare | ast.UnaryOp | ast.Call) and truth(node) is not None:
+        return True
+    if isinstance(node, _SCOPES):
+        inner = list(ast.walk(node))
+        own = {name.id for name in inner if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)}
+        constants = constants | own | {argument.arg for argument in inner if isinstance(argument, ast.arg)}
+    return all(is_constant(child, constants) for child in ast.iter_child_nodes(node))
+
+
+def truth(node: ast.expr) -> bool | None:
+    """Return the truth that an expression has by its form, or None."""
+    if isinstance(node, ast.Constant):
+        return bool(node.value)
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        return _truth_of_display(node.elts)
+    if isinstance(node, ast.Dict):
+        return True if any(key is not None for key in node.keys) else None if node.keys else False
+    if isinstance(node, ast.Lambda | ast.GeneratorExp):
+        return True
+    if isinstance(node, ast.JoinedStr):
+        return True if any(isinstance(part, ast.Constant) and part.value for part in node.values) else None
+    if isinstance(node, ast.NamedExpr):
+        return truth(node.value)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return _opposite(truth(node.operand))
+    if isinstance(node, ast.BoolOp):
+        return _truth_of_operation(node)
+    if isinstance(node, ast.IfExp):
+        one, other = truth(node.body), truth(node.orelse)
+        return one if one is other else None
+    if isinstance(node, ast.Compare):
+        return _truth_of_comparison(node)
+    return _truth_of_call(node) if isinstance(node, ast.Call) else None
+
+
+def name_of(function: ast.expr) -> str:
+    """Return the last name of what is called: "f" of `f`, `a.f` and `a.b.f`."""
+    function = function.func if isinstance(function, ast.Call) else function
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def is_same(one: ast.AST, other: ast.AST) -> bool:
+    """Return whether two expressions are written alike, and neither makes an object of a class (a name in capitals):
+    `Point(1) == Point(1)` asks for its `__eq__`."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, ast.Call) and name_of(one)[:1].isupper():
+        return False
+    return all(_is_same_field(getattr(one, field), getattr(other, field, None)) for field in one._fields)
+
+
+def _is_same_field(one: object, other: object) -> bool:
+    if isinstance(one, ast.expr_context):
+        return True
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_same_field, one, other))
+    if isinstance(one, ast.AST) and isinstance(other, ast.AST):
+        return is_same(one, other)
+    return type(one) is type(other) and one == other
+
+
+def _opposite(known: bool | None) -> bool | None:
+    return None if known is None else not known
+
+
+def _truth_of_display(elements: Iterable[ast.expr]) -> bool | None:
+    elements = list(elements)
+    if not elements:
+        return False
+    return None if all(isinstance(element, ast.Starred) for element in elements) else True
+
+
+def _truth_of_operation(node: ast.BoolOp) -> bool | None:
+    decides = isinstance(node.op, ast.Or)
+    known = [truth(value) for value in node.values]
+    if decides in known or (decides and _covers_all(node.values)):
+        return decides
+    return None if None in known else not decides
+
+
+def _covers_all(alternatives: list[ast.expr]) -> bool:
+    """Return whether one alternative is the opposite of another, as in `x == 3 or x != 3`."""
+    comparisons = [node for node in alternatives if isinstance(node, ast.Compare) and len(node.ops) == 1]
+    return any(
+        isinstance(other.ops[0], _OPPOSITES.get(type(one.ops[0]), ()))
+        and is_same(one.left, other.left)
+        and is_same(one.comparators[0], other.comparators[0])
+        for one in comparisons
+        for other in comparisons
+    ) or any(
+        isinstance(other, ast.UnaryOp) and isinstance(other.op, ast.Not) and is_same(one, other.operand)
+        for one in alternatives
+        for other in alternatives
+    )
+
+
+def _truth_of_comparison(node: ast.Compare) -> bool | None:
+    operands = [node.left, *node.comparators]
+    known = [_truth_of_pair(*pair) for pair in zip(operands, node.ops, operands[1:], strict=False)]
+    return False if False in known else None if None in known else True
+
+
+def _truth_of_pair(left: ast.expr, operation: ast.cmpop, right: ast.expr) -> bool | None:
+    if isinstance(operation, ast.In | ast.NotIn):
+        if isinstance(right, ast.Tuple | ast.List | ast.Set) and any(is_same(left, one) for one in right.elts):
+            return isinstance(operation, ast.In)
+        return None
+    if is_same(left, right):
+        return (
+            True if isinstance(operation, _HOLDS_OF_SAME) else False if isinstance(operation, _FAILS_OF_SAME) else None
+        )
+    if isinstance(left, ast.Call) and name_of(left) == "print" and isinstance(operation, ast.Is | ast.Eq):
+        return True if isinstance(right, ast.Constant) and right.value is None else None
+    if isinstance(operation, ast.GtE) and _is_call_of(left, _NEVER_NEGATIVE) and _is_number(right, 0):
+        return True
+    if isinstance(operation, ast.LtE) and _is_call_of(right, _NEVER_NEGATIVE) and _is_number(left, 0):
+        return True
+    return True if isinstance(operation, ast.Gt) and _is_call_of(left, ("len",)) and _is_number(right, -1) else None
+
+
+def _truth_of_call(node: ast.Call) -> bool | None:
+    if not isinstance(node.func, ast.Name) or not node.args:
+        return None
+    name, first = node.func.id, node.args[0]
+    if name == "bool":
+        return truth(first)
+    if name == "print":
+        return False
+    if name == "isinstance" and len(node.args) == 2:
+        return True if isinstance(node.args[1], ast.Name) and node.args[1].id == "object" else None
+    if name in ("any", "all") and isinstance(first, ast.Tuple | ast.List | ast.Set):
+        known = [truth(element) for element in first.elts if not isinstance(element, ast.Starred)]
+        decides = name == "any"
+        if decides in known:
+            return decides
+        return None if None in known or len(known) < len(first.elts) else not decides
+    if name == "all" and isinstance(first, ast.GeneratorExp | ast.ListComp):
+        return True if truth(first.elt) or truth(first.generators[0].iter) is False else None
+    return None
+
+
+def _is_call_of(node: ast.expr, names: tuple[str, ...]) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+
+
+def _is_number(node: ast.expr, number: int) -> bool:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return _is_number(node.operand, -number)
+    return isinstance(node, ast.Constant) and type(node.value) is int and node.value == number
