@@ -70,6 +70,10 @@ class Uncompilable(Exception):
         self.exception = type(reason).__name__
         self.line = reason.lineno + offset if isinstance(reason, SyntaxError) and reason.lineno is not None else None
 
+    @property
+    def status(self) -> str:
+        return "out-of-memory" if self.exception == "MemoryError" else "syntax-error"
+
 
 def prepare(code: str, tests: str) -> Prepared:
     """Compile without executing anything. Raises Uncompilable."""

@@ -86,8 +86,8 @@ class _Rewriting:
     def _call(self, node: ast.Expr | ast.Return, check: ast.Call) -> ast.stmt:
         """A statement that calls an assertion method."""
         name = name_of(check)
-        counts = name.startswith("assert") and not self._is_trivial(check, name)
-        outer, self._expecting = self._expecting, "aises" in name
+        counts = name != "fail" and not self._is_trivial(check, name)
+        outer, self._expecting = self._expecting, "aise" in name
         node.value = self._checked(node.value, LOOKED)
         self._expecting = outer
         if name in self._own_functions:
@@ -241,7 +241,7 @@ class _Rewriting:
         name = name_of(node)
         how = LOOKED if name in _ASKING else CALLED if name in _INSPECTING else COMPARED
         node.func = self._expression(node.func, CALLED if self._expecting else EXERCISED)
-        if self._expecting and "aises" in name:
+        if self._expecting and "aise" in name:
             # `assertRaises(TypeError, add, 1)`
             how = CALLED
         node.args = [self._expression(argument, how) for argument in node.args]
@@ -267,9 +267,11 @@ def _called_check(node: ast.expr | None) -> ast.Call | None:
     """Return the call of an assertion method, or of what fails by hand, that an expression is or repeats."""
     if isinstance(node, ast.ListComp | ast.Await):
         node = node.elt if isinstance(node, ast.ListComp) else node.value
-    if isinstance(node, ast.Call) and (name_of(node).startswith("assert") or name_of(node) == "fail"):
-        return node
-    return None
+    if not isinstance(node, ast.Call):
+        return None
+    name = name_of(node)
+    expects_of_call = name in ("raises", "warns") and len(node.args) > 1
+    return node if name.startswith("assert") or name == "fail" or expects_of_call else None
 
 
 def _is_in_place_of_message(tested: ast.expr, message: ast.expr | None) -> bool:
@@ -283,8 +285,12 @@ def _is_in_place_of_message(tested: ast.expr, message: ast.expr | None) -> bool:
 def _raises_by_itself(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Raise | ast.Pass) or (
         isinstance(statement, ast.Expr | ast.Assign)
-        and not any(isinstance(node, ast.Name) and node.id not in _RAISING for node in ast.walk(statement.value))
+        and all(_is_known(node) for node in ast.walk(statement) if isinstance(node, ast.Name))
     )
+
+
+def _is_known(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store) or name.id in _RAISING
 
 
 _RAISING = frozenset({"int", "float"})

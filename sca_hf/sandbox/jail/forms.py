@@ -149,7 +149,9 @@ def _truth_of_pair(left: ast.expr, operation: ast.cmpop, right: ast.expr) -> boo
             return isinstance(operation, ast.In)
         return None
     if is_same(left, right):
-        return True if isinstance(operation, _HOLDS_OF_SAME) else False if isinstance(operation, _FAILS_OF_SAME) else None
+        return (
+            True if isinstance(operation, _HOLDS_OF_SAME) else False if isinstance(operation, _FAILS_OF_SAME) else None
+        )
     if isinstance(left, ast.Call) and name_of(left) == "print" and isinstance(operation, ast.Is | ast.Eq):
         return True if isinstance(right, ast.Constant) and right.value is None else None
     if isinstance(operation, ast.GtE) and _is_call_of(left, _NEVER_NEGATIVE) and _is_number(right, 0):

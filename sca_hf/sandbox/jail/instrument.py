@@ -111,7 +111,9 @@ def _make_absolute(statement: ast.ImportFrom) -> str:
 
 def _constants(tests: Survey, defined: set[str]) -> set[str]:
     bound = Counter(node.id for node in tests.of(ast.Name) if not isinstance(node.ctx, ast.Load))
-    others = {node.arg for node in tests.of(ast.arg)} | {node.name for node in tests.of(*_DEFINITIONS, ast.ExceptHandler)}
+    others = {node.arg for node in tests.of(ast.arg)} | {
+        node.name for node in tests.of(*_DEFINITIONS, ast.ExceptHandler)
+    }
     others |= {name for node in tests.of(ast.Global, ast.Nonlocal) for name in node.names}
     others |= {node.asname or node.name for node in tests.of(ast.alias) if node.name != "math"}
     constants = {name for name in PURE if not bound[name]} - defined - others

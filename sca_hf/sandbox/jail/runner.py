@@ -32,6 +32,7 @@ Outcome = tuple[str, str | None, int | None]
 _FOLDER = os.path.dirname(__file__)
 _RANDOM_SEED = 0
 _RECURSION_LIMIT = 1000
+_THREAD_STACK_BYTES = 2 << 20
 # What unittest ends with since Python 3.12: no failure, and no assertion either.
 _NO_TESTS_RAN = 5
 
@@ -79,7 +80,7 @@ def perform(received: bytes, record: Record, runners: "Runners | None") -> bytes
     except _Needs as needs:
         return f"{needs}\n".encode()
     except assertions.Uncompilable as refusal:
-        status, exception, line = "syntax-error", refusal.exception, refusal.line
+        status, exception, line = refusal.status, refusal.exception, refusal.line
     said = f"{status}\t{exception or ''}\t{line or 0}\t{record.counted}\t{','.join(flags)}\n"
     return said.encode("utf-8", "replace")
 
@@ -94,6 +95,8 @@ def fix_state() -> None:
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(_RANDOM_SEED)
     sys.setrecursionlimit(_RECURSION_LIMIT)
+    # A hundred threads of the usual 8 MiB would take most of the memory that small limits leave.
+    _thread.stack_size(_THREAD_STACK_BYTES)
     sys.unraisablehook = _fail_unraisable
     # `threading` takes its hook from here when it is imported.
     _thread._excepthook = _fail_in_thread
