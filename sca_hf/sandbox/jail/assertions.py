@@ -63,12 +63,13 @@ class Prepared(NamedTuple):
 
 
 class Uncompilable(Exception):
-    """The compiler refused a part. Holds the reason's type name and its line in the program, if it has one."""
+    """The compiler refused a part. Holds the program's status, the reason's type name, and its line if it has one."""
 
     def __init__(self, reason: BaseException, offset: int) -> None:
         super().__init__(reason)
         self.exception = type(reason).__name__
         self.line = reason.lineno + offset if isinstance(reason, SyntaxError) and reason.lineno is not None else None
+        self.status = "out-of-memory" if isinstance(reason, MemoryError) else "syntax-error"
 
     @property
     def status(self) -> str:

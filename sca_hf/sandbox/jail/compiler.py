@@ -4,10 +4,13 @@ It stands apart from the first process, which has rights of its own, since Pytho
 It may call little more than `read`, `write` and the allocator's, less than a program, and choose its core.
 """
 
+import _signal  # type: ignore[import-not-found]
 import errno
 import gc
 import marshal
 import os
+import resource
+import time
 import warnings
 from typing import Any, NamedTuple
 
@@ -16,8 +19,12 @@ from .seccomp import build_compiling
 
 _START = b"\0"
 
-_COMPILED_HERE_CHARS = 50_000
-_COMPILED_HERE_FINALLY = 3
+_COMPILED_HERE_CHARS = 100_000
+_LONGEST_SECONDS = 0.5
+"""Of CPU time for a program. One that takes longer ends this process by a signal, and the jail with it: it is tried
+again "carefully", that is, compiled by its own process under the limits of a program."""
+_MOST_BYTES = 512 << 20
+"""Of memory. What takes more is left to the program's own process too."""
 
 
 def begin(link: int) -> None:
@@ -44,6 +51,8 @@ def serve(control: int, link: int, core: int) -> None:
     waiting.register(control, select.POLLIN)
     waiting.register(link, 0)
     gc.freeze()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
     kernel.install_filter(build_compiling())
     while True:
         for descriptor, _ in waiting.poll():
@@ -74,6 +83,8 @@ class Passed(NamedTuple):
     flags: list[str]
     core: int
     """Where it is to run."""
+    cpu_seconds: float
+    """What the compilation took."""
 
 
 def take(link: int) -> Passed | None:
@@ -87,21 +98,21 @@ def take(link: int) -> Passed | None:
 def _pass_on(request: dict[str, Any], link: int) -> dict[str, Any] | None:
     """Returns the report where no process of the program's own is needed for it."""
     code, tests = request["code"], request["tests"]
-    packed, flags = b"", []
-    if not request["careful"] and _compiles_fast(code) and _compiles_fast(tests):
+    packed, flags = marshal.dumps((code, tests, None)), list[str]()
+    start = time.process_time()
+    if not request["careful"] and len(code) + len(tests) <= _COMPILED_HERE_CHARS:
+        _signal.setitimer(_signal.ITIMER_PROF, _LONGEST_SECONDS)
         try:
             prepared = assertions.prepare(code, tests)
             packed, flags = marshal.dumps((prepared.code, prepared.tests, prepared.facts.plain())), prepared.flags
         except assertions.Uncompilable as refusal:
-            return reports.nothing_ran(reports.refused(refusal))
+            # What is out of memory here need not be so there.
+            if refusal.status != "out-of-memory":
+                return reports.nothing_ran(reports.refused(refusal), time.process_time() - start)
         except ImportError:
             # No files can be seen from here.
             pass
-    packed = packed or marshal.dumps((code, tests, None))
-    messages.send_packed(link, marshal.dumps((packed, flags, request["core"])))
+        finally:
+            _signal.setitimer(_signal.ITIMER_PROF, 0)
+    messages.send_packed(link, marshal.dumps((packed, flags, request["core"], time.process_time() - start)))
     return None
-
-
-def _compiles_fast(source: str) -> bool:
-    """Nested `finally` blocks double the code at every level; the rest is bounded by the length."""
-    return len(source) <= _COMPILED_HERE_CHARS and source.count("finally") <= _COMPILED_HERE_FINALLY

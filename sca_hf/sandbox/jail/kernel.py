@@ -13,7 +13,7 @@ NEW_USER, NEW_PID, NEW_NET = 0x10000000, 0x20000000, 0x40000000
 READ_ONLY, NO_SUID, NO_DEV, NO_EXEC = 0x1, 0x2, 0x4, 0x8
 
 _MS_PRIVATE_ALL = 0x4000 | (1 << 18)
-_MS_NOSUID_NODEV_NOEXEC = 0x2 | 0x4 | 0x8
+_MS_NOSUID_NODEV_NOEXEC, _MS_NOATIME = 0x2 | 0x4 | 0x8, 0x400
 _MNT_DETACH = 2
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE = 1
@@ -50,8 +50,8 @@ def make_mounts_private() -> None:
 
 
 def mount_tmpfs(path: str, options: str) -> None:
-    """A new, empty tmpfs over `path`."""
-    flags = ctypes.c_ulong(_MS_NOSUID_NODEV_NOEXEC)
+    """A new, empty tmpfs over `path`, in which reading changes nothing."""
+    flags = ctypes.c_ulong(_MS_NOSUID_NODEV_NOEXEC | _MS_NOATIME)
     _call(f"mount tmpfs on {path}", _libc.mount(b"tmpfs", path.encode(), b"tmpfs", flags, options.encode()))
 
 

@@ -19,7 +19,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from . import compiler, kernel, messages, streams, supervisor
-from .settings import SCRATCH, Common, Settings, limit_memory
+from .settings import SCRATCH, Common, Settings
 from .zygote import Zygote
 
 if TYPE_CHECKING:
@@ -73,7 +73,6 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
         if privileged:
             _drop_to_nobody(host)
         os.close(host)
-        limit_memory(settings)
         compiler.serve(control, link, core)
         os.close(link)
         os.waitpid(first, 0)
@@ -96,8 +95,11 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     kernel.empty_bounding_set()
     kernel.forbid_new_privileges()
     kernel.set_dumpable(False)
+    _take_from(os.devnull, 0)
     sys.path[:] = path
+    sys.path_importer_cache.clear()
     sys.argv[:] = ["program.py"]
+    sys.orig_argv[:] = [sys.executable, *sys.argv]
     step[0] = "warm interpreter"
     _serve(control, other_end, processes, settings, Zygote(beyond, preload))
     os._exit(0)
@@ -117,6 +119,13 @@ def _serve(control: int, link: int, processes: int, settings: Settings, zygote: 
     own = streams.Streams(pipes)
     if own.wait_until_ready(warm):
         supervisor.serve(control, link, common, warm, own)
+
+
+def _take_from(path: str, place: int) -> None:
+    """Opens a file for reading at the place of a descriptor."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.dup2(descriptor, place)
+    os.close(descriptor)
 
 
 def _runners() -> "type[Runners]":
@@ -195,7 +204,8 @@ def _new_root(binds: list[str], links: dict[str, str]) -> int:
         else:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
-        attributes = kernel.NO_SUID | (0 if path in devices else kernel.READ_ONLY | kernel.NO_DEV)
+        # A device can be written for all that; its node's times can't.
+        attributes = kernel.NO_SUID | kernel.READ_ONLY | (0 if path in devices else kernel.NO_DEV)
         kernel.restrict_tree(tree, attributes)
         kernel.attach_tree(tree, target)
         os.close(tree)

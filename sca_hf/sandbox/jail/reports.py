@@ -9,6 +9,7 @@ from typing import Any
 from .assertions import Uncompilable
 
 _LONGEST_NAME = 200
+_LARGEST_NUMBER = 2**31 - 1
 _STATUSES = {
     status: status
     for status in ("passed", "failed", "out-of-memory", "syntax-error", "early-exit", "tests-not-run", "no-assertion")
@@ -24,12 +25,12 @@ def report(status: str, exception: str | None = None, line: int | None = None) -
 
 
 def refused(refusal: Uncompilable) -> dict[str, Any]:
-    return report("syntax-error", refusal.exception, refusal.line)
+    return report(refusal.status, refusal.exception, refusal.line)
 
 
-def nothing_ran(found: dict[str, Any]) -> dict[str, Any]:
-    """With the measurements of a program that was not started."""
-    measured = {"cpu_seconds": 0.0, "wall_seconds": 0.0, "memory_mb": 0.0}
+def nothing_ran(found: dict[str, Any], seconds: float = 0.0) -> dict[str, Any]:
+    """With the measurements of a program that was not started. `seconds`: that its compilation took."""
+    measured = {"cpu_seconds": seconds, "wall_seconds": seconds, "memory_mb": 0.0}
     return found | measured | {"stdout": "", "stderr": "", "starved": False}
 
 
@@ -45,11 +46,14 @@ def read_report(written: bytes, token: bytes, flags: list[str]) -> dict[str, Any
 def _parse(text: bytes, flags: list[str]) -> dict[str, Any] | None:
     try:
         status, exception, line, counted, more_flags = text.decode().split("\t")
+        numbers = int(line), int(counted)
+        if not all(0 <= number <= _LARGEST_NUMBER for number in numbers):
+            return None
         return {
             "status": _STATUSES[status],
             "exception": exception[:_LONGEST_NAME] or None,
-            "line": int(line) or None,
-            "assertions": int(counted),
+            "line": numbers[0] or None,
+            "assertions": numbers[1],
             "flags": flags or (more_flags.split(",") if more_flags else []),
         }
     except (ValueError, KeyError, IndexError):

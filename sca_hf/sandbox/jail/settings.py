@@ -1,6 +1,5 @@
-"""What a jail is started with, and the limit that all of its processes have."""
+"""What a jail is started with."""
 
-import resource
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -37,9 +36,3 @@ class Common(NamedTuple):
     """Descriptor of this namespace's /proc, or -1."""
     number: "SharedNumber"
     """Where the kernel puts the number of a program's process."""
-
-
-def limit_memory(settings: Settings) -> None:
-    """Of this process and those that it forks, and no core files."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (settings.memory_bytes, settings.memory_bytes + RESERVE_BYTES))

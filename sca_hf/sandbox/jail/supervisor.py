@@ -19,6 +19,8 @@ from .watch import Broken, Ended, Watch
 
 _KEPT_CHARS = 2000
 
+Look = tuple[list[str], int, int, int, int, tuple[int, int, int]]
+
 
 def serve(control: int, link: int, common: Common, warm: int, streams: Streams) -> None:
     """Reports on programs until the compiling process hangs up. `control`: descriptor of the pool's socket. `link`: of
@@ -45,8 +47,8 @@ class _Supervisor:
         self._streams = streams
         self._number = common.number
         self._anew = True
-        self._clean = [self._mount_scratch(path) for path in SCRATCH]
-        self._watch = Watch(control, common)
+        self._clean = {path: self._mount_scratch(path) for path in SCRATCH}
+        self._watch = Watch(control, common, warm)
         kernel.install_filter(build_first())
 
     def run(self, program: Passed) -> dict[str, Any]:
@@ -60,8 +62,8 @@ class _Supervisor:
         started = time.monotonic()
         self._streams.start(program.packed + token, self._anew)
         self._anew = False
-        ended = self._watch.until_end(started)
-        wall = time.monotonic() - started
+        ended = self._watch.until_end(started, program.cpu_seconds)
+        wall = time.monotonic() - started + program.cpu_seconds
         report = self._judge(ended, read_report(self._streams.take_report(), token, program.flags))
         out, too_long = self._output(self._streams.out)
         err, too_long_too = self._output(self._streams.err)
@@ -82,7 +84,7 @@ class _Supervisor:
     def _judge(self, ended: Ended, found: dict[str, Any] | None) -> dict[str, Any]:
         if os.WIFSIGNALED(ended.status) and not ended.stopped:
             number = os.WTERMSIG(ended.status)
-            if number != _signal.SIGKILL:
+            if number != _signal.SIGKILL or ended.lowered:
                 return reports.report("killed", self._signal_names.get(number, f"signal {number}"))
             if ended.cpu_seconds < self._settings.cpu_seconds:
                 raise Broken("a program was killed by the machine, which is probably out of memory")
@@ -95,20 +97,22 @@ class _Supervisor:
         kept, size = self._streams.take(stream, _KEPT_CHARS)
         return kept.decode("utf-8", "replace"), size > self._settings.output_bytes
 
-    def _mount_scratch(self, path: str) -> tuple[int, int]:
+    def _mount_scratch(self, path: str) -> Look:
         settings = self._settings
         kernel.mount_tmpfs(path, f"size={settings.file_bytes},nr_inodes={settings.files + 1},mode=0700")
-        return _change_of(path)
+        return _look_at(path)
 
     def _clean_up(self) -> None:
-        for index, path in enumerate(SCRATCH):
-            if _change_of(path) != self._clean[index]:
+        for path, clean in self._clean.items():
+            if _look_at(path) != clean:
                 kernel.unmount(path)
                 self._anew = True
-                self._clean[index] = self._mount_scratch(path)
+                self._clean[path] = self._mount_scratch(path)
 
 
-def _change_of(path: str) -> tuple[int, int]:
-    """Changes with whatever is made, removed or set in a scratch folder: its own times are the kernel's."""
+def _look_at(path: str) -> Look:
+    """All that a program can see of an empty scratch folder. Its times alone don't tell whether it is empty: before
+    Linux 6.13, they are as coarse as the kernel's ticks."""
     status = os.stat(path)
-    return status.st_ctime_ns, status.st_ino
+    times = status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns
+    return os.listdir(path), status.st_mode, status.st_uid, status.st_gid, status.st_ino, times

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from . import kernel, runner, streams
 from .exercise import exercise
 from .seccomp import build_narrow, build_wide
-from .settings import Common, Settings, limit_memory
+from .settings import RESERVE_BYTES, Common, Settings
 
 if TYPE_CHECKING:
     from .runners import Runners
@@ -77,6 +77,7 @@ def _limit(settings: Settings) -> None:
     # Processes are counted per user namespace, since Linux 5.14: the first, this one, and the program's threads.
     for what, most in (
         (resource.RLIMIT_CPU, math.ceil(settings.cpu_seconds) + _OWN_CPU_SECONDS),
+        (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_FSIZE, file_bytes),
@@ -84,7 +85,7 @@ def _limit(settings: Settings) -> None:
         (resource.RLIMIT_NPROC, settings.threads + 2),
     ):
         resource.setrlimit(what, (most, most))
-    limit_memory(settings)
+    resource.setrlimit(resource.RLIMIT_AS, (settings.memory_bytes, settings.memory_bytes + RESERVE_BYTES))
 
 
 def _hide() -> None:
