@@ -45,7 +45,7 @@ class Facts(NamedTuple):
 
     def plain(self) -> tuple[Any, ...]:
         """Return what `marshal` takes."""
-        return tuple(self._replace(tests=[tuple(test) for test in self.tests]))  # type: ignore[arg-type]
+        return tuple([tuple(test) for test in value] if value is self.tests else value for value in self)
 
     @classmethod
     def of_plain(cls, plain: Iterable[Any]) -> "Facts":
@@ -70,10 +70,6 @@ class Uncompilable(Exception):
         self.exception = type(reason).__name__
         self.line = reason.lineno + offset if isinstance(reason, SyntaxError) and reason.lineno is not None else None
         self.status = "out-of-memory" if isinstance(reason, MemoryError) else "syntax-error"
-
-    @property
-    def status(self) -> str:
-        return "out-of-memory" if self.exception == "MemoryError" else "syntax-error"
 
 
 def prepare(code: str, tests: str) -> Prepared:

@@ -10,10 +10,14 @@ from .instrument import Names, Survey, bodies_of, call, docstring_length, is_mai
 from .record import CALLED, COMPARED, EXERCISED, LOOKED, Test
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_ASKING = frozenset("isinstance issubclass callable hasattr type id bool repr str print Mock MagicMock".split())
+_ASKING = frozenset(
+    {"isinstance", "issubclass", "callable", "hasattr", "type", "id", "bool", "repr", "str", "print"}
+    | {"Mock", "MagicMock", "create_autospec"}
+)
 """Calls that tell what an object is, not what it does."""
 _INSPECTING = frozenset(
-    "getsource getsourcelines getdoc getmembers getfullargspec get_annotations get_type_hints signature fields".split()
+    {"getsource", "getsourcelines", "getdoc", "getmembers", "getfullargspec"}
+    | {"get_annotations", "get_type_hints", "signature", "fields"}
 )
 _EXPECTING = ("assert", "raises", "warns", "deprecated_call")
 _ABOUT_CALLS = ("_call", "_await")

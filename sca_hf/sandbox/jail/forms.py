@@ -8,9 +8,10 @@ import ast
 from collections.abc import Iterable, Set
 
 PURE = frozenset(
-    "abs all any ascii bin bool bytes callable chr complex dict divmod enumerate filter float format frozenset hex int"
-    " isinstance issubclass len list map math max min oct ord pow range repr reversed round set slice sorted str sum"
-    " tuple type zip".split()
+    {"abs", "all", "any", "ascii", "bin", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod", "enumerate"}
+    | {"filter", "float", "format", "frozenset", "hex", "int", "isinstance", "issubclass", "len", "list", "map", "max"}
+    | {"min", "oct", "ord", "pow", "range", "repr", "reversed", "round", "set", "slice", "sorted", "str", "sum"}
+    | {"tuple", "type", "zip", "math"}
 )
 """Names of built-in functions, and of one module, that give the same whatever has run."""
 _SCOPES = (ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)

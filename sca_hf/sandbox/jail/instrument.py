@@ -61,7 +61,8 @@ def instrument_answer(tree: ast.Module, tests: Survey, has_lambdas: bool) -> Nam
     modules: set[str] = set()
     for statement in tree.body:
         if isinstance(statement, ast.If) and (guard := _main_guard(statement)):
-            if needed.isdisjoint(set(_bound(statement.body)) - defined):
+            bound = set(_bound(statement.body)) - defined
+            if bound.isdisjoint(needed):
                 guard.comparators[0] = ast.copy_location(ast.Constant(_NO_NAME), guard)
                 continue
         elif isinstance(statement, ast.ImportFrom) and _takes_only(statement, defined):
@@ -105,8 +106,9 @@ def _takes_only(statement: ast.ImportFrom, defined: set[str]) -> bool:
 
 def _make_absolute(statement: ast.ImportFrom) -> str:
     """Return the module's name. There is no package that a relative import could start from."""
-    statement.level, statement.module = 0, statement.module or "solution"
-    return statement.module
+    name = statement.module or "solution"
+    statement.level, statement.module = 0, name
+    return name
 
 
 def _constants(tests: Survey, defined: set[str]) -> set[str]:
@@ -118,10 +120,10 @@ def _constants(tests: Survey, defined: set[str]) -> set[str]:
     others |= {node.asname or node.name for node in tests.of(ast.alias) if node.name != "math"}
     constants = {name for name in PURE if not bound[name]} - defined - others
     for node in reversed(tests.of(ast.Assign)):
-        name, value = getattr(node.targets[0], "id", None), node.value
-        if bound[name] == 1 and name not in defined and name not in others and isinstance(value, _IMMUTABLE):
-            if is_constant(value, constants):
-                constants.add(name)
+        name: str = getattr(node.targets[0], "id", "")
+        is_bound_once = bound[name] == 1 and name not in defined and name not in others
+        if is_bound_once and isinstance(node.value, _IMMUTABLE) and is_constant(node.value, constants):
+            constants.add(name)
     return constants
 
 
@@ -185,7 +187,7 @@ def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
             continue
         for field in ("targets", "target", "items"):
             for node in _listed(getattr(statement, field, None)):
-                yield from (name.id for name in ast.walk(node) if _stores(name))
+                yield from _stored(node)
         for inner in bodies_of(statement):
             yield from _bound(inner)
 
@@ -194,5 +196,5 @@ def _listed(value: object) -> list[ast.AST]:
     return value if isinstance(value, list) else [value] if isinstance(value, ast.AST) else []
 
 
-def _stores(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+def _stored(tree: ast.AST) -> list[str]:
+    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]

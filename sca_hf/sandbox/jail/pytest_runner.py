@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from .record import TESTS, Record, first_line
@@ -68,8 +68,8 @@ def _plugin(record: Record, leave_out: type | tuple[()]) -> object:
             self.failures_before = len(record.failures)
 
         @pytest.hookimpl(wrapper=True, tryfirst=True)
-        def pytest_runtest_makereport(self, call: Any) -> Iterator[None]:
-            report: Any = yield
+        def pytest_runtest_makereport(self, call: Any) -> Generator[None, Any, Any]:
+            report = yield
             if report.skipped and hasattr(report, "wasxfail"):
                 # It failed as it was meant to.
                 del record.failures[self.failures_before :]

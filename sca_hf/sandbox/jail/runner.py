@@ -68,7 +68,7 @@ def _run_program(size: int, narrow: Filter, record: Record, runners: "Runners | 
 
 
 def perform(received: bytes, record: Record, runners: "Runners | None") -> bytes:
-    """Run a program as it comes from the compiling process. Return what there is to say of it, as `reports` reads it."""
+    """Run a program as it comes from the compiling process. Return what there is to say, as `reports` reads it."""
     code, tests, plain = marshal.loads(received)
     flags: list[str] = []
     try:
