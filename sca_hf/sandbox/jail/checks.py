@@ -234,9 +234,9 @@ class _Rewriting:
                     value[:] = [self._expression(one, how) for one in value]
                 elif value is not None:
                     setattr(node, field, self._expression(value, how))
-        elif isinstance(node, ast.Compare) and all(isinstance(operation, ast.Is | ast.IsNot) for operation in node.ops):
-            node.left = self._expression(node.left, LOOKED)
-            node.comparators = [self._expression(one, LOOKED) for one in node.comparators]
+        elif isinstance(node, ast.Compare) and getattr(node.comparators[0], "value", 0) is None:
+            node.left = self._asked(node.left)
+            node.comparators = [self._asked(one) for one in node.comparators]
         else:
             self._expressions(node)
         return node
@@ -248,12 +248,19 @@ class _Rewriting:
         if self._expecting and "aise" in name:
             # `assertRaises(TypeError, add, 1)`
             how = CALLED
-        node.args = [self._expression(argument, how) for argument in node.args]
+        node.args = [self._asked(one) if how == LOOKED else self._expression(one, how) for one in node.args]
         for keyword in node.keywords:
             keyword.value = self._expression(keyword.value, COMPARED)
         if self._in_check and self._counts_all and isinstance(node.func, ast.Name) and name == "all" and node.args:
             return self._over_something(node)
         return node
+
+    def _asked(self, node: Any) -> Any:
+        """What is asked of is `Stack` in `callable(Stack.push)` too."""
+        if isinstance(node, ast.Attribute):
+            node.value = self._asked(node.value)
+            return node
+        return self._expression(node, LOOKED)
 
     def _over_something(self, node: ast.Call) -> ast.Call:
         values = node.args[0]

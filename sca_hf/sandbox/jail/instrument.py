@@ -43,9 +43,11 @@ class Survey:
 
 
 class Names(NamedTuple):
-    """`defined`: what the answer's own statements bind at the module's level. `modules`: under which names the answer
+    """What instrumentation needs to know.
+
+    `defined`: what the answer's own statements bind at the module's level. `modules`: under which names the answer
     is imported from, by the tests or by a later part of itself. `constants`: names of the tests that only ever hold one
-    constant, or a pure function."""
+    constant, or a pure function; with "()" behind it, one that gives the same when it is called."""
 
     defined: set[str]
     modules: set[str]
@@ -124,6 +126,11 @@ def _constants(tests: Survey, defined: set[str]) -> set[str]:
         is_bound_once = bound[name] == 1 and name not in defined and name not in others
         if is_bound_once and isinstance(node.value, _IMMUTABLE) and is_constant(node.value, constants):
             constants.add(name)
+    for node in tests.of(ast.FunctionDef):
+        inside = Survey(node).of(ast.Name, ast.arg)
+        own = {getattr(name, "arg", "") for name in inside} | set(_stored(node))
+        if all(getattr(name, "id", "") in constants | own | {""} for name in inside) and node.name not in defined:
+            constants.add(f"{node.name}()")
     return constants
 
 

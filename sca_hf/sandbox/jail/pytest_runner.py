@@ -44,7 +44,7 @@ def _plugin(record: Record, leave_out: type | tuple[()]) -> object:
     import pytest
 
     def is_to_run(item: Any) -> bool:
-        return first_line(item.obj) not in record.started and not issubclass(item.cls or object, leave_out)
+        return first_line(item.obj) not in {0, *record.started} and not issubclass(item.cls or object, leave_out)
 
     class Program(pytest.Module):
         def _getobj(self) -> Any:
