@@ -70,6 +70,11 @@ _LEAST = {
     "threads": 1,
 }
 
+Flag = Literal["always-equal", "ctypes", "frames", "gc", "jail"]
+
+FORGING_FLAGS: tuple[Flag, ...] = ("always-equal", "ctypes", "frames", "gc", "jail")
+"""Of programs that touch what could make a verdict wrong."""
+
 REFERENCE_LIMITS = Limits(cpu_seconds=10.0, wall_seconds=10.0, memory_mb=4096)
 """The reference's: a program has 10 s by the clock and 4 GB (SelfCodeAlign, section 3)."""
 

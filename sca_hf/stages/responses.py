@@ -59,7 +59,7 @@ def responses(instructions: Dataset, context: Context) -> Dataset:
     if settings.until != "all" and jails is None:
         raise SandboxUnavailable("responses.until needs jails, and the context has none; give Context(jails=…)")
     rules = Rules(context.recipe.select) if settings.until != "all" else None
-    give_up_after = context.recipe.execute.give_up_after
+    execution = context.recipe.execute
 
     async def draw(instruction: Row, index: int) -> Row:
         """Sample `index`."""
@@ -83,7 +83,7 @@ def responses(instructions: Dataset, context: Context) -> Dataset:
         wanted = most if settings.until == "all" else settings.until
         if rules and not rules.can_pass(instruction["instruction"]):
             most = 1
-        firsts = FirstSamples(give_up_after)
+        firsts = FirstSamples(execution.give_up_after)
         rows: list[Row] = []
         executed = passes = 0
         # A round draws as many as must be drawn yet, so none in vain, and all of it is awaited: else short answers,
@@ -98,13 +98,15 @@ def responses(instructions: Dataset, context: Context) -> Dataset:
             programs = [program_of(row["response"], row["tests"]) for row in answers]
             verdicts = await asyncio.gather(
                 *(
-                    firsts.run(number < (give_up_after or 0), partial(jails.run, program))
+                    firsts.run(number < (execution.give_up_after or 0), partial(jails.run, program))
                     for number, program in enumerate(programs, executed)
                 )
             )
             executed += len(answers)
             for row, verdict in zip(answers, verdicts, strict=True):
-                passes += bool(rules and verdict and rules.reject_reason(row | {"status": verdict.status})[0] is None)
+                passes += bool(
+                    rules and verdict and rules.reject_reason(row | {"status": execution.status_of(verdict)})[0] is None
+                )
             if rules and firsts.gave_up:
                 break
         return rows

@@ -45,7 +45,7 @@ class Facts(NamedTuple):
 
     def plain(self) -> tuple[Any, ...]:
         """Return what `marshal` takes."""
-        return tuple(self._replace(tests=[tuple(test) for test in self.tests]))  # type: ignore[arg-type]
+        return tuple([tuple(test) for test in value] if value is self.tests else value for value in self)
 
     @classmethod
     def of_plain(cls, plain: Iterable[Any]) -> "Facts":

@@ -10,10 +10,14 @@ from .instrument import Names, Survey, bodies_of, call, docstring_length, is_mai
 from .record import CALLED, COMPARED, EXERCISED, LOOKED, Test
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_ASKING = frozenset("isinstance issubclass callable hasattr type id bool repr str print Mock MagicMock".split())
+_ASKING = frozenset(
+    {"isinstance", "issubclass", "callable", "hasattr", "type", "id", "bool", "repr", "str", "print"}
+    | {"Mock", "MagicMock", "create_autospec"}
+)
 """Calls that tell what an object is, not what it does."""
 _INSPECTING = frozenset(
-    "getsource getsourcelines getdoc getmembers getfullargspec get_annotations get_type_hints signature fields".split()
+    {"getsource", "getsourcelines", "getdoc", "getmembers", "getfullargspec"}
+    | {"get_annotations", "get_type_hints", "signature", "fields"}
 )
 _EXPECTING = ("assert", "raises", "warns", "deprecated_call")
 _ABOUT_CALLS = ("_call", "_await")
@@ -86,8 +90,8 @@ class _Rewriting:
     def _call(self, node: ast.Expr | ast.Return, check: ast.Call) -> ast.stmt:
         """A statement that calls an assertion method."""
         name = name_of(check)
-        counts = name.startswith("assert") and not self._is_trivial(check, name)
-        outer, self._expecting = self._expecting, "aises" in name
+        counts = name != "fail" and not self._is_trivial(check, name)
+        outer, self._expecting = self._expecting, "aise" in name
         node.value = self._checked(node.value, LOOKED)
         self._expecting = outer
         if name in self._own_functions:
@@ -230,9 +234,9 @@ class _Rewriting:
                     value[:] = [self._expression(one, how) for one in value]
                 elif value is not None:
                     setattr(node, field, self._expression(value, how))
-        elif isinstance(node, ast.Compare) and all(isinstance(operation, ast.Is | ast.IsNot) for operation in node.ops):
-            node.left = self._expression(node.left, LOOKED)
-            node.comparators = [self._expression(one, LOOKED) for one in node.comparators]
+        elif isinstance(node, ast.Compare) and getattr(node.comparators[0], "value", 0) is None:
+            node.left = self._asked(node.left)
+            node.comparators = [self._asked(one) for one in node.comparators]
         else:
             self._expressions(node)
         return node
@@ -241,15 +245,22 @@ class _Rewriting:
         name = name_of(node)
         how = LOOKED if name in _ASKING else CALLED if name in _INSPECTING else COMPARED
         node.func = self._expression(node.func, CALLED if self._expecting else EXERCISED)
-        if self._expecting and "aises" in name:
+        if self._expecting and "aise" in name:
             # `assertRaises(TypeError, add, 1)`
             how = CALLED
-        node.args = [self._expression(argument, how) for argument in node.args]
+        node.args = [self._asked(one) if how == LOOKED else self._expression(one, how) for one in node.args]
         for keyword in node.keywords:
             keyword.value = self._expression(keyword.value, COMPARED)
         if self._in_check and self._counts_all and isinstance(node.func, ast.Name) and name == "all" and node.args:
             return self._over_something(node)
         return node
+
+    def _asked(self, node: Any) -> Any:
+        """What is asked of is `Stack` in `callable(Stack.push)` too."""
+        if isinstance(node, ast.Attribute):
+            node.value = self._asked(node.value)
+            return node
+        return self._expression(node, LOOKED)
 
     def _over_something(self, node: ast.Call) -> ast.Call:
         values = node.args[0]
@@ -267,9 +278,11 @@ def _called_check(node: ast.expr | None) -> ast.Call | None:
     """Return the call of an assertion method, or of what fails by hand, that an expression is or repeats."""
     if isinstance(node, ast.ListComp | ast.Await):
         node = node.elt if isinstance(node, ast.ListComp) else node.value
-    if isinstance(node, ast.Call) and (name_of(node).startswith("assert") or name_of(node) == "fail"):
-        return node
-    return None
+    if not isinstance(node, ast.Call):
+        return None
+    name = name_of(node)
+    expects_of_call = name in ("raises", "warns") and len(node.args) > 1
+    return node if name.startswith("assert") or name == "fail" or expects_of_call else None
 
 
 def _is_in_place_of_message(tested: ast.expr, message: ast.expr | None) -> bool:
@@ -283,8 +296,12 @@ def _is_in_place_of_message(tested: ast.expr, message: ast.expr | None) -> bool:
 def _raises_by_itself(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Raise | ast.Pass) or (
         isinstance(statement, ast.Expr | ast.Assign)
-        and not any(isinstance(node, ast.Name) and node.id not in _RAISING for node in ast.walk(statement.value))
+        and all(_is_known(node) for node in ast.walk(statement) if isinstance(node, ast.Name))
     )
+
+
+def _is_known(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store) or name.id in _RAISING
 
 
 _RAISING = frozenset({"int", "float"})

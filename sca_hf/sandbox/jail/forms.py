@@ -8,9 +8,10 @@ import ast
 from collections.abc import Iterable, Set
 
 PURE = frozenset(
-    "abs all any ascii bin bool bytes callable chr complex dict divmod enumerate filter float format frozenset hex int"
-    " isinstance issubclass len list map math max min oct ord pow range repr reversed round set slice sorted str sum"
-    " tuple type zip".split()
+    {"abs", "all", "any", "ascii", "bin", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod", "enumerate"}
+    | {"filter", "float", "format", "frozenset", "hex", "int", "isinstance", "issubclass", "len", "list", "map", "max"}
+    | {"min", "oct", "ord", "pow", "range", "repr", "reversed", "round", "set", "slice", "sorted", "str", "sum"}
+    | {"tuple", "type", "zip", "math"}
 )
 """Names of built-in functions, and of one module, that give the same whatever has run."""
 _SCOPES = (ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
@@ -43,6 +44,11 @@ def is_constant(node: ast.AST, constants: Set[str]) -> bool:
         return False
     if isinstance(node, ast.Compare | ast.UnaryOp | ast.Call) and truth(node) is not None:
         return True
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if f"{node.func.id}()" in constants:
+            return all(is_constant(argument, constants) for argument in node.args)
+        if node.func.id == "len" and node.args and isinstance(node.args[0], ast.List | ast.Tuple):
+            return not any(isinstance(element, ast.Starred) for element in node.args[0].elts)
     if isinstance(node, _SCOPES):
         inner = list(ast.walk(node))
         own = {name.id for name in inner if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)}
@@ -69,8 +75,8 @@ def truth(node: ast.expr) -> bool | None:
     if isinstance(node, ast.BoolOp):
         return _truth_of_operation(node)
     if isinstance(node, ast.IfExp):
-        one, other = truth(node.body), truth(node.orelse)
-        return one if one is other else None
+        one, other, known = truth(node.body), truth(node.orelse), truth(node.test)
+        return (one if known else other) if known is not None else one if one is other else None
     if isinstance(node, ast.Compare):
         return _truth_of_comparison(node)
     return _truth_of_call(node) if isinstance(node, ast.Call) else None
@@ -145,9 +151,11 @@ def _truth_of_comparison(node: ast.Compare) -> bool | None:
 
 def _truth_of_pair(left: ast.expr, operation: ast.cmpop, right: ast.expr) -> bool | None:
     if isinstance(operation, ast.In | ast.NotIn):
-        if isinstance(right, ast.Tuple | ast.List | ast.Set) and any(is_same(left, one) for one in right.elts):
-            return isinstance(operation, ast.In)
-        return None
+        if not isinstance(right, ast.Tuple | ast.List | ast.Set):
+            return None
+        is_either = _is_boolean(left) and {getattr(one, "value", None) for one in right.elts} >= {True, False}
+        is_there = is_either or any(is_same(left, one) for one in right.elts)
+        return isinstance(operation, ast.In) if is_there else None
     if is_same(left, right):
         return (
             True if isinstance(operation, _HOLDS_OF_SAME) else False if isinstance(operation, _FAILS_OF_SAME) else None
@@ -170,16 +178,22 @@ def _truth_of_call(node: ast.Call) -> bool | None:
     if name == "print":
         return False
     if name == "isinstance" and len(node.args) == 2:
-        return True if isinstance(node.args[1], ast.Name) and node.args[1].id == "object" else None
+        kind = getattr(node.args[1], "id", "")
+        return True if kind == "object" or (kind == "bool" and _is_boolean(first)) else None
     if name in ("any", "all") and isinstance(first, ast.Tuple | ast.List | ast.Set):
         known = [truth(element) for element in first.elts if not isinstance(element, ast.Starred)]
         decides = name == "any"
         if decides in known:
             return decides
         return None if None in known or len(known) < len(first.elts) else not decides
-    if name == "all" and isinstance(first, ast.GeneratorExp | ast.ListComp):
-        return True if truth(first.elt) or truth(first.generators[0].iter) is False else None
+    if name in ("any", "all") and isinstance(first, ast.GeneratorExp | ast.ListComp):
+        is_empty = truth(first.generators[0].iter) is False
+        return name == "all" if is_empty else True if truth(first.elt) else None
     return None
+
+
+def _is_boolean(node: ast.expr) -> bool:
+    return isinstance(node, ast.Compare) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not))
 
 
 def _is_call_of(node: ast.expr, names: tuple[str, ...]) -> bool:

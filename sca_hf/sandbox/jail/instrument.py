@@ -43,9 +43,11 @@ class Survey:
 
 
 class Names(NamedTuple):
-    """`defined`: what the answer's own statements bind at the module's level. `modules`: under which names the answer
+    """What instrumentation needs to know.
+
+    `defined`: what the answer's own statements bind at the module's level. `modules`: under which names the answer
     is imported from, by the tests or by a later part of itself. `constants`: names of the tests that only ever hold one
-    constant, or a pure function."""
+    constant, or a pure function; with "()" behind it, one that gives the same when it is called."""
 
     defined: set[str]
     modules: set[str]
@@ -61,7 +63,8 @@ def instrument_answer(tree: ast.Module, tests: Survey, has_lambdas: bool) -> Nam
     modules: set[str] = set()
     for statement in tree.body:
         if isinstance(statement, ast.If) and (guard := _main_guard(statement)):
-            if needed.isdisjoint(set(_bound(statement.body)) - defined):
+            bound = set(_bound(statement.body)) - defined
+            if bound.isdisjoint(needed):
                 guard.comparators[0] = ast.copy_location(ast.Constant(_NO_NAME), guard)
                 continue
         elif isinstance(statement, ast.ImportFrom) and _takes_only(statement, defined):
@@ -105,8 +108,9 @@ def _takes_only(statement: ast.ImportFrom, defined: set[str]) -> bool:
 
 def _make_absolute(statement: ast.ImportFrom) -> str:
     """Return the module's name. There is no package that a relative import could start from."""
-    statement.level, statement.module = 0, statement.module or "solution"
-    return statement.module
+    name = statement.module or "solution"
+    statement.level, statement.module = 0, name
+    return name
 
 
 def _constants(tests: Survey, defined: set[str]) -> set[str]:
@@ -118,10 +122,15 @@ def _constants(tests: Survey, defined: set[str]) -> set[str]:
     others |= {node.asname or node.name for node in tests.of(ast.alias) if node.name != "math"}
     constants = {name for name in PURE if not bound[name]} - defined - others
     for node in reversed(tests.of(ast.Assign)):
-        name, value = getattr(node.targets[0], "id", None), node.value
-        if bound[name] == 1 and name not in defined and name not in others and isinstance(value, _IMMUTABLE):
-            if is_constant(value, constants):
-                constants.add(name)
+        name: str = getattr(node.targets[0], "id", "")
+        is_bound_once = bound[name] == 1 and name not in defined and name not in others
+        if is_bound_once and isinstance(node.value, _IMMUTABLE) and is_constant(node.value, constants):
+            constants.add(name)
+    for node in tests.of(ast.FunctionDef):
+        inside = Survey(node).of(ast.Name, ast.arg)
+        own = {getattr(name, "arg", "") for name in inside} | set(_stored(node))
+        if all(getattr(name, "id", "") in constants | own | {""} for name in inside) and node.name not in defined:
+            constants.add(f"{node.name}()")
     return constants
 
 
@@ -185,7 +194,7 @@ def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
             continue
         for field in ("targets", "target", "items"):
             for node in _listed(getattr(statement, field, None)):
-                yield from (name.id for name in ast.walk(node) if _stores(name))
+                yield from _stored(node)
         for inner in bodies_of(statement):
             yield from _bound(inner)
 
@@ -194,5 +203,5 @@ def _listed(value: object) -> list[ast.AST]:
     return value if isinstance(value, list) else [value] if isinstance(value, ast.AST) else []
 
 
-def _stores(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+def _stored(tree: ast.AST) -> list[str]:
+    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]

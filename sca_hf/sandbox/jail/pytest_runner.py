@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from .record import TESTS, Record, first_line
@@ -23,13 +23,14 @@ def install(record: Record) -> None:
         pytest.main = lambda *_, **__: run(record)
 
 
-def run(record: Record) -> int:
-    """Run the tests that have not started. Return pytest's exit code. Raises ImportError."""
+def run(record: Record, leave_out: type | tuple[()] = ()) -> int:
+    """Run the tests that have not started, but for those of classes to `leave_out`. Return pytest's exit code. Raises
+    ImportError."""
     install(record)
     # It wants a file to collect from.
     with open(TESTS, "a"):
         pass
-    code = int(_mains[0]([*_OPTIONS, TESTS], [_plugin(record)]))
+    code = int(_mains[0]([*_OPTIONS, TESTS], [_plugin(record, leave_out)]))
     record.runner_ended = True
     if code not in (0, _NO_TESTS_COLLECTED) and not record.failures:
         record.fail("PytestError", None)
@@ -39,8 +40,11 @@ def run(record: Record) -> int:
 _NO_TESTS_COLLECTED = 5
 
 
-def _plugin(record: Record) -> object:
+def _plugin(record: Record, leave_out: type | tuple[()]) -> object:
     import pytest
+
+    def is_to_run(item: Any) -> bool:
+        return first_line(item.obj) not in {0, *record.started} and not issubclass(item.cls or object, leave_out)
 
     class Program(pytest.Module):
         def _getobj(self) -> Any:
@@ -53,7 +57,7 @@ def _plugin(record: Record) -> object:
             return Program.from_parent(parent, path=module_path)
 
         def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-            items[:] = [item for item in items if first_line(item.obj) not in record.started]
+            items[:] = [item for item in items if is_to_run(item)]
 
         def pytest_collectreport(self, report: Any) -> None:
             if report.failed:
@@ -64,8 +68,8 @@ def _plugin(record: Record) -> object:
             self.failures_before = len(record.failures)
 
         @pytest.hookimpl(wrapper=True, tryfirst=True)
-        def pytest_runtest_makereport(self, call: Any) -> Iterator[None]:
-            report: Any = yield
+        def pytest_runtest_makereport(self, call: Any) -> Generator[None, Any, Any]:
+            report = yield
             if report.skipped and hasattr(report, "wasxfail"):
                 # It failed as it was meant to.
                 del record.failures[self.failures_before :]

@@ -18,9 +18,10 @@ LOOKED, COMPARED, EXERCISED, CALLED = range(4)
 asked for; called where an error is expected, which may come before any code of it runs."""
 
 _ALWAYS_TRUE = frozenset(
-    "function method builtin_function_or_method method-wrapper wrapper_descriptor method_descriptor type module "
-    "generator coroutine async_generator map filter zip enumerate reversed property staticmethod classmethod "
-    "EnumType EnumMeta ABCMeta Mock MagicMock AsyncMock NonCallableMock NonCallableMagicMock".split()
+    {"function", "method", "builtin_function_or_method", "method-wrapper", "wrapper_descriptor", "method_descriptor"}
+    | {"type", "EnumType", "EnumMeta", "ABCMeta", "module", "property", "staticmethod", "classmethod"}
+    | {"generator", "coroutine", "async_generator", "map", "filter", "zip", "enumerate", "reversed"}
+    | {"Mock", "MagicMock", "AsyncMock", "NonCallableMock", "NonCallableMagicMock"}
 )
 """Names of types whose objects are true whatever they hold. A mock's are true unless it is told otherwise."""
 
@@ -96,10 +97,12 @@ class Record:
         """
         own = self._own.get(name, _MISSING)
         if value is own:
-            is_class = isinstance(value, type)
-            if how == CALLED or (how == EXERCISED and not isinstance(value, FunctionType)):
-                self.ran()
-            elif how == COMPARED and not is_class and not callable(value):
+            is_data = not isinstance(value, type) and not callable(value)
+            if (
+                how == CALLED
+                or (how == EXERCISED and not isinstance(value, FunctionType))
+                or (how == COMPARED and is_data)
+            ):
                 self.ran()
         elif callable(own) and callable(value) and not self._is_of_answer(value):
             self.forget()

@@ -17,7 +17,7 @@ _STATUSES = {
 }
 
 NEEDS = {need.encode(): {"needs": need} for need in ("full", "pytest")}
-"""What its process says where the program must go to another jail, and the report: to a full one, or one with pytest."""
+"""What a process says of a program that must go to another jail, a full one or one with pytest, and the report."""
 
 
 def report(status: str, exception: str | None = None, line: int | None = None) -> dict[str, Any]:

@@ -32,6 +32,7 @@ Outcome = tuple[str, str | None, int | None]
 _FOLDER = os.path.dirname(__file__)
 _RANDOM_SEED = 0
 _RECURSION_LIMIT = 1000
+_THREAD_STACK_BYTES = 2 << 20
 # What unittest ends with since Python 3.12: no failure, and no assertion either.
 _NO_TESTS_RAN = 5
 
@@ -67,7 +68,7 @@ def _run_program(size: int, narrow: Filter, record: Record, runners: "Runners | 
 
 
 def perform(received: bytes, record: Record, runners: "Runners | None") -> bytes:
-    """Run a program as it comes from the compiling process. Return what there is to say of it, as `reports` reads it."""
+    """Run a program as it comes from the compiling process. Return what there is to say, as `reports` reads it."""
     code, tests, plain = marshal.loads(received)
     flags: list[str] = []
     try:
@@ -94,6 +95,8 @@ def fix_state() -> None:
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(_RANDOM_SEED)
     sys.setrecursionlimit(_RECURSION_LIMIT)
+    # A hundred threads of the usual 8 MiB would take most of the memory that small limits leave.
+    _thread.stack_size(_THREAD_STACK_BYTES)
     sys.unraisablehook = _fail_unraisable
     # `threading` takes its hook from here when it is imported.
     _thread._excepthook = _fail_in_thread

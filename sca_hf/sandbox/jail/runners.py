@@ -34,13 +34,18 @@ class Runners:
         ImportError where pytest is needed and can't be seen."""
         record = self._record
         begun = {test.owner for test in facts.tests if test.line in record.started}
-        missing = record.missing(facts.tests)
-        for name in dict.fromkeys(test.owner for test in missing if test.owner not in begun):
-            case = record.namespace.get(name)
-            if isinstance(case, type) and issubclass(case, unittest.TestCase):
+        owners = dict.fromkeys(test.owner for test in record.missing(facts.tests))
+        cases = {name: case for name in owners if (case := self._test_case(name)) is not None}
+        for name, case in cases.items():
+            if name not in begun:
                 unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromTestCase(case))
-        if any((test.owner or test.name).lower().startswith("test") for test in record.missing(facts.tests)):
-            pytest_runner.run(record)
+        missing = record.missing(facts.tests)
+        if any(test.name.startswith("test") and test.owner not in cases for test in missing):
+            pytest_runner.run(record, unittest.TestCase)
+
+    def _test_case(self, name: str) -> type[unittest.TestCase] | None:
+        found = self._record.namespace.get(name)
+        return found if isinstance(found, type) and issubclass(found, unittest.TestCase) else None
 
 
 def _watch_unittest(record: Record) -> None:
