@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from sca_hf.sandbox.inherited import most_programs
 from sca_hf.sandbox.link import Jail, Run
 from sca_hf.sandbox.start import Tier, start_jail
 from sca_hf.sandbox.verdict import Limits
@@ -41,6 +42,7 @@ class Fleet:
         self._cores = list(os.sched_getaffinity(0))
         # Other runs on this machine choose too.
         random.Random().shuffle(self._cores)
+        self._programs_per_jail = most_programs(_PROGRAMS_PER_JAIL)
         self._jails: list[Jail] = []
         self._idle: dict[Tier, list[Jail]] = {}
 
@@ -115,7 +117,7 @@ class Fleet:
         jail.run, jail.sleeping = None, False
         idle = self._idle.setdefault(jail.tier, [])
         idle.append(jail)
-        if len(idle) > _IDLE_PER_WORKER * self._workers or jail.served >= _PROGRAMS_PER_JAIL:
+        if len(idle) > _IDLE_PER_WORKER * self._workers or jail.served >= self._programs_per_jail:
             self.end(jail)
 
     def make_room(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a program may not reach past its own end, and past its jail: the next program, other jails, the host's kernel."""
+"""What a program may not reach: the next program, other jails, the host's kernel."""
 
 import os
 import shutil
@@ -11,6 +11,9 @@ import pytest
 
 from sca_hf.sandbox import Limits, Program
 from sca_hf.sandbox.jail import supervisor
+
+# Programs stand one a line.
+# ruff: noqa: E501
 
 GOOD = Program("def double(x):\n    return 2 * x", "assert double(2) == 4")
 LIMITS = Limits(cpu_seconds=2.0, wall_seconds=20.0, memory_mb=512)
@@ -133,7 +136,7 @@ def test_it_is_not_left_for_the_next_program(name: str, run_programs: Any) -> No
 
 def test_files_go_where_the_kernels_clock_is_coarse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before Linux 6.13, the times of a folder that changes within a tick of its making stay what they were."""
-    status = os.stat(tmp_path)
+    status = tmp_path.stat()
     monkeypatch.setattr(supervisor, "os", types.SimpleNamespace(stat=lambda _: status, listdir=os.listdir))
     clean = supervisor._look_at(str(tmp_path))
     assert supervisor._look_at(str(tmp_path)) == clean
@@ -166,7 +169,8 @@ LOCKS = {
 @pytest.mark.parametrize("name", LOCKED)
 def test_a_lock_reaches_no_other_jail(name: str, lock: str, run_programs: Any) -> None:
     writes = int(name in ("/dev/null", "its output"))
-    body = f"import fcntl, os, struct, time\nwrites = {writes}\nfile = {LOCKED[name]}\n{LOCKS[lock]}\ntime.sleep(0.7)\nreturn 1"
+    body = f"import fcntl, os, struct, time\nwrites = {writes}\nfile = {LOCKED[name]}\n{LOCKS[lock]}"
+    body += "\ntime.sleep(0.7)\nreturn 1"
     verdicts = run_programs([Program(function(body), "assert f() == 1")] * 3, workers=3)
     assert [verdict.status for verdict in verdicts] == ["passed"] * 3, verdicts
 
