@@ -22,7 +22,7 @@ _INSPECTING = frozenset(
 _EXPECTING = ("assert", "raises", "warns", "deprecated_call")
 _ABOUT_CALLS = ("_call", "_await")
 _TOO_BROAD = frozenset({"Exception", "BaseException", "AssertionError"})
-_TRUE = ("assertTrue", "assertIsNotNone", "assert_")
+_TRUE = ("assertTrue", "assert_")
 _TEST_CLASS = ("TestCase", "Tests", "Test")
 
 
@@ -40,7 +40,6 @@ class _Rewriting:
     def __init__(self, names: Names, survey: Survey) -> None:
         self._defined = names.defined
         self._constants = names.constants
-        self._counts_all = "all" in names.constants
         # What they assert, they assert themselves.
         self._own_functions = {node.name for node in survey.of(*_FUNCTIONS)} | names.defined
         self._in_check = False
@@ -84,35 +83,34 @@ class _Rewriting:
 
     def _assert(self, node: ast.Assert) -> None:
         counts = not says_nothing(node.test, self._constants) and not _is_in_place_of_message(node.test, node.msg)
-        tested = self._checked(node.test, LOOKED)
-        node.test = call(record.HELD if counts else record.BARE, [tested], node.test)
+        node.test = call(record.HELD if counts else record.BARE, [self._checked(node.test)], node.test)
 
     def _call(self, node: ast.Expr | ast.Return, check: ast.Call) -> ast.stmt:
         """A statement that calls an assertion method."""
         name = name_of(check)
         counts = name != "fail" and not self._is_trivial(check, name)
         outer, self._expecting = self._expecting, "aise" in name
-        node.value = self._checked(node.value, LOOKED)
+        node.value = self._checked(node.value)
         self._expecting = outer
         if name in self._own_functions:
             return node
         if name in _TRUE and check.args:
-            check.args[0] = call(record.LOOK, [check.args[0]], check.args[0])
+            check.args[0] = call(record.HELD if counts else record.BARE, [check.args[0]], check.args[0])
+            return node
         return _within(record.CHECK if counts else record.WATCH, node)
 
     def _is_trivial(self, check: ast.Call, name: str) -> bool:
         if any(part in name for part in _ABOUT_CALLS):
             return False
-        arguments = check.args
-        if name in ("assertTrue", "assertFalse", "assert_") and arguments:
-            message = arguments[1] if len(arguments) > 1 else None
-            tested = arguments[0]
-            if name == "assertFalse":
-                tested = ast.UnaryOp(ast.Not(), tested)
-            return says_nothing(tested, self._constants) or _is_in_place_of_message(arguments[0], message)
-        if len(arguments) > 1 and is_same(arguments[0], arguments[1]):
-            return True
-        return bool(arguments) and all(is_constant(argument, self._constants) for argument in arguments)
+        first, second, *_ = *check.args, None, None
+        if first is None:
+            return False
+        if name in _TRUE or name == "assertFalse":
+            tested = first if name in _TRUE else ast.UnaryOp(ast.Not(), first)
+            return says_nothing(tested, self._constants) or _is_in_place_of_message(first, second)
+        return (second is not None and is_same(first, second)) or all(
+            is_constant(argument, self._constants) for argument in check.args
+        )
 
     def _with(self, node: ast.With | ast.AsyncWith) -> ast.stmt:
         names = [name_of(item.context_expr) for item in node.items if isinstance(item.context_expr, ast.Call)]
@@ -129,7 +127,7 @@ class _Rewriting:
         """One of whose branches fails: the others are where a check held."""
         counts = not says_nothing(node.test, self._constants) and self._fails_somewhere(node)
         failing = [_fails(node.body), _fails(node.orelse)]
-        node.test = self._checked(node.test, LOOKED) if counts else self._expression(node.test, LOOKED)
+        node.test = self._checked(node.test) if counts else self._expression(node.test, LOOKED)
         node.body, node.orelse = self.body(node.body, expected), self.body(node.orelse, expected)
         if counts:
             for body, fails in zip((node.body, node.orelse), failing, strict=True):
@@ -188,9 +186,9 @@ class _Rewriting:
 
     # Expressions.
 
-    def _checked(self, node: Any, how: int) -> Any:
-        self._in_check = True
-        node = self._expression(node, how)
+    def _checked(self, node: Any) -> Any:
+        self._in_check = "all" in self._constants
+        node = self._expression(node, LOOKED)
         self._in_check = False
         return node
 
@@ -251,8 +249,8 @@ class _Rewriting:
         node.args = [self._asked(one) if how == LOOKED else self._expression(one, how) for one in node.args]
         for keyword in node.keywords:
             keyword.value = self._expression(keyword.value, COMPARED)
-        if self._in_check and self._counts_all and isinstance(node.func, ast.Name) and name == "all" and node.args:
-            return self._over_something(node)
+        if self._in_check and isinstance(node.func, ast.Name) and name == "all":
+            node.func.id = record.ALL
         return node
 
     def _asked(self, node: Any) -> Any:
@@ -261,14 +259,6 @@ class _Rewriting:
             node.value = self._asked(node.value)
             return node
         return self._expression(node, LOOKED)
-
-    def _over_something(self, node: ast.Call) -> ast.Call:
-        values = node.args[0]
-        if isinstance(values, ast.GeneratorExp):
-            values.elt = call(record.SEEN, [values.elt], values.elt)
-            return call(record.EACH, [node], node)
-        node.args[0] = call(record.SOME, [values], values)
-        return node
 
 
 _NOT_EXPRESSIONS = (ast.stmt, ast.ExceptHandler, ast.match_case)
@@ -294,17 +284,10 @@ def _is_in_place_of_message(tested: ast.expr, message: ast.expr | None) -> bool:
 
 
 def _raises_by_itself(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Raise | ast.Pass) or (
-        isinstance(statement, ast.Expr | ast.Assign)
-        and all(_is_known(node) for node in ast.walk(statement) if isinstance(node, ast.Name))
-    )
-
-
-def _is_known(name: ast.Name) -> bool:
-    return isinstance(name.ctx, ast.Store) or name.id in _RAISING
-
-
-_RAISING = frozenset({"int", "float"})
+    """Return whether a statement raises something, and uses nothing that could."""
+    names = [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    is_plain = isinstance(statement, ast.Expr | ast.Assign) and set(names) <= {"int", "float"}
+    return is_plain or isinstance(statement, ast.Raise | ast.Pass)
 
 
 def _fails(body: list[ast.stmt]) -> bool:

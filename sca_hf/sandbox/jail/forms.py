@@ -5,7 +5,7 @@ Only what can be read off the form is told here. Whether code of the answer ran 
 """
 
 import ast
-from collections.abc import Iterable, Set
+from collections.abc import Set
 
 PURE = frozenset(
     {"abs", "all", "any", "ascii", "bin", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod", "enumerate"}
@@ -18,13 +18,8 @@ _SCOPES = (ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp
 _NEVER_NEGATIVE = ("len", "abs")
 _HOLDS_OF_SAME = (ast.Eq, ast.Is, ast.LtE, ast.GtE)
 _FAILS_OF_SAME = (ast.NotEq, ast.IsNot, ast.Lt, ast.Gt)
-_OPPOSITES: dict[type, type] = {
-    ast.Eq: ast.NotEq,
-    ast.Is: ast.IsNot,
-    ast.In: ast.NotIn,
-    ast.Lt: ast.GtE,
-    ast.Gt: ast.LtE,
-}
+_OPPOSITES = {(ast.Eq, ast.NotEq), (ast.Is, ast.IsNot), (ast.In, ast.NotIn), (ast.Lt, ast.GtE), (ast.Gt, ast.LtE)}
+_DISPLAYS = (ast.Tuple, ast.List, ast.Set)
 
 
 def says_nothing(tested: ast.expr, constants: Set[str]) -> bool:
@@ -60,10 +55,10 @@ def truth(node: ast.expr) -> bool | None:
     """Return the truth that an expression has by its form, or None."""
     if isinstance(node, ast.Constant):
         return bool(node.value)
-    if isinstance(node, ast.Tuple | ast.List | ast.Set):
-        return _truth_of_display(node.elts)
+    if isinstance(node, _DISPLAYS):
+        return None if any(isinstance(element, ast.Starred) for element in node.elts) else bool(node.elts)
     if isinstance(node, ast.Dict):
-        return True if any(key is not None for key in node.keys) else None if node.keys else False
+        return None if None in node.keys else bool(node.keys)
     if isinstance(node, ast.Lambda | ast.GeneratorExp):
         return True
     if isinstance(node, ast.JoinedStr):
@@ -71,7 +66,8 @@ def truth(node: ast.expr) -> bool | None:
     if isinstance(node, ast.NamedExpr):
         return truth(node.value)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        return _opposite(truth(node.operand))
+        known = truth(node.operand)
+        return None if known is None else not known
     if isinstance(node, ast.BoolOp):
         return _truth_of_operation(node)
     if isinstance(node, ast.IfExp):
@@ -108,17 +104,6 @@ def _is_same_field(one: object, other: object) -> bool:
     return type(one) is type(other) and one == other
 
 
-def _opposite(known: bool | None) -> bool | None:
-    return None if known is None else not known
-
-
-def _truth_of_display(elements: Iterable[ast.expr]) -> bool | None:
-    elements = list(elements)
-    if not elements:
-        return False
-    return None if all(isinstance(element, ast.Starred) for element in elements) else True
-
-
 def _truth_of_operation(node: ast.BoolOp) -> bool | None:
     decides = isinstance(node.op, ast.Or)
     known = [truth(value) for value in node.values]
@@ -129,18 +114,16 @@ def _truth_of_operation(node: ast.BoolOp) -> bool | None:
 
 def _covers_all(alternatives: list[ast.expr]) -> bool:
     """Return whether one alternative is the opposite of another, as in `x == 3 or x != 3`."""
-    comparisons = [node for node in alternatives if isinstance(node, ast.Compare) and len(node.ops) == 1]
-    return any(
-        isinstance(other.ops[0], _OPPOSITES.get(type(one.ops[0]), ()))
-        and is_same(one.left, other.left)
-        and is_same(one.comparators[0], other.comparators[0])
-        for one in comparisons
-        for other in comparisons
-    ) or any(
-        isinstance(other, ast.UnaryOp) and isinstance(other.op, ast.Not) and is_same(one, other.operand)
-        for one in alternatives
-        for other in alternatives
-    )
+    return any(_is_opposite(one, other) for one in alternatives for other in alternatives)
+
+
+def _is_opposite(one: ast.expr, other: ast.expr) -> bool:
+    if isinstance(other, ast.UnaryOp):
+        return isinstance(other.op, ast.Not) and is_same(one, other.operand)
+    if not (isinstance(one, ast.Compare) and isinstance(other, ast.Compare)):
+        return False
+    are_opposite = (type(one.ops[0]), type(other.ops[0])) in _OPPOSITES
+    return are_opposite and is_same(one.left, other.left) and is_same(one.comparators[0], other.comparators[0])
 
 
 def _truth_of_comparison(node: ast.Compare) -> bool | None:
@@ -151,7 +134,7 @@ def _truth_of_comparison(node: ast.Compare) -> bool | None:
 
 def _truth_of_pair(left: ast.expr, operation: ast.cmpop, right: ast.expr) -> bool | None:
     if isinstance(operation, ast.In | ast.NotIn):
-        if not isinstance(right, ast.Tuple | ast.List | ast.Set):
+        if not isinstance(right, _DISPLAYS):
             return None
         is_either = _is_boolean(left) and {getattr(one, "value", None) for one in right.elts} >= {True, False}
         is_there = is_either or any(is_same(left, one) for one in right.elts)
@@ -162,11 +145,9 @@ def _truth_of_pair(left: ast.expr, operation: ast.cmpop, right: ast.expr) -> boo
         )
     if isinstance(left, ast.Call) and name_of(left) == "print" and isinstance(operation, ast.Is | ast.Eq):
         return True if isinstance(right, ast.Constant) and right.value is None else None
-    if isinstance(operation, ast.GtE) and _is_call_of(left, _NEVER_NEGATIVE) and _is_number(right, 0):
-        return True
-    if isinstance(operation, ast.LtE) and _is_call_of(right, _NEVER_NEGATIVE) and _is_number(left, 0):
-        return True
-    return True if isinstance(operation, ast.Gt) and _is_call_of(left, ("len",)) and _is_number(right, -1) else None
+    larger, smaller = (left, right) if isinstance(operation, ast.GtE) else (right, left)
+    is_zero = isinstance(smaller, ast.Constant) and smaller.value == 0 and isinstance(operation, ast.GtE | ast.LtE)
+    return True if is_zero and isinstance(larger, ast.Call) and name_of(larger) in _NEVER_NEGATIVE else None
 
 
 def _truth_of_call(node: ast.Call) -> bool | None:
@@ -180,7 +161,7 @@ def _truth_of_call(node: ast.Call) -> bool | None:
     if name == "isinstance" and len(node.args) == 2:
         kind = getattr(node.args[1], "id", "")
         return True if kind == "object" or (kind == "bool" and _is_boolean(first)) else None
-    if name in ("any", "all") and isinstance(first, ast.Tuple | ast.List | ast.Set):
+    if name in ("any", "all") and isinstance(first, _DISPLAYS):
         known = [truth(element) for element in first.elts if not isinstance(element, ast.Starred)]
         decides = name == "any"
         if decides in known:
@@ -194,13 +175,3 @@ def _truth_of_call(node: ast.Call) -> bool | None:
 
 def _is_boolean(node: ast.expr) -> bool:
     return isinstance(node, ast.Compare) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not))
-
-
-def _is_call_of(node: ast.expr, names: tuple[str, ...]) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
-
-
-def _is_number(node: ast.expr, number: int) -> bool:
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return _is_number(node.operand, -number)
-    return isinstance(node, ast.Constant) and type(node.value) is int and node.value == number

@@ -20,6 +20,7 @@ _IMMUTABLE = (ast.Constant, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Tuple)
 
 
 _NO_NAME = "no name of a module"
+_NOT_SURVEYED = ("ctx", "op", "ops")
 
 
 class Survey:
@@ -33,9 +34,9 @@ class Survey:
             self._of.setdefault(type(node), []).append(node)
             for field in node._fields:
                 value = getattr(node, field, None)
-                if type(value) is list:
-                    pending.extend(child for child in value if isinstance(child, ast.AST))
-                elif isinstance(value, ast.AST):
+                if value.__class__ is list:
+                    pending += [child for child in value if isinstance(child, ast.AST)]
+                elif field not in _NOT_SURVEYED and isinstance(value, ast.AST):
                     pending.append(value)
 
     def of(self, *types: type) -> list[Any]:
@@ -126,10 +127,10 @@ def _constants(tests: Survey, defined: set[str]) -> set[str]:
         is_bound_once = bound[name] == 1 and name not in defined and name not in others
         if is_bound_once and isinstance(node.value, _IMMUTABLE) and is_constant(node.value, constants):
             constants.add(name)
-    for node in tests.of(ast.FunctionDef):
-        inside = Survey(node).of(ast.Name, ast.arg)
-        own = {getattr(name, "arg", "") for name in inside} | set(_stored(node))
-        if all(getattr(name, "id", "") in constants | own | {""} for name in inside) and node.name not in defined:
+    for node in tests.of(ast.FunctionDef) if tests.of(ast.Return) else ():
+        inside = Survey(node)
+        own = {argument.arg for argument in inside.of(ast.arg)} | set(_stored(node)) | constants
+        if node.name not in defined and all(name.id in own for name in inside.of(ast.Name)):
             constants.add(f"{node.name}()")
     return constants
 

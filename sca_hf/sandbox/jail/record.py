@@ -10,7 +10,7 @@ CODE, TESTS = "/tmp/program.py", "/tmp/test_program.py"
 
 RAN, ENTER, USE, START = "__sca_ran__", "__sca_enter__", "__sca_use__", "__sca_start__"
 HELD, BARE, COUNT, CHECK, WATCH = "__sca_held__", "__sca_bare__", "__sca_count__", "__sca_check__", "__sca_watch__"
-RAISING, LOOK, SOME, SEEN, EACH = "__sca_raising__", "__sca_look__", "__sca_some__", "__sca_seen__", "__sca_each__"
+RAISING, ALL = "__sca_raising__", "__sca_all__"
 """Names that instrumented programs use: see `Record.hooks`."""
 
 LOOKED, COMPARED, EXERCISED, CALLED = range(4)
@@ -51,7 +51,6 @@ class Record:
         self.doctests = 0
         """Examples that were compared."""
         self._own: dict[str, Any] = {}
-        self._nothing_seen = True
         namespace.update(self.hooks())
 
     def missing(self, tests: Iterable[Test]) -> list[Test]:
@@ -70,10 +69,7 @@ class Record:
             CHECK: _Check(self, True),
             WATCH: _Check(self, False),
             RAISING: self.raising,
-            LOOK: self.look,
-            SOME: self.some,
-            SEEN: self.seen,
-            EACH: self.each,
+            ALL: self.all,
         }
 
     def begin_tests(self, defined: list[str]) -> None:
@@ -131,35 +127,21 @@ class Record:
         """An assertion that never counts."""
         return True if value else self._fails()
 
-    def look(self, value: Any) -> Any:
-        """What a method of a test runner asserts to be true."""
-        if type(value).__name__ in _ALWAYS_TRUE:
-            self.forget()
-        return value
-
     def count(self) -> None:
         """A check held."""
         if self.namespace.get(RAN):
             self.forget()
             self.counted += 1
 
-    def some(self, values: Any) -> Any:
-        """What `all` goes through: over nothing it says nothing."""
-        if hasattr(values, "__len__") and len(values) == 0:
+    def all(self, values: Iterable[Any]) -> bool:
+        """As the function of that name. Over nothing it says nothing."""
+        value = _MISSING
+        for value in values:
+            if not value:
+                return False
+        if value is _MISSING:
             self.forget()
-        return values
-
-    def seen(self, value: Any) -> Any:
-        """One of what `all` goes through."""
-        self._nothing_seen = False
-        return value
-
-    def each(self, value: bool) -> bool:
-        """What `all` says after it went through what was `seen`."""
-        if self._nothing_seen:
-            self.forget()
-        self._nothing_seen = True
-        return value
+        return True
 
     def raising(self, reason: Any) -> Any:
         """The tests raise something: a failure, if it is an AssertionError, whoever catches it."""
