@@ -39,6 +39,7 @@ class _Rewriting:
 
     def __init__(self, names: Names, survey: Survey) -> None:
         self._defined = names.defined
+        self._replaceable = names.defined - names.steady
         self._constants = names.constants
         # What they assert, they assert themselves.
         self._own_functions = {node.name for node in survey.of(*_FUNCTIONS)} | names.defined
@@ -162,7 +163,7 @@ class _Rewriting:
         body = self.body(node.body)
         if must_start:
             line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            self.tests.append(Test(line, node.name, "" if self._class is None else self._class.name))
+            self.tests.append((line, node.name, "" if self._class is None else self._class.name))
             at = docstring_length(node.body)
             place = body[at] if at < len(body) else body[0]
             start = call(record.START, [ast.copy_location(ast.Constant(line), place)], place)
@@ -214,7 +215,8 @@ class _Rewriting:
         if isinstance(node, ast.Constant):
             return node
         if isinstance(node, ast.Name):
-            if node.id not in self._defined or not isinstance(node.ctx, ast.Load):
+            is_watched = node.id in (self._defined if self._expecting or how == CALLED else self._replaceable)
+            if not is_watched or not isinstance(node.ctx, ast.Load):
                 return node
             arguments = [ast.Constant(node.id), node, ast.Constant(how)]
             return call(record.USE, [ast.copy_location(argument, node) for argument in arguments], node)

@@ -8,7 +8,7 @@ says what it held, and each check says that it was reached. Nothing else of the 
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any, NamedTuple
 
 from .forms import PURE, is_constant
@@ -19,8 +19,10 @@ _DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
 _IMMUTABLE = (ast.Constant, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Tuple)
 
 
+_REPLACING = ("patch", "ock", "setattr", "globals", "vars", "__dict__", "modules", "__main__", "exec")
+_MANY = 1000
 _NO_NAME = "no name of a module"
-_NOT_SURVEYED = ("ctx", "op", "ops")
+_NOT_SURVEYED = frozenset({"ctx", "op", "ops", "id", "attr", "kind"})
 
 
 class Survey:
@@ -33,10 +35,12 @@ class Survey:
             node = pending.pop()
             self._of.setdefault(type(node), []).append(node)
             for field in node._fields:
+                if field in _NOT_SURVEYED:
+                    continue
                 value = getattr(node, field, None)
                 if value.__class__ is list:
                     pending += [child for child in value if isinstance(child, ast.AST)]
-                elif field not in _NOT_SURVEYED and isinstance(value, ast.AST):
+                elif isinstance(value, ast.AST):
                     pending.append(value)
 
     def of(self, *types: type) -> list[Any]:
@@ -46,33 +50,53 @@ class Survey:
 class Names(NamedTuple):
     """What instrumentation needs to know.
 
-    `defined`: what the answer's own statements bind at the module's level. `modules`: under which names the answer
-    is imported from, by the tests or by a later part of itself. `constants`: names of the tests that only ever hold one
-    constant, or a pure function; with "()" behind it, one that gives the same when it is called."""
+    `defined`: what the answer's own statements bind at the module's level. `steady`: those of its functions which the
+    tests can't replace. `modules`: under which names the answer is imported from, by the tests or by a later part of
+    itself. `constants`: names of the tests that only ever hold one constant, or a pure function; with "()" behind it,
+    one that gives the same when it is called."""
 
     defined: set[str]
+    steady: set[str]
     modules: set[str]
     constants: set[str]
 
 
-def instrument_answer(tree: ast.Module, tests: Survey, has_lambdas: bool) -> Names:
+def instrument_answer(tree: ast.Module, tests: Survey, code_text: str, tests_text: str) -> Names:
     """Have every function say that it was entered, and leave out the main guard, unless the tests need a name that it
     binds."""
-    names = tests.of(ast.Name)
-    needed = {node.id for node in names} - {node.id for node in names if not isinstance(node.ctx, ast.Load)}
-    defined: set[str] = set()
+    bound = _names_bound_by(tests)
+    needed = {node.id for node in tests.of(ast.Name)} - bound.keys()
+    defined: Counter[str] = Counter()
+    functions: set[str] = set()
     modules: set[str] = set()
     for statement in tree.body:
         if isinstance(statement, ast.If) and (guard := _main_guard(statement)):
-            bound = set(_bound(statement.body)) - defined
-            if bound.isdisjoint(needed):
+            if needed.isdisjoint(set(_bound(statement.body)) - defined.keys()):
                 guard.comparators[0] = ast.copy_location(ast.Constant(_NO_NAME), guard)
                 continue
-        elif isinstance(statement, ast.ImportFrom) and _takes_only(statement, defined):
+        elif isinstance(statement, ast.ImportFrom) and _takes_only(statement, defined.keys()):
             modules.add(_make_absolute(statement))
+        elif isinstance(statement, ast.FunctionDef) and not statement.decorator_list:
+            functions.add(statement.name)
         defined.update(_bound([statement]))
-    defined |= _enter(tree, has_lambdas)
-    return Names(defined, modules | _own_modules(tests, defined), _constants(tests, defined))
+    defined.update(_enter(tree, "lambda" in code_text))
+    names = set(defined)
+    modules |= _own_modules(tests, names)
+    can_replace = bool(modules) or any(word in tests_text for word in _REPLACING)
+    steady = {name for name in functions if defined[name] == 1 and name not in bound and not can_replace}
+    return Names(names, steady, modules, _constants(tests, names, bound))
+
+
+def _names_bound_by(tests: Survey) -> Counter[str]:
+    """Return how often the tests bind each name; as often as you like where that is not by an assignment."""
+    bound = Counter(node.id for node in tests.of(ast.Name) if not isinstance(node.ctx, ast.Load))
+    others = [node.arg for node in tests.of(ast.arg)] + [
+        node.name for node in tests.of(*_DEFINITIONS, ast.ExceptHandler)
+    ]
+    others += [name for node in tests.of(ast.Global, ast.Nonlocal) for name in node.names]
+    others += [node.asname or node.name for node in tests.of(ast.alias) if node.name != "math"]
+    bound.update(dict.fromkeys(others, _MANY))
+    return bound
 
 
 def is_main_guard(statement: ast.stmt) -> bool:
@@ -103,7 +127,7 @@ def _own_modules(tests: Survey, defined: set[str]) -> set[str]:
     return modules | {module for name, module in imported.items() if used.get(name) and used[name] <= defined}
 
 
-def _takes_only(statement: ast.ImportFrom, defined: set[str]) -> bool:
+def _takes_only(statement: ast.ImportFrom, defined: Set[str]) -> bool:
     return bool(defined) and all(alias.name == "*" or alias.name in defined for alias in statement.names)
 
 
@@ -114,17 +138,11 @@ def _make_absolute(statement: ast.ImportFrom) -> str:
     return name
 
 
-def _constants(tests: Survey, defined: set[str]) -> set[str]:
-    bound = Counter(node.id for node in tests.of(ast.Name) if not isinstance(node.ctx, ast.Load))
-    others = {node.arg for node in tests.of(ast.arg)} | {
-        node.name for node in tests.of(*_DEFINITIONS, ast.ExceptHandler)
-    }
-    others |= {name for node in tests.of(ast.Global, ast.Nonlocal) for name in node.names}
-    others |= {node.asname or node.name for node in tests.of(ast.alias) if node.name != "math"}
-    constants = {name for name in PURE if not bound[name]} - defined - others
+def _constants(tests: Survey, defined: set[str], bound: Counter[str]) -> set[str]:
+    constants = set(PURE) - bound.keys() - defined
     for node in reversed(tests.of(ast.Assign)):
         name: str = getattr(node.targets[0], "id", "")
-        is_bound_once = bound[name] == 1 and name not in defined and name not in others
+        is_bound_once = bound[name] == 1 and name not in defined
         if is_bound_once and isinstance(node.value, _IMMUTABLE) and is_constant(node.value, constants):
             constants.add(name)
     for node in tests.of(ast.FunctionDef) if tests.of(ast.Return) else ():
@@ -154,8 +172,8 @@ def docstring_length(body: list[ast.stmt]) -> int:
 
 def call(name: str, arguments: list[ast.expr], place: ast.AST) -> ast.Call:
     """Return a call of a hook, where `place` is."""
-    function = ast.copy_location(ast.Name(name, ast.Load()), place)
-    return ast.copy_location(ast.Call(function, arguments, []), place)
+    where = {field: getattr(place, field) for field in place._attributes}
+    return ast.Call(ast.Name(name, ast.Load(), **where), arguments, [], **where)
 
 
 def _enter(tree: ast.Module, has_lambdas: bool) -> set[str]:

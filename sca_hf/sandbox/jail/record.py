@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 from types import CodeType, FunctionType, TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 CODE, TESTS = "/tmp/program.py", "/tmp/test_program.py"
 """File names of the two parts in tracebacks."""
@@ -28,12 +28,8 @@ _ALWAYS_TRUE = frozenset(
 _MISSING = object()
 
 
-class Test(NamedTuple):
-    """A test function. `line`: its first, with its decorators. `owner`: the name of its class, or ""."""
-
-    line: int
-    name: str
-    owner: str
+Test = tuple[int, str, str]
+"""Of a test function: its first line, with its decorators; its name; the name of its class, or ""."""
 
 
 class Record:
@@ -55,7 +51,7 @@ class Record:
 
     def missing(self, tests: Iterable[Test]) -> list[Test]:
         """Return those that never started."""
-        return [test for test in tests if test.line not in self.started]
+        return [test for test in tests if test[0] not in self.started]
 
     def hooks(self) -> dict[str, Any]:
         return {
@@ -117,11 +113,12 @@ class Record:
 
     def held(self, value: object) -> bool:
         """An assertion that counts if it says something. Return its truth."""
-        if value:
-            if value is True or type(value).__name__ not in _ALWAYS_TRUE:
-                self.count()
-            return True
-        return self._fails()
+        if not value:
+            return self._fails()
+        if self.namespace.get(RAN) and (value is True or type(value).__name__ not in _ALWAYS_TRUE):
+            self.namespace[RAN] = False
+            self.counted += 1
+        return True
 
     def bare(self, value: object) -> bool:
         """An assertion that never counts."""
