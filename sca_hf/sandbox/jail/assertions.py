@@ -1,7 +1,6 @@
 """Compiles a program so that its checks count (`instrument` has the rule), and says what makes a pass less sure."""
 
 import ast
-import re
 from types import CodeType
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ _MARKS = {
 _MARK_OF = {name: flag for flag, names in _MARKS.items() for name in names.split()}
 _MARKED = frozenset(_MARK_OF)
 _HOOKS = "__sca_"
-_SEES_ITS_FILE = re.compile(r"__file__|\binspect\b|getsource|linecache")
+_SEES_ITS_FILE = ("__file__", "inspect", "getsource", "linecache")
 
 # OverflowError and MemoryError are what deep or giant source ends in; ValueError is null bytes or an odd encoding.
 _REFUSALS = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
@@ -80,7 +79,7 @@ def prepare(code: str, tests: str) -> Prepared:
             _last_line(testing),
             "pytest" in tests or "pytest" in code,
             "mock" in tests or "mock" in code,
-            (code, tests) if _SEES_ITS_FILE.search(code) or _SEES_ITS_FILE.search(tests) else None,
+            (code, tests) if any(word in code or word in tests for word in _SEES_ITS_FILE) else None,
         )
     except RecursionError as reason:
         raise Uncompilable(reason, 0) from None

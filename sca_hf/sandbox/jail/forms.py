@@ -29,7 +29,11 @@ def says_nothing(tested: ast.expr, constants: Set[str]) -> bool:
     """Return whether an assertion of this holds by its form. `constants`: names that only ever hold one constant, or
     a pure function. What is wrong by its form and holds all the same (`x != x` of a NaN) says something."""
     known = truth(tested)
-    return is_constant(tested, constants) if known is None else known
+    if known is not None:
+        return known
+    if isinstance(tested, ast.Compare):
+        return all(is_constant(operand, constants) for operand in (tested.left, *tested.comparators))
+    return is_constant(tested, constants)
 
 
 def is_constant(node: ast.AST, constants: Set[str]) -> bool:

@@ -12,13 +12,11 @@ from collections.abc import Iterable, Iterator, Set
 from typing import Any, NamedTuple
 
 from .forms import PURE, is_constant
-from .record import ENTER, RAN
+from .record import RAN, hook_name
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
 _IMMUTABLE = (ast.Constant, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Tuple)
-
-
 _REPLACING = ("patch", "ock", "setattr", "globals", "vars", "__dict__", "modules", "__main__", "exec")
 _MANY = 1000
 _NO_NAME = "no name of a module"
@@ -90,12 +88,11 @@ def instrument_answer(tree: ast.Module, tests: Survey, code_text: str, tests_tex
 def _names_bound_by(tests: Survey) -> Counter[str]:
     """Return how often the tests bind each name; as often as you like where that is not by an assignment."""
     bound = Counter(node.id for node in tests.of(ast.Name) if not isinstance(node.ctx, ast.Load))
-    others = [node.arg for node in tests.of(ast.arg)] + [
-        node.name for node in tests.of(*_DEFINITIONS, ast.ExceptHandler)
-    ]
-    others += [name for node in tests.of(ast.Global, ast.Nonlocal) for name in node.names]
-    others += [node.asname or node.name for node in tests.of(ast.alias) if node.name != "math"]
-    bound.update(dict.fromkeys(others, _MANY))
+    names = [node.arg for node in tests.of(ast.arg)]
+    names += [node.name for node in tests.of(*_DEFINITIONS, ast.ExceptHandler)]
+    names += [name for node in tests.of(ast.Global, ast.Nonlocal) for name in node.names]
+    names += [node.asname or node.name for node in tests.of(ast.alias) if node.name != "math"]
+    bound.update(dict.fromkeys(names, _MANY))
     return bound
 
 
@@ -170,10 +167,20 @@ def docstring_length(body: list[ast.stmt]) -> int:
     return int(is_text)
 
 
-def call(name: str, arguments: list[ast.expr], place: ast.AST) -> ast.Call:
-    """Return a call of a hook, where `place` is."""
-    where = {field: getattr(place, field) for field in place._attributes}
-    return ast.Call(ast.Name(name, ast.Load(), **where), arguments, [], **where)
+def place_of(node: Any) -> dict[str, Any]:
+    """Return where a node is, for another one that is to be there."""
+    return {
+        "lineno": node.lineno,
+        "col_offset": node.col_offset,
+        "end_lineno": node.end_lineno,
+        "end_col_offset": node.end_col_offset,
+    }
+
+
+def call(hook: str, arguments: list[ast.expr], node: ast.AST) -> ast.Call:
+    """Return a call of a hook, where `node` is."""
+    place = place_of(node)
+    return ast.Call(ast.Name(hook_name(hook), ast.Load(), **place), arguments, [], **place)
 
 
 def _enter(tree: ast.Module, has_lambdas: bool) -> set[str]:
@@ -184,19 +191,14 @@ def _enter(tree: ast.Module, has_lambdas: bool) -> set[str]:
         node = pending.pop()
         if isinstance(node, _FUNCTIONS):
             at = docstring_length(node.body)
-            place = node.body[at] if at < len(node.body) else node.body[0]
-            ran = ast.copy_location(ast.Name(RAN, ast.Store()), place)
-            yes = ast.copy_location(ast.Constant(True), place)
-            node.body[at:at] = [
-                ast.copy_location(ast.Global([RAN]), place),
-                ast.copy_location(ast.Assign([ran], yes), place),
-            ]
+            place = place_of(node.body[min(at, len(node.body) - 1)])
+            store = ast.Assign([ast.Name(RAN, ast.Store(), **place)], ast.Constant(True, **place), **place)
+            node.body[at:at] = [ast.Global([RAN], **place), store]
         elif isinstance(node, ast.Global):
             globals_bound.update(node.names)
         elif isinstance(node, ast.Lambda):
             # It has no place for a statement. The hook returns None.
-            says = call(ENTER, [], node.body)
-            node.body = ast.copy_location(ast.BoolOp(ast.Or(), [says, node.body]), node.body)
+            node.body = ast.BoolOp(ast.Or(), [call("ran", [], node.body), node.body], **place_of(node.body))
         if has_lambdas:
             pending.extend(ast.iter_child_nodes(node))
         else:
@@ -211,15 +213,11 @@ def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
         if isinstance(statement, _DEFINITIONS):
             yield statement.name
             continue
-        for field in ("targets", "target", "items"):
-            for node in _listed(getattr(statement, field, None)):
-                yield from _stored(node)
+        for child in ast.iter_child_nodes(statement):
+            if isinstance(child, ast.expr | ast.withitem):
+                yield from _stored(child)
         for inner in bodies_of(statement):
             yield from _bound(inner)
-
-
-def _listed(value: object) -> list[ast.AST]:
-    return value if isinstance(value, list) else [value] if isinstance(value, ast.AST) else []
 
 
 def _stored(tree: ast.AST) -> list[str]:
