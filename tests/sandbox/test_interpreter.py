@@ -49,7 +49,7 @@ def test_its_environment_is_the_same_everywhere(run_programs: Any) -> None:
     (verdict,) = run_programs([Program("import os\nprint(sorted(os.environ))\ndef f(): return 1", "assert f() == 1")])
     assert verdict.stdout.split("'")[1::2] == [
         *("ARROW_DEFAULT_MEMORY_POOL", "HOME", "LC_ALL", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
-        *("PYTHONHASHSEED", "TZ"),
+        *("PATH", "PYTHONHASHSEED", "TZ"),
     ]
 
 

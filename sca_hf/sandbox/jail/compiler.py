@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from . import assertions, kernel, messages, reports
 from .seccomp import build_compiling
+from .settings import limit
 
 _START = b"\0"
 
@@ -51,8 +52,8 @@ def serve(control: int, link: int, core: int) -> None:
     waiting.register(control, select.POLLIN)
     waiting.register(link, 0)
     gc.freeze()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
+    limit(resource.RLIMIT_CORE, 0)
+    limit(resource.RLIMIT_AS, _MOST_BYTES)
     kernel.install_filter(build_compiling())
     while True:
         for descriptor, _ in waiting.poll():

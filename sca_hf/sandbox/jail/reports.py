@@ -10,6 +10,7 @@ from .assertions import Uncompilable
 
 _LONGEST_NAME = 200
 _LARGEST_NUMBER = 2**31 - 1
+_FLAGS = frozenset(("always-equal", "ctypes", "frames", "gc", "jail"))
 _STATUSES = {
     status: status
     for status in ("passed", "failed", "out-of-memory", "syntax-error", "early-exit", "tests-not-run", "no-assertion")
@@ -47,14 +48,15 @@ def _parse(text: bytes, flags: list[str]) -> dict[str, Any] | None:
     try:
         status, exception, line, counted, more_flags = text.decode().split("\t")
         numbers = int(line), int(counted)
-        if not all(0 <= number <= _LARGEST_NUMBER for number in numbers):
+        said = set(more_flags.split(",")) if more_flags else set[str]()
+        if not all(0 <= number <= _LARGEST_NUMBER for number in numbers) or not said <= _FLAGS:
             return None
         return {
             "status": _STATUSES[status],
             "exception": exception[:_LONGEST_NAME] or None,
             "line": numbers[0] or None,
             "assertions": numbers[1],
-            "flags": flags or (more_flags.split(",") if more_flags else []),
+            "flags": flags or sorted(said),
         }
     except (ValueError, KeyError, IndexError):
         return None

@@ -1,5 +1,6 @@
 """What a jail is started with."""
 
+import resource
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -36,3 +37,10 @@ class Common(NamedTuple):
     """Descriptor of this namespace's /proc, or -1."""
     number: "SharedNumber"
     """Where the kernel puts the number of a program's process."""
+
+
+def limit(what: int, most: int) -> None:
+    """Limits this process and those that it forks, to what it has inherited where that is lower."""
+    hard = resource.getrlimit(what)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (most, most))

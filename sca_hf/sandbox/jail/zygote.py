@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from . import kernel, runner, streams
 from .exercise import exercise
 from .seccomp import build_narrow, build_wide
-from .settings import RESERVE_BYTES, Common, Settings
+from .settings import RESERVE_BYTES, Common, Settings, limit
 
 if TYPE_CHECKING:
     from .runners import Runners
@@ -59,8 +59,7 @@ class Zygote:
     def serve(self, common: Common, pipes: streams.Pipes) -> NoReturn:
         """Gives up all power, then forks for each order until the first process hangs up."""
         pipes.place()
-        open_files = common.settings.open_files
-        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+        limit(resource.RLIMIT_NOFILE, common.settings.open_files)
         common.number.keep_from_forks()
         narrow = build_narrow()
         kernel.drop_capabilities()
@@ -84,7 +83,7 @@ def _limit(settings: Settings) -> None:
         (resource.RLIMIT_STACK, 8 << 20),
         (resource.RLIMIT_NPROC, settings.threads + 2),
     ):
-        resource.setrlimit(what, (most, most))
+        limit(what, most)
     resource.setrlimit(resource.RLIMIT_AS, (settings.memory_bytes, settings.memory_bytes + RESERVE_BYTES))
 
 
