@@ -1,10 +1,8 @@
 """Compiles a program so that its checks count (`instrument` has the rule), and says what makes a pass less sure."""
 
 import ast
-import re
-from collections.abc import Iterable
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .checks import instrument_tests
 from .instrument import Survey, docstring_length, instrument_answer, is_main_guard
@@ -20,14 +18,14 @@ _MARKS = {
 _MARK_OF = {name: flag for flag, names in _MARKS.items() for name in names.split()}
 _MARKED = frozenset(_MARK_OF)
 _HOOKS = "__sca_"
-_SEES_ITS_FILE = re.compile(r"__file__|\binspect\b|getsource|linecache")
+_SEES_ITS_FILE = ("__file__", "inspect", "getsource", "linecache")
 
 # OverflowError and MemoryError are what deep or giant source ends in; ValueError is null bytes or an odd encoding.
 _REFUSALS = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
 
 
 class Facts(NamedTuple):
-    """What is known of a program before it runs."""
+    """What is known of a program before it runs. Holds only what `marshal` takes."""
 
     offset: int
     """Lines of the code part."""
@@ -40,17 +38,9 @@ class Facts(NamedTuple):
     last_line: int
     """Where the last statement of the tests begins."""
     uses_pytest: bool
+    uses_mocks: bool
     sources: tuple[str, str] | None
     """Of both parts, if the program may look at its files."""
-
-    def plain(self) -> tuple[Any, ...]:
-        """Return what `marshal` takes."""
-        return tuple([tuple(test) for test in value] if value is self.tests else value for value in self)
-
-    @classmethod
-    def of_plain(cls, plain: Iterable[Any]) -> "Facts":
-        facts = cls(*plain)
-        return facts._replace(tests=[Test(*test) for test in facts.tests])
 
 
 class Prepared(NamedTuple):
@@ -79,7 +69,7 @@ def prepare(code: str, tests: str) -> Prepared:
     survey = Survey(testing)
     always_equal = "__eq__" in code + tests and any(map(_is_always_equal, (*ast.walk(answer), *ast.walk(testing))))
     try:
-        names = instrument_answer(answer, survey, "lambda" in code)
+        names = instrument_answer(answer, survey, code, tests)
         facts = Facts(
             offset,
             sorted(names.defined),
@@ -88,7 +78,8 @@ def prepare(code: str, tests: str) -> Prepared:
             _doctest_line(testing, survey) if ">>>" in tests else 0,
             _last_line(testing),
             "pytest" in tests or "pytest" in code,
-            (code, tests) if _SEES_ITS_FILE.search(code) or _SEES_ITS_FILE.search(tests) else None,
+            "mock" in tests or "mock" in code,
+            (code, tests) if any(word in code or word in tests for word in _SEES_ITS_FILE) else None,
         )
     except RecursionError as reason:
         raise Uncompilable(reason, 0) from None

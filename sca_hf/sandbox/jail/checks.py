@@ -4,10 +4,9 @@ an error is expected, and what fails by hand (`if f(1) != 2: raise AssertionErro
 import ast
 from typing import Any
 
-from . import record
 from .forms import is_constant, is_same, name_of, says_nothing, truth
-from .instrument import Names, Survey, bodies_of, call, docstring_length, is_main_guard
-from .record import CALLED, COMPARED, EXERCISED, LOOKED, Test
+from .instrument import Names, Survey, bodies_of, call, docstring_length, is_main_guard, place_of
+from .record import CALLED, COMPARED, EXERCISED, Test, hook_name
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _ASKING = frozenset(
@@ -39,6 +38,9 @@ class _Rewriting:
 
     def __init__(self, names: Names, survey: Survey) -> None:
         self._defined = names.defined
+        self._replaceable = names.defined - names.steady
+        used = {node.id for node in survey.of(ast.Name)} | {node.attr for node in survey.of(ast.Attribute)}
+        self._changes_expressions = not used.isdisjoint({*self._replaceable, *_INSPECTING, "all"})
         self._constants = names.constants
         # What they assert, they assert themselves.
         self._own_functions = {node.name for node in survey.of(*_FUNCTIONS)} | names.defined
@@ -71,7 +73,7 @@ class _Rewriting:
         else:
             self._inside(node)
             if isinstance(node, ast.Raise) and node.exc is not None:
-                node.exc = call(record.RAISING, [node.exc], node.exc)
+                node.exc = call("raising", [node.exc], node.exc)
         return [node]
 
     def _inside(self, node: ast.AST) -> None:
@@ -83,7 +85,7 @@ class _Rewriting:
 
     def _assert(self, node: ast.Assert) -> None:
         counts = not says_nothing(node.test, self._constants) and not _is_in_place_of_message(node.test, node.msg)
-        node.test = call(record.HELD if counts else record.BARE, [self._checked(node.test)], node.test)
+        node.test = call("held" if counts else "bare", [self._checked(node.test)], node.test)
 
     def _call(self, node: ast.Expr | ast.Return, check: ast.Call) -> ast.stmt:
         """A statement that calls an assertion method."""
@@ -95,9 +97,9 @@ class _Rewriting:
         if name in self._own_functions:
             return node
         if name in _TRUE and check.args:
-            check.args[0] = call(record.HELD if counts else record.BARE, [check.args[0]], check.args[0])
+            check.args[0] = call("held" if counts else "bare", [check.args[0]], check.args[0])
             return node
-        return _within(record.CHECK if counts else record.WATCH, node)
+        return _within("check" if counts else "watch", node)
 
     def _is_trivial(self, check: ast.Call, name: str) -> bool:
         if any(part in name for part in _ABOUT_CALLS):
@@ -121,18 +123,18 @@ class _Rewriting:
         outer, self._expecting = self._expecting, expects or self._expecting
         node.body = self.body(node.body)
         self._expecting = outer
-        return _within(record.CHECK if counts else record.WATCH, node) if expects else node
+        return _within("check" if counts else "watch", node) if expects else node
 
     def _if(self, node: ast.If, expected: bool) -> None:
         """One of whose branches fails: the others are where a check held."""
         counts = not says_nothing(node.test, self._constants) and self._fails_somewhere(node)
         failing = [_fails(node.body), _fails(node.orelse)]
-        node.test = self._checked(node.test) if counts else self._expression(node.test, LOOKED)
+        node.test = self._checked(node.test) if counts else self._expression(node.test, COMPARED)
         node.body, node.orelse = self.body(node.body, expected), self.body(node.orelse, expected)
         if counts:
             for body, fails in zip((node.body, node.orelse), failing, strict=True):
                 if not fails and not (len(body) == 1 and isinstance(body[0], ast.If)):
-                    body.insert(0, _count(node))
+                    body.insert(0, _say("count", [], node))
 
     def _fails_somewhere(self, node: ast.If) -> bool:
         if self._class is not None and not _is_test_class(self._class):
@@ -151,7 +153,7 @@ class _Rewriting:
             self._expressions(handler)
             handler.body = self.body(handler.body)
             if counts and expected:
-                handler.body.insert(0, _count(handler))
+                handler.body.insert(0, _say("count", [], handler))
         node.orelse, node.finalbody = self.body(node.orelse), self.body(node.finalbody)
 
     # Tests.
@@ -162,11 +164,10 @@ class _Rewriting:
         body = self.body(node.body)
         if must_start:
             line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            self.tests.append(Test(line, node.name, "" if self._class is None else self._class.name))
+            self.tests.append((line, node.name, "" if self._class is None else self._class.name))
             at = docstring_length(node.body)
-            place = body[at] if at < len(body) else body[0]
-            start = call(record.START, [ast.copy_location(ast.Constant(line), place)], place)
-            body.insert(at, ast.copy_location(ast.Expr(start), place))
+            first = body[min(at, len(body) - 1)]
+            body.insert(at, _say("start", [ast.Constant(line, **place_of(first))], first))
         node.body = body
 
     def _is_test(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -188,7 +189,7 @@ class _Rewriting:
 
     def _checked(self, node: Any) -> Any:
         self._in_check = "all" in self._constants
-        node = self._expression(node, LOOKED)
+        node = self._expression(node, COMPARED)
         self._in_check = False
         return node
 
@@ -211,54 +212,46 @@ class _Rewriting:
                 self._expressions(value)
 
     def _expression(self, node: Any, how: int) -> Any:
-        if isinstance(node, ast.Constant):
+        if isinstance(node, ast.Constant) or not (self._changes_expressions or self._expecting):
             return node
         if isinstance(node, ast.Name):
-            if node.id not in self._defined or not isinstance(node.ctx, ast.Load):
+            is_watched = node.id in (self._defined if self._expecting or how == CALLED else self._replaceable)
+            if not is_watched or not isinstance(node.ctx, ast.Load):
                 return node
-            arguments = [ast.Constant(node.id), node, ast.Constant(how)]
-            return call(record.USE, [ast.copy_location(argument, node) for argument in arguments], node)
+            place = place_of(node)
+            return call("use", [ast.Constant(node.id, **place), node, ast.Constant(how, **place)], node)
         if isinstance(node, ast.Call):
             return self._called(node)
-        if isinstance(node, ast.Attribute):
-            node.value = self._expression(node.value, LOOKED if node.attr.startswith("__") else EXERCISED)
-        elif isinstance(node, ast.Subscript):
+        if isinstance(node, ast.Attribute | ast.Subscript):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("__"):
+                return self._asked(node)
             node.value = self._expression(node.value, EXERCISED)
+        if isinstance(node, ast.Subscript):
             node.slice = self._expression(node.slice, COMPARED)
-        elif isinstance(node, ast.UnaryOp | ast.BoolOp) and not isinstance(getattr(node, "op", None), ast.USub):
-            for field in ("operand", "values"):
-                value = getattr(node, field, None)
-                if isinstance(value, list):
-                    value[:] = [self._expression(one, how) for one in value]
-                elif value is not None:
-                    setattr(node, field, self._expression(value, how))
         elif isinstance(node, ast.Compare) and getattr(node.comparators[0], "value", 0) is None:
             node.left = self._asked(node.left)
-            node.comparators = [self._asked(one) for one in node.comparators]
-        else:
+        elif not isinstance(node, ast.Attribute):
             self._expressions(node)
         return node
 
     def _called(self, node: ast.Call) -> ast.Call:
         name = name_of(node)
-        how = LOOKED if name in _ASKING else CALLED if name in _INSPECTING else COMPARED
+        # `assertRaises(TypeError, add, 1)` calls too.
+        how = CALLED if name in _INSPECTING or (self._expecting and "aise" in name) else COMPARED
         node.func = self._expression(node.func, CALLED if self._expecting else EXERCISED)
-        if self._expecting and "aise" in name:
-            # `assertRaises(TypeError, add, 1)`
-            how = CALLED
-        node.args = [self._asked(one) if how == LOOKED else self._expression(one, how) for one in node.args]
+        node.args = [self._asked(one) if name in _ASKING else self._expression(one, how) for one in node.args]
         for keyword in node.keywords:
             keyword.value = self._expression(keyword.value, COMPARED)
         if self._in_check and isinstance(node.func, ast.Name) and name == "all":
-            node.func.id = record.ALL
+            node.func.id = hook_name("all")
         return node
 
     def _asked(self, node: Any) -> Any:
-        """What is asked of is `Stack` in `callable(Stack.push)` too."""
-        if isinstance(node, ast.Attribute):
-            node.value = self._asked(node.value)
-            return node
-        return self._expression(node, LOOKED)
+        """An object of the answer, or an attribute of it, of which is only asked what it is."""
+        root = node
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        return node if isinstance(root, ast.Name) else self._expression(node, COMPARED)
 
 
 _NOT_EXPRESSIONS = (ast.stmt, ast.ExceptHandler, ast.match_case)
@@ -312,9 +305,9 @@ def _is_test_class(node: ast.ClassDef) -> bool:
 
 
 def _within(context: str, statement: ast.stmt) -> ast.With:
-    name = ast.copy_location(ast.Name(context, ast.Load()), statement)
-    return ast.copy_location(ast.With([ast.withitem(name)], [statement]), statement)
+    place = place_of(statement)
+    return ast.With([ast.withitem(ast.Name(hook_name(context), ast.Load(), **place))], [statement], **place)
 
 
-def _count(place: ast.AST) -> ast.Expr:
-    return ast.copy_location(ast.Expr(call(record.COUNT, [], place)), place)
+def _say(hook: str, arguments: list[ast.expr], node: ast.AST) -> ast.Expr:
+    return ast.Expr(call(hook, arguments, node), **place_of(node))

@@ -105,7 +105,7 @@ def _pass_on(request: dict[str, Any], link: int) -> dict[str, Any] | None:
         _signal.setitimer(_signal.ITIMER_PROF, _LONGEST_SECONDS)
         try:
             prepared = assertions.prepare(code, tests)
-            packed, flags = marshal.dumps((prepared.code, prepared.tests, prepared.facts.plain())), prepared.flags
+            packed, flags = marshal.dumps((prepared.code, prepared.tests, tuple(prepared.facts))), prepared.flags
         except assertions.Uncompilable as refusal:
             # What is out of memory here need not be so there.
             if refusal.status != "out-of-memory":

@@ -8,19 +8,19 @@ says what it held, and each check says that it was reached. Nothing else of the 
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any, NamedTuple
 
 from .forms import PURE, is_constant
-from .record import ENTER, RAN
+from .record import RAN, hook_name
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
 _IMMUTABLE = (ast.Constant, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Tuple)
-
-
+_REPLACING = ("patch", "ock", "setattr", "globals", "vars", "__dict__", "modules", "__main__", "exec")
+_MANY = 1000
 _NO_NAME = "no name of a module"
-_NOT_SURVEYED = ("ctx", "op", "ops")
+_NOT_SURVEYED = frozenset({"ctx", "op", "ops", "id", "attr", "kind"})
 
 
 class Survey:
@@ -33,10 +33,12 @@ class Survey:
             node = pending.pop()
             self._of.setdefault(type(node), []).append(node)
             for field in node._fields:
+                if field in _NOT_SURVEYED:
+                    continue
                 value = getattr(node, field, None)
                 if value.__class__ is list:
                     pending += [child for child in value if isinstance(child, ast.AST)]
-                elif field not in _NOT_SURVEYED and isinstance(value, ast.AST):
+                elif isinstance(value, ast.AST):
                     pending.append(value)
 
     def of(self, *types: type) -> list[Any]:
@@ -46,33 +48,52 @@ class Survey:
 class Names(NamedTuple):
     """What instrumentation needs to know.
 
-    `defined`: what the answer's own statements bind at the module's level. `modules`: under which names the answer
-    is imported from, by the tests or by a later part of itself. `constants`: names of the tests that only ever hold one
-    constant, or a pure function; with "()" behind it, one that gives the same when it is called."""
+    `defined`: what the answer's own statements bind at the module's level. `steady`: those of its functions which the
+    tests can't replace. `modules`: under which names the answer is imported from, by the tests or by a later part of
+    itself. `constants`: names of the tests that only ever hold one constant, or a pure function; with "()" behind it,
+    one that gives the same when it is called."""
 
     defined: set[str]
+    steady: set[str]
     modules: set[str]
     constants: set[str]
 
 
-def instrument_answer(tree: ast.Module, tests: Survey, has_lambdas: bool) -> Names:
+def instrument_answer(tree: ast.Module, tests: Survey, code_text: str, tests_text: str) -> Names:
     """Have every function say that it was entered, and leave out the main guard, unless the tests need a name that it
     binds."""
-    names = tests.of(ast.Name)
-    needed = {node.id for node in names} - {node.id for node in names if not isinstance(node.ctx, ast.Load)}
-    defined: set[str] = set()
+    bound = _names_bound_by(tests)
+    needed = {node.id for node in tests.of(ast.Name)} - bound.keys()
+    defined: Counter[str] = Counter()
+    functions: set[str] = set()
     modules: set[str] = set()
     for statement in tree.body:
         if isinstance(statement, ast.If) and (guard := _main_guard(statement)):
-            bound = set(_bound(statement.body)) - defined
-            if bound.isdisjoint(needed):
+            if needed.isdisjoint(set(_bound(statement.body)) - defined.keys()):
                 guard.comparators[0] = ast.copy_location(ast.Constant(_NO_NAME), guard)
                 continue
-        elif isinstance(statement, ast.ImportFrom) and _takes_only(statement, defined):
+        elif isinstance(statement, ast.ImportFrom) and _takes_only(statement, defined.keys()):
             modules.add(_make_absolute(statement))
+        elif isinstance(statement, ast.FunctionDef) and not statement.decorator_list:
+            functions.add(statement.name)
         defined.update(_bound([statement]))
-    defined |= _enter(tree, has_lambdas)
-    return Names(defined, modules | _own_modules(tests, defined), _constants(tests, defined))
+    defined.update(_enter(tree, "lambda" in code_text))
+    names = set(defined)
+    modules |= _own_modules(tests, names)
+    can_replace = bool(modules) or any(word in tests_text for word in _REPLACING)
+    steady = {name for name in functions if defined[name] == 1 and name not in bound and not can_replace}
+    return Names(names, steady, modules, _constants(tests, names, bound))
+
+
+def _names_bound_by(tests: Survey) -> Counter[str]:
+    """Return how often the tests bind each name; as often as you like where that is not by an assignment."""
+    bound = Counter(node.id for node in tests.of(ast.Name) if not isinstance(node.ctx, ast.Load))
+    names = [node.arg for node in tests.of(ast.arg)]
+    names += [node.name for node in tests.of(*_DEFINITIONS, ast.ExceptHandler)]
+    names += [name for node in tests.of(ast.Global, ast.Nonlocal) for name in node.names]
+    names += [node.asname or node.name for node in tests.of(ast.alias) if node.name != "math"]
+    bound.update(dict.fromkeys(names, _MANY))
+    return bound
 
 
 def is_main_guard(statement: ast.stmt) -> bool:
@@ -103,7 +124,7 @@ def _own_modules(tests: Survey, defined: set[str]) -> set[str]:
     return modules | {module for name, module in imported.items() if used.get(name) and used[name] <= defined}
 
 
-def _takes_only(statement: ast.ImportFrom, defined: set[str]) -> bool:
+def _takes_only(statement: ast.ImportFrom, defined: Set[str]) -> bool:
     return bool(defined) and all(alias.name == "*" or alias.name in defined for alias in statement.names)
 
 
@@ -114,17 +135,11 @@ def _make_absolute(statement: ast.ImportFrom) -> str:
     return name
 
 
-def _constants(tests: Survey, defined: set[str]) -> set[str]:
-    bound = Counter(node.id for node in tests.of(ast.Name) if not isinstance(node.ctx, ast.Load))
-    others = {node.arg for node in tests.of(ast.arg)} | {
-        node.name for node in tests.of(*_DEFINITIONS, ast.ExceptHandler)
-    }
-    others |= {name for node in tests.of(ast.Global, ast.Nonlocal) for name in node.names}
-    others |= {node.asname or node.name for node in tests.of(ast.alias) if node.name != "math"}
-    constants = {name for name in PURE if not bound[name]} - defined - others
+def _constants(tests: Survey, defined: set[str], bound: Counter[str]) -> set[str]:
+    constants = set(PURE) - bound.keys() - defined
     for node in reversed(tests.of(ast.Assign)):
         name: str = getattr(node.targets[0], "id", "")
-        is_bound_once = bound[name] == 1 and name not in defined and name not in others
+        is_bound_once = bound[name] == 1 and name not in defined
         if is_bound_once and isinstance(node.value, _IMMUTABLE) and is_constant(node.value, constants):
             constants.add(name)
     for node in tests.of(ast.FunctionDef) if tests.of(ast.Return) else ():
@@ -152,10 +167,20 @@ def docstring_length(body: list[ast.stmt]) -> int:
     return int(is_text)
 
 
-def call(name: str, arguments: list[ast.expr], place: ast.AST) -> ast.Call:
-    """Return a call of a hook, where `place` is."""
-    function = ast.copy_location(ast.Name(name, ast.Load()), place)
-    return ast.copy_location(ast.Call(function, arguments, []), place)
+def place_of(node: Any) -> dict[str, Any]:
+    """Return where a node is, for another one that is to be there."""
+    return {
+        "lineno": node.lineno,
+        "col_offset": node.col_offset,
+        "end_lineno": node.end_lineno,
+        "end_col_offset": node.end_col_offset,
+    }
+
+
+def call(hook: str, arguments: list[ast.expr], node: ast.AST) -> ast.Call:
+    """Return a call of a hook, where `node` is."""
+    place = place_of(node)
+    return ast.Call(ast.Name(hook_name(hook), ast.Load(), **place), arguments, [], **place)
 
 
 def _enter(tree: ast.Module, has_lambdas: bool) -> set[str]:
@@ -166,19 +191,14 @@ def _enter(tree: ast.Module, has_lambdas: bool) -> set[str]:
         node = pending.pop()
         if isinstance(node, _FUNCTIONS):
             at = docstring_length(node.body)
-            place = node.body[at] if at < len(node.body) else node.body[0]
-            ran = ast.copy_location(ast.Name(RAN, ast.Store()), place)
-            yes = ast.copy_location(ast.Constant(True), place)
-            node.body[at:at] = [
-                ast.copy_location(ast.Global([RAN]), place),
-                ast.copy_location(ast.Assign([ran], yes), place),
-            ]
+            place = place_of(node.body[min(at, len(node.body) - 1)])
+            store = ast.Assign([ast.Name(RAN, ast.Store(), **place)], ast.Constant(True, **place), **place)
+            node.body[at:at] = [ast.Global([RAN], **place), store]
         elif isinstance(node, ast.Global):
             globals_bound.update(node.names)
         elif isinstance(node, ast.Lambda):
             # It has no place for a statement. The hook returns None.
-            says = call(ENTER, [], node.body)
-            node.body = ast.copy_location(ast.BoolOp(ast.Or(), [says, node.body]), node.body)
+            node.body = ast.BoolOp(ast.Or(), [call("ran", [], node.body), node.body], **place_of(node.body))
         if has_lambdas:
             pending.extend(ast.iter_child_nodes(node))
         else:
@@ -193,15 +213,11 @@ def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
         if isinstance(statement, _DEFINITIONS):
             yield statement.name
             continue
-        for field in ("targets", "target", "items"):
-            for node in _listed(getattr(statement, field, None)):
-                yield from _stored(node)
+        for child in ast.iter_child_nodes(statement):
+            if isinstance(child, ast.expr | ast.withitem):
+                yield from _stored(child)
         for inner in bodies_of(statement):
             yield from _bound(inner)
-
-
-def _listed(value: object) -> list[ast.AST]:
-    return value if isinstance(value, list) else [value] if isinstance(value, ast.AST) else []
 
 
 def _stored(tree: ast.AST) -> list[str]:

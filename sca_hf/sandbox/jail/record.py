@@ -3,19 +3,17 @@
 import sys
 from collections.abc import Iterable
 from types import CodeType, FunctionType, TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 CODE, TESTS = "/tmp/program.py", "/tmp/test_program.py"
 """File names of the two parts in tracebacks."""
 
-RAN, ENTER, USE, START = "__sca_ran__", "__sca_enter__", "__sca_use__", "__sca_start__"
-HELD, BARE, COUNT, CHECK, WATCH = "__sca_held__", "__sca_bare__", "__sca_count__", "__sca_check__", "__sca_watch__"
-RAISING, ALL = "__sca_raising__", "__sca_all__"
-"""Names that instrumented programs use: see `Record.hooks`."""
+RAN = "__sca_ran__"
+"""Name of the flag that the answer's functions store when they are entered."""
 
-LOOKED, COMPARED, EXERCISED, CALLED = range(4)
-"""How a name of the answer is used: only asked what it is; as an operand or an argument; called, or something of it
-asked for; called where an error is expected, which may come before any code of it runs."""
+COMPARED, EXERCISED, CALLED = range(3)
+"""How the tests use a name of the answer: as an operand or an argument; called, or something of it asked for; called
+where an error is expected, which may come before any code of it runs."""
 
 _ALWAYS_TRUE = frozenset(
     {"function", "method", "builtin_function_or_method", "method-wrapper", "wrapper_descriptor", "method_descriptor"}
@@ -28,12 +26,13 @@ _ALWAYS_TRUE = frozenset(
 _MISSING = object()
 
 
-class Test(NamedTuple):
-    """A test function. `line`: its first, with its decorators. `owner`: the name of its class, or ""."""
+Test = tuple[int, str, str]
+"""Of a test function: its first line, with its decorators; its name; the name of its class, or ""."""
 
-    line: int
-    name: str
-    owner: str
+
+def hook_name(method: str) -> str:
+    """Return the name by which an instrumented program calls a method of its record."""
+    return f"__sca_{method}_hook__"
 
 
 class Record:
@@ -51,26 +50,9 @@ class Record:
         self.doctests = 0
         """Examples that were compared."""
         self._own: dict[str, Any] = {}
-        namespace.update(self.hooks())
-
-    def missing(self, tests: Iterable[Test]) -> list[Test]:
-        """Return those that never started."""
-        return [test for test in tests if test.line not in self.started]
-
-    def hooks(self) -> dict[str, Any]:
-        return {
-            RAN: False,
-            ENTER: self.ran,
-            USE: self.use,
-            START: self.started.add,
-            HELD: self.held,
-            BARE: self.bare,
-            COUNT: self.count,
-            CHECK: _Check(self, True),
-            WATCH: _Check(self, False),
-            RAISING: self.raising,
-            ALL: self.all,
-        }
+        hooks = (self.ran, self.use, self.start, self.held, self.bare, self.count, self.all, self.raising)
+        namespace.update({hook_name(hook.__name__): hook for hook in hooks})
+        namespace.update({RAN: False, hook_name("check"): _Check(self, True), hook_name("watch"): _Check(self, False)})
 
     def begin_tests(self, defined: list[str]) -> None:
         """`defined`: names that the code part binds."""
@@ -93,12 +75,8 @@ class Record:
         """
         own = self._own.get(name, _MISSING)
         if value is own:
-            is_data = not isinstance(value, type) and not callable(value)
-            if (
-                how == CALLED
-                or (how == EXERCISED and not isinstance(value, FunctionType))
-                or (how == COMPARED and is_data)
-            ):
+            # A function says itself that it ran, and a class is nothing to compare.
+            if how == CALLED or not (isinstance(value, FunctionType) if how == EXERCISED else callable(value)):
                 self.ran()
         elif callable(own) and callable(value) and not self._is_of_answer(value):
             self.forget()
@@ -117,14 +95,15 @@ class Record:
 
     def held(self, value: object) -> bool:
         """An assertion that counts if it says something. Return its truth."""
-        if value:
-            if value is True or type(value).__name__ not in _ALWAYS_TRUE:
-                self.count()
-            return True
-        return self._fails()
+        if not value:
+            return self._fails()
+        if self.namespace.get(RAN) and (value is True or type(value).__name__ not in _ALWAYS_TRUE):
+            self.namespace[RAN] = False
+            self.counted += 1
+        return True
 
     def bare(self, value: object) -> bool:
-        """An assertion that never counts."""
+        """An assertion that never counts. Return its truth."""
         return True if value else self._fails()
 
     def count(self) -> None:
@@ -143,18 +122,26 @@ class Record:
             self.forget()
         return True
 
+    def start(self, line: int) -> None:
+        """A test starts."""
+        self.started.add(line)
+
     def raising(self, reason: Any) -> Any:
         """The tests raise something: a failure, if it is an AssertionError, whoever catches it."""
         kind = reason if isinstance(reason, type) else type(reason)
         if issubclass(kind, AssertionError):
-            frame = sys._getframe(1)
-            self.fail(kind.__name__, self.line_in(frame.f_code.co_filename, frame.f_lineno))
+            self._fails(kind.__name__)
         return reason
 
-    def _fails(self) -> bool:
+    def _fails(self, exception: str = "AssertionError") -> bool:
+        """Where a hook is called."""
         frame = sys._getframe(2)
-        self.fail("AssertionError", self.line_in(frame.f_code.co_filename, frame.f_lineno))
+        self.fail(exception, self.line_in(frame.f_code.co_filename, frame.f_lineno))
         return False
+
+    def missing(self, tests: Iterable[Test]) -> list[Test]:
+        """Return those that never started."""
+        return [test for test in tests if test[0] not in self.started]
 
     def fail(self, exception: str, line: int | None) -> None:
         self.failures.append((exception, line))

@@ -75,7 +75,7 @@ def perform(received: bytes, record: Record, runners: "Runners | None") -> bytes
         if plain is None:
             code, tests, facts, flags = assertions.prepare(code, tests)
         else:
-            facts = Facts.of_plain(plain)
+            facts = Facts(*plain)
         status, exception, line = execute(code, tests, facts, record, runners)
     except _Needs as needs:
         return f"{needs}\n".encode()
@@ -123,7 +123,7 @@ def execute(code: CodeType, tests: CodeType, facts: Facts, record: Record, runne
     record.offset = facts.offset
     if runners is not None:
         runners.begin(facts)
-    elif facts.uses_pytest:
+    elif facts.uses_pytest or facts.uses_mocks:
         raise _Needs("full")
     _let_import(facts.modules)
     if facts.sources is not None:
@@ -137,8 +137,8 @@ def execute(code: CodeType, tests: CodeType, facts: Facts, record: Record, runne
         return status, exception, line
     if record.failures:
         return "failed", *record.failures[0]
-    if missing := record.missing(facts.tests):
-        return "tests-not-run", None, missing[0].line + facts.offset
+    for line, _, _ in record.missing(facts.tests):
+        return "tests-not-run", None, line + facts.offset
     if facts.doctest and not record.doctests:
         return "tests-not-run", None, facts.doctest + facts.offset
     return "passed" if record.counted else "no-assertion", None, None

@@ -5,7 +5,6 @@ import contextlib
 import doctest
 import sys
 import unittest
-import unittest.mock
 from collections.abc import Callable
 from typing import Any
 
@@ -21,10 +20,12 @@ class Runners:
         self._record = record
         _watch_unittest(record)
         _watch_doctest(record)
-        _watch_mocks(record)
 
     def begin(self, facts: Facts) -> None:
-        """Before a program runs. Where there is no pytest, it will find out itself."""
+        """Before a program runs: watch what is too large to be imported for all. Where there is no pytest, a program
+        finds out itself."""
+        if facts.uses_mocks:
+            _watch_mocks(self._record)
         if facts.uses_pytest:
             with contextlib.suppress(ImportError):
                 pytest_runner.install(self._record)
@@ -33,14 +34,14 @@ class Runners:
         """Run what nothing has run and a runner can: test cases by unittest, test functions by pytest. Raises
         ImportError where pytest is needed and can't be seen."""
         record = self._record
-        begun = {test.owner for test in facts.tests if test.line in record.started}
-        owners = dict.fromkeys(test.owner for test in record.missing(facts.tests))
+        begun = {owner for line, _, owner in facts.tests if line in record.started}
+        owners = dict.fromkeys(owner for _, _, owner in record.missing(facts.tests))
         cases = {name: case for name in owners if (case := self._test_case(name)) is not None}
         for name, case in cases.items():
             if name not in begun:
                 unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromTestCase(case))
         missing = record.missing(facts.tests)
-        if any(test.name.startswith("test") and test.owner not in cases for test in missing):
+        if any(name.startswith("test") and owner not in cases for _, name, owner in missing):
             pytest_runner.run(record, unittest.TestCase)
 
     def _test_case(self, name: str) -> type[unittest.TestCase] | None:
@@ -108,6 +109,8 @@ def _watch_doctest(record: Record) -> None:
 
 def _watch_mocks(record: Record) -> None:
     """A mock that the tests themselves call says nothing of the answer, whatever ran before."""
+
+    import unittest.mock
 
     def called(*_arguments: object, **_options: object) -> None:
         if sys._getframe(2).f_code.co_filename == TESTS:

@@ -29,7 +29,7 @@ SMALL = (
 _USUAL = """
 abc array ast base64 calendar cmath contextlib csv dataclasses datetime decimal enum fractions hashlib io logging
 numbers os.path pathlib pickle pprint queue statistics struct tempfile textwrap threading timeit traceback types
-unittest unittest.mock urllib.parse uuid warnings weakref zlib
+unittest urllib.parse uuid warnings weakref zlib
 """
 """Imported in full jails too."""
 
