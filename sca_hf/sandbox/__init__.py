@@ -9,8 +9,9 @@ A program runs in a fork of a warm interpreter inside a jail of its own namespac
 
 It is protected: files (only the interpreter can be seen, nothing can be written but two small scratch folders, new
 for each program), the environment and memory of the run, its processes, the network and every socket of the machine,
-its keyrings, clock and host name; memory, CPU, disk, descriptors, threads and output within limits; the next program
-from this one.
+its keyrings, clock, disks and host name; memory, CPU, descriptors, threads and output within limits, compilation
+included; the next program from this one, and other jails. What is not there for that reason: child processes, sockets
+with a name (`socket.socketpair` has none), descriptors sent over one; locks of files are granted and do nothing.
 
 It is not protected: the kernel itself from an unknown flaw in a call that `jail/syscalls.py` allows; caches of the
 processor; and **the verdict from forgery inside the one process that both run in**. A program that walks frames or
