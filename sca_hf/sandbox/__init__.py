@@ -5,7 +5,8 @@
     assert verdict.status == "passed"
 
 A program runs in a fork of a warm interpreter inside a jail of its own namespaces. Such a jail has three processes:
-`jail/compiler.py` compiles, `jail/supervisor.py` is the first one inside and watches, `jail/zygote.py` forks.
+`jail/compiler.py` compiles, `jail/supervisor.py` is the first one inside and watches, `jail/zygote.py` forks. What
+makes a pass mean something: `jail/instrument.py`.
 
 It is protected: files (only the interpreter can be seen, nothing can be written but two small scratch folders, new
 for each program), the environment and memory of the run, its processes, the network and every socket of the machine,

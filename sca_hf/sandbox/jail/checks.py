@@ -4,7 +4,7 @@ an error is expected, and what fails by hand (`if f(1) != 2: raise AssertionErro
 import ast
 from typing import Any
 
-from .forms import is_constant, is_same, name_of, says_nothing, truth
+from .forms import is_constant, name_of, says_nothing, truth
 from .instrument import Names, Survey, bodies_of, call, docstring_length, is_main_guard, place_of
 from .record import CALLED, COMPARED, EXERCISED, Test, hook_name
 
@@ -21,6 +21,15 @@ _INSPECTING = frozenset(
 _EXPECTING = ("assert", "raises", "warns", "deprecated_call")
 _ABOUT_CALLS = ("_call", "_await")
 _TOO_BROAD = frozenset({"Exception", "BaseException", "AssertionError"})
+_OPERATIONS = {
+    "assertNotEqual": ast.NotEq,
+    "assertIn": ast.In,
+    "assertLess": ast.Lt,
+    "assertGreater": ast.Gt,
+    "assertLessEqual": ast.LtE,
+    "assertGreaterEqual": ast.GtE,
+}
+"""Of what the first argument is to the second; of other assertion methods it is as if they were to be equal."""
 _TRUE = ("assertTrue", "assert_")
 _TEST_CLASS = ("TestCase", "Tests", "Test")
 
@@ -110,9 +119,9 @@ class _Rewriting:
         if name in _TRUE or name == "assertFalse":
             tested = first if name in _TRUE else ast.UnaryOp(ast.Not(), first)
             return says_nothing(tested, self._constants) or _is_in_place_of_message(first, second)
-        return (second is not None and is_same(first, second)) or all(
-            is_constant(argument, self._constants) for argument in check.args
-        )
+        if second is None:
+            return is_constant(first, self._constants)
+        return says_nothing(ast.Compare(first, [_OPERATIONS.get(name, ast.Eq)()], [second]), self._constants)
 
     def _with(self, node: ast.With | ast.AsyncWith) -> ast.stmt:
         names = [name_of(item.context_expr) for item in node.items if isinstance(item.context_expr, ast.Call)]

@@ -152,7 +152,8 @@ def _run(code: CodeType, tests: CodeType, facts: Facts, record: Record, runners:
             record.begin_tests(facts.defined)
             begun = True
             exec(tests, record.namespace)
-            _run_rest(facts, record, runners)
+            if record.missing(facts.tests):
+                _run_rest(facts, runners)
         except SystemExit as reason:
             if not begun or not _is_end(reason, facts, record):
                 raise
@@ -180,9 +181,7 @@ def _run(code: CodeType, tests: CodeType, facts: Facts, record: Record, runners:
     return "passed", None, None
 
 
-def _run_rest(facts: Facts, record: Record, runners: "Runners | None") -> None:
-    if not record.missing(facts.tests):
-        return
+def _run_rest(facts: Facts, runners: "Runners | None") -> None:
     if runners is None:
         raise _Needs("full")
     try:
