@@ -16,7 +16,7 @@ from sca_hf.identity import row_id
 from sca_hf.pipeline import Pipeline
 from sca_hf.plan import NAMES, STAGES
 from sca_hf.recipe import Recipe, load_recipe
-from sca_hf.stage import REJECT_REASON, Stage, judge
+from sca_hf.stage import REJECT_REASON, Stage, split
 from sca_hf.store import Build, Store, Version
 from sca_hf.store.hub import Hub
 from tests.store.conftest import loopback
@@ -108,7 +108,7 @@ def finish(recipe: Recipe, store: Store) -> dict[str, Version]:
 
 def _scripted(stage: Stage, parent: Version, fingerprint: str) -> Build:
     rows = [_scripted_row(stage, row, number) for number, row in enumerate(parent.load())]
-    judged = judge(stage, len(rows), Dataset.from_list(rows, features=stage.features))
+    judged = split(stage, len(rows), Dataset.from_list(rows, features=stage.features))
     parents = [
         {"dataset": parent.dataset, "fingerprint": parent.fingerprint, "manifest_sha": parent.manifest_sha},
     ]

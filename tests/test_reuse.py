@@ -12,7 +12,7 @@ from sca_hf.identity import digest
 from sca_hf.journal import Journal, JournaledEngine
 from sca_hf.prompts.few_shot import FewShot, load_few_shot
 from sca_hf.recipe import load_recipe
-from sca_hf.stage import judge
+from sca_hf.stage import split
 from sca_hf.stages import concepts, instructions, responses, seeds
 
 SEEDS = 40
@@ -63,7 +63,7 @@ class Runs:
                 engine=JournaledEngine(engine, self._journal),
                 few_shot=few_shot or load_few_shot("demo"),
             )
-            rows = judge(stage, len(rows), stage.run(rows, context)).kept if stage is not responses.STAGE else rows
+            rows = split(stage, len(rows), stage.run(rows, context)).kept if stage is not responses.STAGE else rows
             if stage is responses.STAGE:
                 stage.run(rows, context)
             asked.append(engine.asked)

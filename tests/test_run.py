@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from datasets import Dataset, load_dataset
 
-from sca_hf.stage import judge
+from sca_hf.stage import split
 from sca_hf.stages import responses
 from sca_hf.store import Build, Store
 
@@ -126,7 +126,7 @@ def answered(store: Path, tests: list[str]) -> None:
         }
         for index, code in enumerate(tests)
     ]
-    judged = judge(responses.STAGE, len(rows), Dataset.from_list(rows, features=responses.STAGE.features))
+    judged = split(responses.STAGE, len(rows), Dataset.from_list(rows, features=responses.STAGE.features))
     lineage = {"stage": "responses", "recipe": {}, "parents": [], "tokens": {"prompt": 0, "completion": 0}}
     Store(store).write("demo-responses", "0123456789abcdef", Build(responses.STAGE, judged, lineage, {"seconds": 0.0}))
 

@@ -177,7 +177,7 @@ seeds(rows, SeedSettings(), 1, 2, Path({str(tmp_path)!r}), Path({str(tmp_path / 
     assert len(kept) >= 14
     hub.forget_requests()
     stream = _stream()
-    monkeypatch.setattr("sca_hf.finished.FinishedParts.forget", lambda self: None)
+    monkeypatch.setattr("sca_hf.finished.Checkpoints.forget", lambda self: None)
     rows = seeds(stream, SeedSettings(), 1, 2, tmp_path, tmp_path / "kept")
     assert rows.to_list() == seeds(_local(), SeedSettings()).to_list()
     assert stream.files == 120

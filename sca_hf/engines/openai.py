@@ -15,8 +15,8 @@ from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
 from sca_hf.engines.remote import (
     Busy,
     Failed,
-    Limits,
     RemoteEngine,
+    TokenLimits,
     Unreachable,
     ask_first,
     key_of,
@@ -55,7 +55,7 @@ def openai_identity(model: str, urls: Sequence[str], patience: float) -> EngineI
 
 
 def openai_engine(
-    model: str, urls: Sequence[str], limits: Limits, *, patience: float, request_seconds: float
+    model: str, urls: Sequence[str], limits: TokenLimits, *, patience: float, request_seconds: float
 ) -> RemoteEngine:
     """An engine of these servers. Raises EngineUnavailable where none answers, or they have no such model."""
     identity = openai_identity(model, urls, patience)

@@ -10,19 +10,17 @@ from pydantic import Field
 from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.errors import SandboxUnavailable
-from sca_hf.identity import row_id
 from sca_hf.markdown import code_blocks
 from sca_hf.prompts.build import TESTS_LABEL, response_prompt
-from sca_hf.stage import REJECT_REASON, Column, Stage, carried
-from sca_hf.stages.instructions import STAGE as INSTRUCTIONS
-from sca_hf.stages.passing import Rules, program_of
+from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages.passing import program_of
 from sca_hf.stages.sampling import FewShotStep, ShotSettings
 
 
 class ResponsesSettings(ShotSettings):
     """How responses are asked for. `samples`: responses an instruction.
 
-    `until`: so many passes, after which no more is drawn; "all" draws all samples, as the paper does. The chosen
+    `until`: stop at this many passes; "all" draws all samples, as the paper does. The chosen
     responses have the same distribution either way: the first passes of independent samples are a random choice among
     all passes.
     """
@@ -41,47 +39,41 @@ class Answer:
     reject_reason: str | None
 
 
-def responses(instructions: Dataset, context: Context) -> Dataset:
-    """Up to `samples` rows an instruction: its columns with `sample`, `response` and `tests`.
+def responses(instructions: Dataset, settings: ResponsesSettings, context: Context) -> Dataset:
+    """Return up to `samples` rows an instruction, with `sample`, `response` and `tests`.
 
     Reasons: `cut-off` (max_tokens reached), `no-response`, `no-tests`, `several-tests` (not exactly one tests part),
     `no-code` (no Python block in one of the parts), `prompt-too-long`, `engine-error`.
 
     With jails in the context each response runs as soon as it is there, while others are drawn; the verdicts are left
-    in the journal, where stage `execute` finds them. With `until`, an instruction that no response could pass with gets
-    one sample.
+    in the journal, where stage `execute` finds them. With `until`, a response passes by the context's pass rule, and an
+    instruction that no response could pass with gets one sample.
     """
-    settings = context.recipe.responses
     step = FewShotStep(context, settings, "responses", response_prompt)
-    jails = context.jails
-    if settings.until != "all" and jails is None:
-        raise SandboxUnavailable("responses.until needs jails, and the context has none; give Context(jails=…)")
-    rules = Rules(context.recipe.select) if settings.until != "all" else None
+    rule = context.pass_rule if settings.until != "all" else None
+    if settings.until != "all" and (rule is None or context.jails is None):
+        missing = "jails" if context.jails is None else "pass_rule"
+        raise SandboxUnavailable(
+            f"responses.until needs {missing}, and the context has none; give Context({missing}=…)"
+        )
 
     async def one(instruction: Row, index: int) -> tuple[Row, str | None]:
         """Sample `index`, and the status of its verdict if it ran."""
-        row = {
-            **instruction,
-            "id": row_id(instruction["id"], "responses", index),
-            "instruction_id": instruction["id"],
-            "sample": index,
-            "response": "",
-            "tests": "",
-        }
+        row = {"sample": index, "response": "", "tests": ""}
         try:
             text, finish_reason = await step.sample(instruction["id"], instruction["instruction"], index)
         except RowFailure as failure:
             return row | {REJECT_REASON: failure.reason}, None
         answer = parse_answer(text, finish_reason)
         row |= {"response": answer.response, "tests": answer.tests, REJECT_REASON: answer.reject_reason}
-        if answer.reject_reason is not None or jails is None:
+        if answer.reject_reason is not None or context.jails is None:
             return row, None
-        return row, (await jails.run(program_of(answer.response, answer.tests))).status
+        return row, (await context.execute(program_of(answer.response, answer.tests))).status
 
     async def samples_of(instruction: Row) -> list[Row]:
         most = settings.samples
         wanted = most if settings.until == "all" else settings.until
-        if rules and not rules.can_pass(instruction["instruction"]):
+        if rule and not rule.can_pass(instruction["instruction"]):
             most = 1
         rows: list[Row] = []
         passes = 0
@@ -91,10 +83,10 @@ def responses(instructions: Dataset, context: Context) -> Dataset:
             indices = range(len(rows), min(most, len(rows) + wanted - passes))
             for row, status in await asyncio.gather(*(one(instruction, index) for index in indices)):
                 rows.append(row)
-                passes += bool(rules and status and rules.reject_reason(row | {"status": status})[0] is None)
+                passes += bool(rule and status and rule.passes(instruction | row | {"status": status}))
         return rows
 
-    return step.map_rows(instructions, samples_of, STAGE.features)
+    return context.map_rows(STAGE, instructions, samples_of, step.order(instructions))
 
 
 def parse_answer(completion: str, finish_reason: str) -> Answer:
@@ -113,19 +105,28 @@ def parse_answer(completion: str, finish_reason: str) -> Answer:
 
 STAGE = Stage(
     name="responses",
-    version=1,
+    version=2,
     title="The base model answers each instruction several times, each answer with tests of its own (I->R).",
-    reads=INSTRUCTIONS.names,
-    columns=(
+    uses=("id", "instruction"),
+    adds=(
         Column("id", Value("string"), "hash of the instruction's id, the stage and the sample's index"),
         Column("instruction_id", Value("string"), "id of the instruction"),
-        *carried(INSTRUCTIONS),
         Column("sample", Value("int32"), "index of the sample among those of its instruction, from 0"),
-        Column("response", Value("string"), "the answer: natural language with fenced code"),
+        Column(
+            "response",
+            Value("string"),
+            "the answer: natural language with fenced code",
+            aliases=("output", "completion"),
+        ),
         Column("tests", Value("string"), "the model's own tests of the answer: fenced code"),
     ),
-    needs="engine",
-    step="I->R",
-    settings="responses",
+    parent_id="instruction_id",
+    settings=ResponsesSettings,
     run=responses,
+    needs="engine",
+    calls=lambda settings: int(settings.samples),
+    most_rows=lambda settings: int(settings.samples),
+    draws=True,
+    step="I->R",
+    until_pass=lambda settings: settings.until != "all",
 )

@@ -1,12 +1,11 @@
-"""What the three LLM stages share: settings of a few-shot step, its prompts, and one sample of it."""
+"""What the three few-shot stages share: settings of a step, its prompts, and one sample of it."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Generic, Literal, TypeVar
 
-from datasets import Dataset, Features
+from datasets import Dataset
 from pydantic import Field
 
-from sca_hf.ahead import Row, Worked
 from sca_hf.context import Context
 from sca_hf.engines import Sampling
 from sca_hf.errors import ScaError
@@ -22,8 +21,8 @@ Open = TypeVar("Open")
 class ShotSettings(Settings):
     """How one few-shot step is sampled: exemplars a prompt, temperature, longest completion in tokens.
 
-    `decks`: rows share so many fixed hands of exemplars, which a prefix cache can serve; "per-row" draws exemplars for
-    each row, as the paper does.
+    `decks`: the rows share this many fixed hands of exemplars, which a prefix cache can serve; "per-row" draws
+    exemplars for each row, as the paper does.
     """
 
     shots: int = Field(default=8, ge=0, le=100)
@@ -54,26 +53,26 @@ class FewShotStep(Generic[Open]):
             exemplars=len(context.few_shot.exemplars),
             shots=settings.shots,
             count=None if settings.decks == "per-row" else settings.decks,
-            run_seed=context.recipe.seed,
+            run_seed=context.seed,
             stage=stage,
         )
 
     async def sample(self, parent_id: str, open_row: Open, index: int = 0) -> tuple[str, str]:
-        """Text and finish reason of sample `index` of a row. It has exemplars once a row, a seed once a sample."""
+        """Return text and finish reason of sample `index` of a row. All samples of a row have the same exemplars."""
         exemplars = [self._few_shot.exemplars[number] for number in self._decks.of(parent_id)]
         sampling = Sampling(
             temperature=self._settings.temperature,
             top_p=self._settings.top_p,
             max_tokens=self._settings.max_tokens,
             stop=STOP,
-            seed=row_seed(self._context.recipe.seed, self._stage, parent_id, index),
+            seed=row_seed(self._context.seed, self._stage, parent_id, index),
         )
         return await self._context.complete(self._prompt_of(self._few_shot, exemplars, open_row), sampling)
 
-    def map_rows(self, rows: Dataset, function: Callable[[Row], Awaitable[Worked]], features: Features) -> Dataset:
-        """`function` of each row, sent deck by deck; the result is in the order of `rows`."""
-        order = self._decks.order(_ids(rows))
-        return self._context.map_rows(rows, function, features, self._stage, order)
+    def order(self, rows: Dataset) -> Sequence[int] | None:
+        """Return the order in which to send the rows, deck by deck; None where they share no decks."""
+        order: Sequence[int] | None = self._decks.order(_ids(rows))
+        return order
 
 
 def _ids(rows: Dataset) -> Iterator[str]:

@@ -18,7 +18,7 @@ from seeds.tree import Tree, timed
 from sca_hf.decontaminate import DecontaminateSettings, load_contaminants
 from sca_hf.near_duplicates import NearDuplicateSettings
 from sca_hf.sources import open_source
-from sca_hf.stage import judge
+from sca_hf.stage import split
 from sca_hf.stages.seeds import STAGE, SeedSettings, seeds
 from sca_hf.type_check import TypeCheckSettings
 
@@ -81,7 +81,7 @@ def measure_scale_of(count: int, corpus: Path, scratch: Path) -> None:
             rows, opened = timed(lambda: open_source(str(source)).rows)
             assert isinstance(rows, Dataset)
             judged, taken = timed(lambda: seeds(rows, settings, 1, _PROCESSES, folder, folder / "progress"))
-            counts = judge(STAGE, len(rows), judged).counts
+            counts = split(STAGE, len(rows), judged).counts
         cost: dict[str, Any] = {
             "rows": counts.judged,
             "seconds": opened + taken,

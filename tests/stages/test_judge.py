@@ -16,7 +16,7 @@ from sca_hf.engines.chosen import chosen_engine
 from sca_hf.engines.vllm import VllmEngine
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.recipe import EngineSettings, load_recipe
-from sca_hf.stage import judge
+from sca_hf.stage import split
 from sca_hf.stages import seeds
 from sca_hf.stages.judge import STAGE, judge_docstrings, reject_reason
 from sca_hf.store import Store, Version
@@ -68,7 +68,7 @@ def remote(server: Any) -> Iterator[Engine]:
 def given(count: int) -> Dataset:
     """Kept seeds, as stage `seeds` writes them."""
     files = [{"path": f"{n:03}.py", "content": FUNCTION.format(n).encode(), "license": "MIT"} for n in range(count)]
-    rows = judge(seeds.STAGE, count, seeds.seeds(Dataset.from_list(files), seeds.SeedSettings())).kept
+    rows = split(seeds.STAGE, count, seeds.seeds(Dataset.from_list(files), seeds.SeedSettings())).kept
     assert len(rows) == count
     return rows
 

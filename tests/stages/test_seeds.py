@@ -22,7 +22,7 @@ from sca_hf.identity import row_id
 from sca_hf.languages import python
 from sca_hf.layouts import FEATURES
 from sca_hf.sources import MAX_FILE_BYTES, open_source
-from sca_hf.stage import REJECT_REASON, judge
+from sca_hf.stage import REJECT_REASON, split
 from sca_hf.stages.seeds import STAGE, SeedSettings, seeds
 from sca_hf.type_check import TypeCheckSettings
 
@@ -247,7 +247,7 @@ def test_a_seed_with_a_benchmark_in_it_is_rejected_and_the_benchmark_row_reporte
     rows = seeds(_files(*contents), settings, num_proc=2)
     assert rows[REJECT_REASON] == [None, "contaminated-own", None]
     assert rows["benchmark_row"] == [None, "own T/3 (prompt)", None]
-    judged = judge(STAGE, 3, rows)
+    judged = split(STAGE, 3, rows)
     assert judged.measured is not None
     assert judged.measured.column_names == ["id", "benchmark_row"]
 
@@ -327,7 +327,7 @@ def test_the_standard_library_gives_enough_seeds_the_same_for_any_number_of_work
     settings = SeedSettings(max_lines=40, max_chars=1600)
     rows = seeds(stdlib, settings)
     assert rows.features == STAGE.features
-    judged = judge(STAGE, len(stdlib), rows)
+    judged = split(STAGE, len(stdlib), rows)
     assert judged.counts.kept >= 300
     assert len(set(judged.kept["id"])) == judged.counts.kept
     assert seeds(stdlib, settings, num_proc=2).to_list() == rows.to_list()

@@ -10,7 +10,7 @@ from datasets import Dataset, Features
 
 from sca_hf.context import Context
 from sca_hf.recipe import load_recipe
-from sca_hf.stage import judge
+from sca_hf.stage import split
 from sca_hf.stages import execute, select, sft
 
 
@@ -36,8 +36,8 @@ def attempt(number: int, **changes: Any) -> dict[str, Any]:
 def reasons(rows: list[dict[str, Any]], scratch: Path, *changes: str) -> dict[str, str | None]:
     features = Features({column.name: column.feature for column in execute.STAGE.columns})
     judged = select.select(Dataset.from_list(rows, features=features), Context(load_recipe("demo", changes), scratch))
-    split = judge(select.STAGE, len(rows), judged)
-    assert split.counts.kept + sum(split.counts.rejected.values()) == len(rows)
+    parts = split(select.STAGE, len(rows), judged)
+    assert parts.counts.kept + sum(parts.counts.rejected.values()) == len(rows)
     return dict(zip(judged["execute_id"], judged["reject_reason"], strict=True))
 
 
@@ -122,7 +122,7 @@ def test_conversations(tmp_path: Path) -> None:
     rows = [attempt(number) for number in range(400)]
     context = Context(load_recipe("demo"), tmp_path)
     features = Features({column.name: column.feature for column in execute.STAGE.columns})
-    selected = judge(select.STAGE, 400, select.select(Dataset.from_list(rows, features=features), context)).kept
+    selected = split(select.STAGE, 400, select.select(Dataset.from_list(rows, features=features), context)).kept
     made = sft.sft(selected, context)
     assert made["select_id"][:] == selected["id"][:]
     with_tests = 0
@@ -141,6 +141,6 @@ def test_long_tests_stay_out_of_the_instruction(tmp_path: Path) -> None:
     context = Context(load_recipe("demo", ["sft.tests_probability=1"]), tmp_path)
     features = Features({column.name: column.feature for column in execute.STAGE.columns})
     rows = Dataset.from_list([attempt(1, tests=tests), attempt(2)], features=features)
-    first, second = sft.sft(judge(select.STAGE, 2, select.select(rows, context)).kept, context)
+    first, second = sft.sft(split(select.STAGE, 2, select.select(rows, context)).kept, context)
     assert first["messages"][0]["content"] == first["instruction"]
     assert "assert add_2(0) == 2" in second["messages"][0]["content"]

@@ -13,7 +13,7 @@ from datasets import Dataset, List, Value
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from sca_hf.identity import row_id
-from sca_hf.stage import Column, Stage, judge
+from sca_hf.stage import Column, Stage, split
 from sca_hf.store import Build, calls
 from tests.store.loopback_hub import LoopbackHub
 
@@ -65,7 +65,7 @@ class Toy:
             "packages": {"datasets": "5.2.0", "pyarrow": "26.0.0"},
             "tokens": {"prompt": 12345, "completion": 678},
         }
-        judged = judge(stage, len(rows), rows)
+        judged = split(stage, len(rows), rows)
         return Build(stage, judged, {**made, **lineage}, {"seconds": 1.5, "host": "a-host"})
 
 

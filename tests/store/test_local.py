@@ -11,7 +11,7 @@ import pytest
 from datasets import Features, Value, load_dataset
 
 from sca_hf.errors import StoreError
-from sca_hf.stage import judge
+from sca_hf.stage import split
 from sca_hf.store import Store
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def test_the_sample_of_rejected_rows_does_not_depend_on_their_order(tmp_path: Pa
         for name, given in (("a", rows), ("b", backwards))
     ]
     assert set(samples[0]["id"]) == set(samples[1]["id"])
-    assert len(judge(toy.stage(), 600, rows).rejected) > len(samples[0]) == 40
+    assert len(split(toy.stage(), 600, rows).rejected) > len(samples[0]) == 40
 
 
 def _leftovers(root: Path) -> list[Path]:
