@@ -1,8 +1,8 @@
 """Ready-made rows that a run starts from: a version, a data file, a folder or a dataset on the Hub.
 
 Rows in the layout of the reference are understood: seeds with `content`, `sha1`, `id`; SFT rows with `instruction`,
-`response`, `seed`, `concepts`, `sha1` and others. Rows that lack ids get them from their texts. A column has its name or
-an alias that its stage declares; columns that no stage before declares are left out.
+`response`, `seed`, `concepts`, `sha1` and others. Rows that lack ids get them from their texts. A column has its name
+or an alias that its stage declares; columns that no stage before declares are left out.
 """
 
 import json
@@ -193,8 +193,8 @@ def _version(folder: Path, dataset: str) -> Version:
 
 
 def _needed(stages: Sequence[Stage]) -> list[str]:
-    """The columns that stages use and none of them makes before."""
-    needed: dict[str, None] = {}
+    """The columns that stages use and none of them makes before; and an id, which every row of a version has."""
+    needed: dict[str, None] = {} if stages[0].origin else {"id": None}
     made: set[str] = set()
     for stage in stages:
         needed |= dict.fromkeys(name for name in stage.uses if name not in made)

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from sca_hf.engines import Completion, Engine, RowFailure, Sampling
-from sca_hf.engines.chosen import chosen_engine
 from sca_hf.engines.openai import openai_identity
+from sca_hf.engines.registry import make_engine
 from sca_hf.engines.remote import RemoteEngine
+from sca_hf.engines.settings import EngineSettings
 from sca_hf.engines.vllm import VllmEngine
 from sca_hf.errors import EngineUnavailable
-from sca_hf.recipe import EngineSettings
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -83,7 +83,7 @@ def served(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def remote(served: Served) -> Iterator[RemoteEngine]:
-    made = chosen_engine("toy", EngineSettings(kind="openai", urls=(served.url,), max_model_len=1024))
+    made = make_engine("toy", EngineSettings(kind="openai", urls=(served.url,), max_model_len=1024))
     assert isinstance(made, RemoteEngine)
     yield made
     made.close()
@@ -104,10 +104,10 @@ def test_a_prompt_that_is_too_long_costs_its_row(remote: RemoteEngine) -> None:
 def test_what_it_does_not_serve_and_whom(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = EngineSettings(kind="openai", urls=(served.url,))
     with pytest.raises(EngineUnavailable, match=r"has no model 'other'; it has \['toy'\]"):
-        chosen_engine("other", settings)
+        make_engine("other", settings)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong")
     with pytest.raises(EngineUnavailable, match="OPENAI_API_KEY is not the one that it takes") as refused:
-        chosen_engine("toy", settings)
+        make_engine("toy", settings)
     assert "sk-wrong" not in str(refused.value)
 
 
