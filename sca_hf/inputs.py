@@ -40,6 +40,7 @@ _FILLED: Mapping[str, Any] = {
     "language": "Python",
     "status": "unknown",
     "sample": 0,
+    "tests_inferred": False,
     "flags": [],
     "line": None,
     "assertions": None,

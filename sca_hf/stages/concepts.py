@@ -7,11 +7,10 @@ from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.identity import row_id
 from sca_hf.prompts.build import concepts_prompt
+from sca_hf.prompts.concept_lists import parse_concepts
 from sca_hf.stage import REJECT_REASON, Column, Stage, carried
 from sca_hf.stages.sampling import FewShotStep, ShotSettings
 from sca_hf.stages.seeds import STAGE as SEEDS
-
-MAX_WORDS = 8  # a longer one is prose, not the name of a concept
 
 
 class ConceptsSettings(ShotSettings):
@@ -21,7 +20,10 @@ class ConceptsSettings(ShotSettings):
 
 
 def concepts(seeds: Dataset, context: Context) -> Dataset:
-    """One row a seed: `seeds`' columns with `concepts`. Reasons: `no-concepts`, `prompt-too-long`, `engine-error`."""
+    """One row a seed: `seeds`' columns with `concepts`.
+
+    Reasons: `no-concepts`, `repetition` (none, and it repeats itself), `prompt-too-long`, `engine-error`.
+    """
     settings = context.recipe.concepts
     step = FewShotStep(context, settings, "concepts", concepts_prompt)
 
@@ -32,25 +34,15 @@ def concepts(seeds: Dataset, context: Context) -> Dataset:
         except RowFailure as failure:
             return row | {REJECT_REASON: failure.reason}
         found = parse_concepts(text, finish_reason)[: settings.max_concepts]
-        return row | {"concepts": found, REJECT_REASON: None if found else "no-concepts"}
+        none = "repetition" if finish_reason == "repetition" else "no-concepts"
+        return row | {"concepts": found, REJECT_REASON: None if found else none}
 
     return step.map_rows(seeds, concepts_of, STAGE.features)
 
 
-def parse_concepts(text: str, finish_reason: str) -> list[str]:
-    """The distinct concepts of a comma-separated line, in order; what is too long to be one is left out, and the last
-    where max_tokens ("length") cut it off."""
-    text = text.lstrip()
-    line = next(iter(text.rstrip().splitlines()), "")
-    names = [name.strip(" \t.`*\"'") for name in line.split(",")]
-    if finish_reason == "length" and text.splitlines() == [text]:
-        names.pop()
-    return list(dict.fromkeys(name for name in names if name and len(name.split()) <= MAX_WORDS))
-
-
 STAGE = Stage(
     name="concepts",
-    version=2,
+    version=3,
     title="The base model names the programming concepts that each seed uses (S->C).",
     reads=SEEDS.names,
     columns=(

@@ -72,7 +72,7 @@ def sandbox_intent() -> dict[str, str]:
 
 STAGE = Stage(
     name="execute",
-    version=1,
+    version=2,
     title="Each response runs with its own tests in a sandbox; all attempts are kept, with their verdicts.",
     reads=RESPONSES.names,
     columns=(

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 from sca_hf.ahead import Row
 from sca_hf.benchmark_texts import BenchmarkText
 from sca_hf.decontaminate import load_contaminants
-from sca_hf.markdown import code_blocks
+from sca_hf.filters.leftovers import LeftoverWords, has_substring
+from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.sandbox import Program
 
 if TYPE_CHECKING:
@@ -24,19 +25,19 @@ class Rules:
 
     def __init__(self, settings: "SelectSettings") -> None:
         self._settings = settings
+        self._words = LeftoverWords(settings.leftovers)
         self._contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
 
     def intent(self) -> dict[str, Any]:
         """What of the settings decides, for a fingerprint."""
         intent = self._settings.intent()
-        return {name: intent[name] for name in ("max_instruction_words", "leftovers", "decontaminate")}
+        return {name: intent[name] for name in ("max_instruction_words", "leftovers", "leftover_rule", "decontaminate")}
 
     def reject_reason(self, attempt: Row) -> tuple[str | None, list[BenchmarkText]]:
         """Why an attempt (`instruction`, `response`, `tests`, `status`) is no pass, and benchmark texts in it."""
         if attempt["status"] != PASSED:
             return f"execution-{attempt['status']}", []
-        text = f"{attempt['response']}\n{attempt['tests']}".lower()
-        if any(word in text for word in self._settings.leftovers):
+        if self._has_leftover([attempt["response"], attempt["tests"]]):
             return "leftover", []
         if self._is_long(attempt["instruction"]):
             return "long-instruction", []
@@ -46,6 +47,11 @@ class Rules:
     def can_pass(self, instruction: str) -> bool:
         """Whether a response to the instruction could pass at all."""
         return not self._is_long(instruction) and not self._found_in(instruction)
+
+    def _has_leftover(self, texts: list[str]) -> bool:
+        if self._settings.leftover_rule == "substrings":
+            return has_substring(texts, self._settings.leftovers)
+        return self._words.are_in(texts)
 
     def _is_long(self, instruction: str) -> bool:
         return len(instruction.split()) > self._settings.max_instruction_words

@@ -1,7 +1,6 @@
 """I->R: the model answers each instruction several times and writes tests for each answer."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from datasets import Dataset, Value
@@ -11,8 +10,8 @@ from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.errors import SandboxUnavailable
 from sca_hf.identity import row_id
-from sca_hf.markdown import code_blocks
-from sca_hf.prompts.build import TESTS_LABEL, response_prompt
+from sca_hf.prompts.answers import parse_answer
+from sca_hf.prompts.build import response_prompt
 from sca_hf.stage import REJECT_REASON, Column, Stage, carried
 from sca_hf.stages.instructions import STAGE as INSTRUCTIONS
 from sca_hf.stages.passing import Rules, program_of
@@ -24,28 +23,21 @@ class ResponsesSettings(ShotSettings):
 
     `until`: so many passes, after which no more is drawn; "all" draws all samples, as the paper does. The chosen
     responses have the same distribution either way: the first passes of independent samples are a random choice among
-    all passes.
+    all passes. `infer_tests`: the last code blocks of a completion without `[Tests]` are its tests if they only test.
     """
 
     shots: int = Field(default=1, ge=0, le=100)
     samples: int = Field(default=10, ge=1, le=10_000)
     until: Annotated[int, Field(ge=1, le=10_000)] | Literal["all"] = "all"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A completion of I->R, taken apart. `reject_reason` is null when both parts are there and hold Python code."""
-
-    response: str
-    tests: str
-    reject_reason: str | None
+    infer_tests: bool = True
 
 
 def responses(instructions: Dataset, context: Context) -> Dataset:
-    """Up to `samples` rows an instruction: its columns with `sample`, `response` and `tests`.
+    """Up to `samples` rows an instruction: its columns with `sample`, `response`, `tests` and `tests_inferred`.
 
-    Reasons: `cut-off` (max_tokens reached), `no-response`, `no-tests`, `several-tests` (not exactly one tests part),
-    `no-code` (no Python block in one of the parts), `prompt-too-long`, `engine-error`.
+    Reasons: `cut-off` (max_tokens reached), `repetition` (it repeats itself), `no-response`, `no-tests`,
+    `several-tests` (not exactly one tests part), `no-code` (no Python block in one of the parts), `prompt-too-long`,
+    `engine-error`.
 
     With jails in the context each response runs as soon as it is there, while others are drawn; the verdicts are left
     in the journal, where stage `execute` finds them. With `until`, an instruction that no response could pass with gets
@@ -67,13 +59,19 @@ def responses(instructions: Dataset, context: Context) -> Dataset:
             "sample": index,
             "response": "",
             "tests": "",
+            "tests_inferred": False,
         }
         try:
             text, finish_reason = await step.sample(instruction["id"], instruction["instruction"], index)
         except RowFailure as failure:
             return row | {REJECT_REASON: failure.reason}, None
-        answer = parse_answer(text, finish_reason)
-        row |= {"response": answer.response, "tests": answer.tests, REJECT_REASON: answer.reject_reason}
+        answer = parse_answer(text, finish_reason, infer_tests=settings.infer_tests)
+        row |= {
+            "response": answer.response,
+            "tests": answer.tests,
+            "tests_inferred": answer.tests_inferred,
+            REJECT_REASON: answer.reject_reason,
+        }
         if answer.reject_reason is not None or jails is None:
             return row, None
         return row, (await jails.run(program_of(answer.response, answer.tests))).status
@@ -97,23 +95,9 @@ def responses(instructions: Dataset, context: Context) -> Dataset:
     return step.map_rows(instructions, samples_of, STAGE.features)
 
 
-def parse_answer(completion: str, finish_reason: str) -> Answer:
-    """Take a completion of I->R apart. What was cut off keeps its text, for people to look at."""
-    response, *tests = (part.strip() for part in f"\n{completion}".split(f"\n{TESTS_LABEL}\n"))
-    if finish_reason == "length":
-        reason: str | None = "cut-off"
-    elif not response:
-        reason = "no-response"
-    elif len(tests) != 1:
-        reason = "several-tests" if tests else "no-tests"
-    else:
-        reason = None if code_blocks(response) and code_blocks(tests[0]) else "no-code"
-    return Answer(response, "\n\n".join(tests), reason)
-
-
 STAGE = Stage(
     name="responses",
-    version=1,
+    version=2,
     title="The base model answers each instruction several times, each answer with tests of its own (I->R).",
     reads=INSTRUCTIONS.names,
     columns=(
@@ -123,6 +107,7 @@ STAGE = Stage(
         Column("sample", Value("int32"), "index of the sample among those of its instruction, from 0"),
         Column("response", Value("string"), "the answer: natural language with fenced code"),
         Column("tests", Value("string"), "the model's own tests of the answer: fenced code"),
+        Column("tests_inferred", Value("bool"), "whether the tests had no label, but are the last code of the answer"),
     ),
     needs="engine",
     step="I->R",

@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from datasets import Dataset, Value
 from pydantic import Field
@@ -13,8 +13,9 @@ from pydantic import Field
 from sca_hf.context import Context, Row
 from sca_hf.decontaminate import DecontaminateSettings
 from sca_hf.identity import digest, row_id
-from sca_hf.markdown import code_blocks
 from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
+from sca_hf.prompts.code_blocks import code_blocks
+from sca_hf.prompts.syntax import parsed
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage, carried
 from sca_hf.stages.execute import STAGE as EXECUTE
@@ -22,14 +23,17 @@ from sca_hf.stages.passing import Rules
 
 
 class SelectSettings(Settings):
-    """Rules of selection; the defaults are the paper's (METHOD.md, section 5).
+    """Rules of selection; the defaults are the paper's (METHOD.md, section 5), but for `leftover_rule`.
 
+    `leftover_rule`: "words" finds what is left to be done (`sca_hf.filters.leftovers`); "substrings" is the paper's
+    rule, for which "TodoList", "Mastodon" and "método" hold a "todo".
     `decontaminate`: the benchmarks whose texts no instruction and no response may contain; `near_duplicates`: how near
     two instructions, two responses, or the code of two responses without its comments may be (null: no such rule).
     """
 
     max_instruction_words: int = Field(default=200, ge=1)
     leftovers: tuple[str, ...] = ("todo", "fixme", "your code here", "notimplemented")
+    leftover_rule: Literal["words", "substrings"] = "words"
     once_per_names: bool = True
     decontaminate: DecontaminateSettings | None = None
     near_duplicates: NearDuplicateSettings | None = None
@@ -45,7 +49,7 @@ class SelectSettings(Settings):
 def select(attempts: Dataset, context: Context) -> Dataset:
     """All attempts, with the reason of those not chosen.
 
-    One attempt alone: `execution-<status>` (did not pass), `leftover` (a word of `leftovers` in response or tests),
+    One attempt alone: `execution-<status>` (did not pass), `leftover` (in response or tests, by `leftover_rule`),
     `long-instruction`, `contaminated-<benchmark>` (instruction or response contains a text of that benchmark). Among
     the rest of an instruction one is drawn: `not-chosen`. Among the chosen, in the order of rows, the first is kept:
     `duplicate-instruction`, `duplicate-response` (equal but for whitespace), `duplicate-names` (the same set of
@@ -127,9 +131,8 @@ def defined_names(response: str) -> list[str]:
 
     Code that parses only together with its tests defines none.
     """
-    try:
-        tree = ast.parse("\n".join(code_blocks(response)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parsed("\n".join(code_blocks(response)))
+    if tree is None:
         return []
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     return sorted({node.name for node in tree.body if isinstance(node, kinds)})
@@ -142,7 +145,7 @@ def _rows(attempts: Dataset, columns: list[str]) -> Iterable[Row]:
 
 STAGE = Stage(
     name="select",
-    version=2,
+    version=3,
     title="One passing response per instruction, drawn at random; duplicates and leftovers go.",
     reads=EXECUTE.names,
     columns=(

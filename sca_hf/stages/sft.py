@@ -5,13 +5,13 @@ from pydantic import Field
 
 from sca_hf.context import Context, Row
 from sca_hf.identity import row_id, row_random
-from sca_hf.markdown import code_blocks
+from sca_hf.prompts.code_blocks import code_blocks, fenced
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.select import STAGE as SELECT
 
 _KEPT = ("execute_id", "response_id", "instruction_id", "concepts_id", "seed_id", "seed", "path", "name", "license")
-_WRITTEN = ("concepts", "category", "language", "difficulty", "instruction", "response", "tests")
+_WRITTEN = ("concepts", "category", "language", "difficulty", "instruction", "response", "tests", "tests_inferred")
 
 
 class SftSettings(Settings):
@@ -31,7 +31,7 @@ def sft(selected: Dataset, context: Context) -> Dataset:
         short = len(tests.splitlines()) <= settings.max_tests_lines
         random = row_random(context.recipe.seed, "tests in the instruction", row["id"])
         if short and random.random() < settings.tests_probability:
-            prompt += f"\n\nYour code should pass these tests:\n\n```python\n{tests}\n```"
+            prompt += f"\n\nYour code should pass these tests:\n\n{fenced(tests)}"
         messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": row["response"]}]
         kept = {name: row[name] for name in (*_KEPT, *_WRITTEN)}
         return {
@@ -54,7 +54,7 @@ _SELECTED = {column.name: column for column in SELECT.columns}
 
 STAGE = Stage(
     name="sft",
-    version=1,
+    version=2,
     title="The selected rows as conversations for supervised fine-tuning.",
     reads=SELECT.names,
     columns=(

@@ -18,9 +18,9 @@ from demo_model.stdlib import renamed
 from demo_model.task import CATEGORIES, DIFFICULTIES, Task
 from demo_model.tasks import draw_task
 
-from sca_hf.markdown import code_blocks
+from sca_hf.prompts.answers import parse_answer
+from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.sandbox import Jails, Program, Verdict
-from sca_hf.stages.responses import parse_answer
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 DIGEST = """

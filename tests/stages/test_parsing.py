@@ -2,10 +2,10 @@
 
 import pytest
 
+from sca_hf.prompts.answers import parse_answer
+from sca_hf.prompts.concept_lists import parse_concepts
 from sca_hf.recipe import load_recipe
-from sca_hf.stages.concepts import parse_concepts
 from sca_hf.stages.instructions import draw_property
-from sca_hf.stages.responses import parse_answer
 
 RESPONSE = "Double it:\n\n```python\ndef double(x):\n    return 2 * x\n```"
 TESTS = "```python\nassert double(2) == 4\n```"
@@ -54,7 +54,7 @@ def test_a_concept_that_was_cut_off_is_none(text: str, concepts: list[str]) -> N
     ],
 )
 def test_answers(completion: str, finish_reason: str, reason: str | None) -> None:
-    answer = parse_answer(completion, finish_reason)
+    answer = parse_answer(completion, finish_reason, infer_tests=True)
     assert answer.reject_reason == reason
     if reason is None:
         assert (answer.response, answer.tests) == (RESPONSE, TESTS)
