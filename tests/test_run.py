@@ -120,6 +120,7 @@ def answered(store: Path, tests: list[str]) -> None:
             "instruction": f"Task {index}",
             "concepts": ["slicing"],
             "sample": 0,
+            "tests_inferred": False,
             "response": f"Answer {index}:\n\n```python\ndef double(x):\n    return 2 * x\n```",
             "tests": f"```python\n{code}\n```",
             "reject_reason": None,

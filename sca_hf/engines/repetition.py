@@ -21,8 +21,8 @@ class RepetitionDetection:
 def ends_in_repetition(text: str) -> bool:
     """Return whether the last 200 characters or more of a text are one passage, at least three times on end.
 
-    For what no engine has detected: the passage may be of any length, and may be cut off the last time. Only a text that
-    did not come to its end is to be asked about: a table of zeros may well be the end of another.
+    For what no engine has detected: the passage may be of any length, and may be cut off the last time. Ask this only
+    of a text that did not come to its end: a table of zeros may well be the end of another.
     """
     matches = _matches_of_start(text[::-1])
     return any(

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Sequence
 
+from sca_hf.prompts.code_blocks import normal_text
+
 MAX_WORDS = 8  # a longer one is prose, not the name of a concept
 
 _LABEL = re.compile(r"\s*[*_#\[ ]*(?:\w+ )?concepts?[\]*_]*(?:[ \t]*:[*_]*|[ \t]*(?=\n))", re.IGNORECASE)
-_MARK = re.compile(r"\s*(?:[-*+•–]|\(?\d{1,2}[.):])\s+")
-_LEAD = re.compile(_MARK.pattern + r"|\s*(?:and|&)\s+")
+_MARK = re.compile(r"\s*(?:[-*+•–]|\(?\d{1,2}[.):])(?:\s+|$)")
+_LEAD = re.compile(rf"\A(?:{_MARK.pattern}|\s*(?:and|&)\s+)")
 _SEPARATOR = re.compile(r"[,;、，；]")
 _EXPLANATION = re.compile(r":\s|\s[-–—]\s")
 _QUOTES = " \t`*\"'“”‘’„«»「」"
@@ -19,7 +21,7 @@ def parse_concepts(text: str, finish_reason: str) -> list[str]:
 
     What is too long to be a concept is left out, and so is the last where the completion didn't come to its end in it.
     """
-    text = text.lstrip()
+    text = normal_text(text).lstrip()
     if label := _LABEL.match(text):
         text = text[label.end() :].lstrip()
     lines = text.splitlines()
