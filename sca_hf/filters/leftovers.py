@@ -7,7 +7,7 @@ import tokenize
 from collections.abc import Collection, Iterator, Sequence
 
 from sca_hf.prompts.code_blocks import blocks_of, markdown_tokens
-from sca_hf.prompts.syntax import Function, decorator_names, last_name, parsed
+from sca_hf.prompts.syntax import Function, decorator_names, last_name, parsed, raised_name
 
 _ABSTRACT_DECORATORS = {"abstractmethod", "abstractproperty", "overload"}
 _ABSTRACT_BASES = {"ABC", "ABCMeta", "Protocol"}
@@ -101,7 +101,7 @@ def _is_unwritten(function: Function) -> bool:
         return False
     (only,) = body
     if isinstance(only, ast.Raise) and only.exc is not None:
-        return last_name(only.exc.func if isinstance(only.exc, ast.Call) else only.exc) == "NotImplementedError"
+        return raised_name(only.exc) == "NotImplementedError"
     return isinstance(only, ast.Expr) and isinstance(only.value, ast.Constant) and only.value.value is ...
 
 

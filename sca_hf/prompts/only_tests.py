@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterable
 
-from sca_hf.prompts.syntax import Function, decorator_names, last_name, parsed
+from sca_hf.prompts.syntax import Function, decorator_names, last_name, parsed, raised_name
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _TEST_WORDS = {"test", "tests", "check", "checks", "verify"}
@@ -20,10 +20,10 @@ def only_tests(code: str) -> bool:
 
 
 def _tests(node: ast.stmt) -> bool:
-    if isinstance(node, ast.Assert | ast.ClassDef):
+    if isinstance(node, ast.ClassDef) or _asserts(node):
         return True
     if isinstance(node, Function):
-        return not _is_fixture(node) and (node.name.startswith("test") or _asserts(node))
+        return not _is_fixture(node) and (node.name.startswith("test") or any(map(_asserts, ast.walk(node))))
     if isinstance(node, ast.Expr):  # numpy.testing.assert_allclose(…)
         return isinstance(node.value, ast.Call) and last_name(node.value.func).startswith("assert")
     return any(map(_tests, _inner(node)))
@@ -52,8 +52,11 @@ def _inner(node: ast.AST) -> Iterable[ast.stmt]:
             yield from child.body
 
 
-def _asserts(function: Function) -> bool:
-    return any(isinstance(node, ast.Assert) for node in ast.walk(function))
+def _asserts(node: ast.AST) -> bool:
+    """Whether a statement is `assert …` or `raise AssertionError`."""
+    if isinstance(node, ast.Raise) and node.exc is not None:
+        return raised_name(node.exc) == "AssertionError"
+    return isinstance(node, ast.Assert)
 
 
 def _gives_a_value(function: Function) -> bool:

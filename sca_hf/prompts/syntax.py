@@ -21,6 +21,11 @@ def last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
+def raised_name(exception: ast.expr) -> str:
+    """Return `ValueError` for what stands after `raise`, called or not."""
+    return last_name(exception.func if isinstance(exception, ast.Call) else exception)
+
+
 def decorator_names(function: Function) -> set[str]:
     """Return `fixture` for `@pytest.fixture(scope="module")`, and so on."""
     return {last_name(node.func if isinstance(node, ast.Call) else node) for node in function.decorator_list}

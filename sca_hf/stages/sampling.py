@@ -21,10 +21,10 @@ Open = TypeVar("Open")
 
 
 class RepetitionSettings(Settings):
-    """When a completion is ended that repeats itself (see `RepetitionDetection`).
+    """When a completion that repeats itself is ended (see `RepetitionDetection`).
 
-    With the defaults a board or table of ten equal rows, which code may well hold, is none; a loop of a few words is
-    ended after 88 tokens.
+    With the defaults a loop of a few words is ended after 88 tokens, and a table of ten equal rows, as code may well
+    hold, is none. At `min_count` 6 two of 30 responses of a 0.5B model that reached the jail were ended, at 11 none.
     """
 
     max_pattern_size: int = Field(default=64, ge=1)

@@ -157,6 +157,7 @@ main()
         "try:\n    double(None)\nexcept TypeError:\n    pass\nelse:\n    assert False\n",
         "import numpy as np\n\nnp.testing.assert_allclose(double(0.5), 1.0)\n",
         "def check_double():\n    assert double(1) == 2\n\ncheck_double()\n",
+        "if double(1) != 2:\n    raise AssertionError('two')\n",
         "async def test_double():\n    assert double(1) == 2\n",
     ],
 )
