@@ -31,7 +31,13 @@ def _use_pandas() -> None:
     _ = grouped["v"].sum().loc[1], grouped.agg({"v": "mean", "f": "max"}), d.groupby(["k", "s"]).size(), list(grouped)
     _ = d.sort_values("v"), d.merge(d, on="k"), pd.concat([d, d]), d.loc[d["v"] > 3, "v"], d.iloc[0], d.at[0, "v"]
     d["w"] = d["v"] * 2 + 1
-    _ = d[["k", "v"]].apply(sum, axis=1), d["v"].apply(float), d["v"].map(str), d["s"].str.upper(), d["s"].value_counts()
+    _ = (
+        d[["k", "v"]].apply(sum, axis=1),
+        d["v"].apply(float),
+        d["v"].map(str),
+        d["s"].str.upper(),
+        d["s"].value_counts(),
+    )
     _ = d.fillna(0), d.dropna(), d.isnull().sum(), d.drop(columns=["w"]), d.rename(columns={"v": "x"}), d[["k", "v"]]
     _ = d.reset_index(drop=True), d.set_index("k"), d.duplicated(), d.drop_duplicates("k"), d.T, d.melt(id_vars="k")
     _ = d.pivot_table(index="k", values="v", aggfunc="sum"), d.describe(), d.corr(numeric_only=True), d.shape, d.dtypes
