@@ -265,10 +265,10 @@ class _Rewriting:
 
     def _asked(self, node: Any) -> Any:
         """An object of the answer, or an attribute of it, of which is only asked what it is."""
-        root = node
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        return node if isinstance(root, ast.Name) else self._expression(node, COMPARED)
+        if isinstance(node, ast.Attribute):
+            node.value = self._asked(node.value)
+            return node
+        return node if isinstance(node, ast.Name) else self._expression(node, COMPARED)
 
 
 _NOT_EXPRESSIONS = (ast.stmt, ast.ExceptHandler, ast.match_case)
