@@ -1,7 +1,6 @@
 """The test runners that are recognised, whose results are watched whatever a program does with them: unittest, doctest,
 pytest, and mocks. Only full jails have this."""
 
-import contextlib
 import doctest
 import sys
 import unittest
@@ -22,13 +21,11 @@ class Runners:
         _watch_doctest(record)
 
     def begin(self, facts: Facts) -> None:
-        """Before a program runs: watch what is too large to be imported for all. Where there is no pytest, a program
-        finds out itself."""
+        """Before a program runs: watch what is too large to be imported for all. Raises ImportError."""
         if facts.uses_mocks:
             _watch_mocks(self._record)
         if facts.uses_pytest:
-            with contextlib.suppress(ImportError):
-                pytest_runner.install(self._record)
+            pytest_runner.install(self._record)
 
     def run_rest(self, facts: Facts) -> None:
         """Run what nothing has run and a runner can: test cases by unittest, test functions by pytest. Raises
