@@ -70,9 +70,9 @@ def test_a_stage_between_two_bundled_ones(tmp_path: Path, recipe: Path, capsys: 
     versions = {version.dataset: version for version in Store(store).versions()}
     rows = load_dataset(str(versions["brief-sft"].path), split="train", cache_dir=str(tmp_path / "cache"))
     assert rows["response_lines"][:] == [6, 6, 6]
-    funnel = {step["stage"]: step for step in versions["brief-sft"].lineage["funnel"]}
+    funnel = {step.stage: step for step in versions["brief-sft"].lineage.funnel}
     assert list(funnel) == ["responses", "execute", "brevity", "select", "sft"]
-    assert (funnel["brevity"]["judged"], funnel["brevity"]["kept"]) == (3, 3)
+    assert (funnel["brevity"].judged, funnel["brevity"].kept) == (3, 3)
     own, last = ((versions[f"brief-{name}"].path / "README.md").read_text() for name in ("brevity", "sft"))
     assert "Answers that were **counted line by line**" in own
     for card in (own, last):

@@ -13,6 +13,7 @@ from sca_hf.recipe import load_recipe
 from sca_hf.stage import REJECT_REASON, split
 from sca_hf.stages import responses
 from sca_hf.store import Build, Store
+from sca_hf.store.lineage import Making
 
 GOOD = '''def double(x):
     """Twice x."""
@@ -130,8 +131,8 @@ def answered(store: Path, tests: list[str], dataset: str = "demo-responses") -> 
         for index, code in enumerate(tests)
     ]
     judged = split(responses.STAGE, len(rows), Dataset.from_list(rows, features=features))
-    lineage = {"stage": "responses", "recipe": {}, "parents": [], "tokens": {"prompt": 0, "completion": 0}}
-    build = Build(responses.STAGE, responses.STAGE.columns(columns), judged, lineage, {"seconds": 0.0})
+    making = Making(stage="responses")
+    build = Build(responses.STAGE, responses.STAGE.columns(columns), judged, making, {"seconds": 0.0})
     Store(store).write(dataset, "0123456789abcdef", build)
 
 

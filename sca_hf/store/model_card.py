@@ -19,6 +19,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from sca_hf.errors import InputError, one_line
 from sca_hf.store.card import is_repository, license_metadata, render
 from sca_hf.store.hub_card import CARD, GENERATED
+from sca_hf.store.lineage import Lineage
 
 # What transformers' `trainer_state.json` says of the training, by the names that it uses.
 _STATE = ("num_train_epochs", "max_steps", "global_step", "train_batch_size")
@@ -82,16 +83,16 @@ def read_tuned(
     )
 
 
-def model_card(name: str, lineage: Mapping[str, Any], tuned: Tuned, data: str | None = None) -> str:
+def model_card(name: str, lineage: Lineage, tuned: Tuned, data: str | None = None) -> str:
     """The text of the card of the model `name`.
 
     `lineage`: of the version that it was tuned on; `data`: where that is on the Hub, "repository@revision".
     """
-    writers = lineage["models"]
-    base = tuned.base or (f"{writers[-1]['model']}@{writers[-1]['revision']}" if writers else "")
+    writers = lineage.models
+    base = tuned.base or (f"{writers[-1].model}@{writers[-1].revision}" if writers else "")
     model, _, revision = base.rpartition("@") if "@" in base else (base, "", "")
     repo, _, tag = (data or "").partition("@")
-    licenses = [*([tuned.base_license] if tuned.base_license else []), *lineage["licenses"]]
+    licenses = [*([tuned.base_license] if tuned.base_license else []), *lineage.licenses]
     metadata = ModelCardData(
         model_name=name,
         language=["en", "code"],
@@ -114,7 +115,7 @@ def model_card(name: str, lineage: Mapping[str, Any], tuned: Tuned, data: str | 
         lineage=lineage,
         repo=repo,
         tag=tag,
-        own=any(writer["model"] == model for writer in writers),
+        own=any(writer.model == model for writer in writers),
     )
 
 
