@@ -107,9 +107,9 @@ class Journal:
 class JournaledEngine:
     """An engine whose finished completions are in the journal: a call that it holds is not made again.
 
-    A completion that ended with "stop" serves every `max_tokens` that is at least its length. One that was cut off
-    serves its own `max_tokens` only: any other is asked again. A RowFailure is not kept: what a prompt may have in
-    tokens is no part of the key.
+    A completion that ended with "stop" serves every `max_tokens` that is at least its length. One that was cut off, or
+    that repeats itself, serves its own `max_tokens` only: any other is asked again. A RowFailure is not kept: what a
+    prompt may have in tokens is no part of the key.
 
     `made`: calls that the engine has answered; `reused`: calls that it was spared.
     """
@@ -136,6 +136,8 @@ class JournaledEngine:
         """One sample, from the journal or the engine. Raises what the engine raises, and StoreError."""
         kept = asdict(sampling)
         max_tokens = kept.pop("max_tokens")
+        if sampling.repetition_detection is None:  # as in journals of versions that knew of none
+            del kept["repetition_detection"]
         stopped = digest("completion", self._maker, prompt, json.dumps(kept, sort_keys=True))
         cut = digest(stopped, max_tokens)
 

@@ -128,6 +128,7 @@ def _scripted_row(stage: Stage, parent: dict[str, Any], number: int, names: list
         "difficulty": "easy",
         "instruction": f"Add two numbers and {number}.",
         "sample": 0,
+        "tests_inferred": False,
         "response": RESPONSE.format(number),
         "tests": TESTS.format(number),
         "status": "passed",

@@ -8,10 +8,9 @@ from pydantic import Field
 from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.prompts.build import concepts_prompt
+from sca_hf.prompts.concept_lists import parse_concepts
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.sampling import FewShotStep, ShotSettings
-
-MAX_WORDS = 8  # a longer one is prose, not the name of a concept
 
 
 class ConceptsSettings(ShotSettings):
@@ -21,7 +20,10 @@ class ConceptsSettings(ShotSettings):
 
 
 def concepts(seeds: Dataset, settings: ConceptsSettings, context: Context) -> Dataset:
-    """Return a row a seed, with `concepts`. Reasons: `no-concepts`, `prompt-too-long`, `engine-error`."""
+    """Return a row a seed, with `concepts`.
+
+    Reasons: `no-concepts`, `repetition` (none, and it repeats itself), `prompt-too-long`, `engine-error`.
+    """
     step = FewShotStep(context, settings, "concepts", concepts_prompt)
 
     async def concepts_of(seed: Row) -> Row:
@@ -30,24 +32,14 @@ def concepts(seeds: Dataset, settings: ConceptsSettings, context: Context) -> Da
         except RowFailure as failure:
             return {"concepts": [], REJECT_REASON: failure.reason}
         names = parse_concepts(text, finish_reason)[: settings.max_concepts]
-        return {"concepts": names, REJECT_REASON: None if names else "no-concepts"}
+        none = "repetition" if finish_reason == "repetition" else "no-concepts"
+        return {"concepts": names, REJECT_REASON: None if names else none}
 
     return context.map_rows(STAGE, seeds, concepts_of, step.order(seeds))
 
 
-def parse_concepts(text: str, finish_reason: str) -> list[str]:
-    """The distinct concepts of a comma-separated line, in order; what is too long to be one is left out, and the last
-    where max_tokens ("length") cut it off."""
-    text = text.lstrip()
-    line = next(iter(text.rstrip().splitlines()), "")
-    names = [name.strip(" \t.`*\"'") for name in line.split(",")]
-    if finish_reason == "length" and text.splitlines() == [text]:
-        names.pop()
-    return list(dict.fromkeys(name for name in names if name and len(name.split()) <= MAX_WORDS))
-
-
 def _listed(ready_made: Any) -> list[str]:
-    """Concepts of a ready-made row, which may be a text with commas."""
+    """Return concepts of a ready-made row, which may be a text with commas."""
     return [part.strip() for part in ready_made.split(",")] if isinstance(ready_made, str) else ready_made or []
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.identity import row_random
-from sca_hf.prompts.build import instruction_prompt
+from sca_hf.prompts.build import CUT, instruction_prompt
 from sca_hf.prompts.few_shot import PARTS, Property
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.sampling import FewShotStep, ShotSettings
@@ -29,8 +29,8 @@ class InstructionsSettings(ShotSettings):
 def instructions(concepts: Dataset, settings: InstructionsSettings, context: Context) -> Dataset:
     """Return a row a row of concepts, with the properties drawn and `instruction`.
 
-    Reasons: `no-instruction` (empty), `cut-off` (max_tokens reached), `not-an-instruction` (other parts of an exemplar
-    in it), `prompt-too-long`, `engine-error`.
+    Reasons: `no-instruction` (empty), `cut-off` (max_tokens reached), `repetition` (it repeats itself),
+    `not-an-instruction` (other parts of an exemplar in it), `prompt-too-long`, `engine-error`.
     """
     step = FewShotStep(context, settings, "instructions", instruction_prompt)
 
@@ -58,8 +58,8 @@ def draw_property(settings: InstructionsSettings, run_seed: int, concepts_id: st
 
 
 def _reject_reason(instruction: str, finish_reason: str) -> str | None:
-    if finish_reason == "length":
-        return "cut-off"
+    if finish_reason in CUT:
+        return CUT[finish_reason]
     if not instruction:
         return "no-instruction"
     return "not-an-instruction" if _LABEL.search(instruction) else None

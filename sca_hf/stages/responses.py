@@ -1,7 +1,6 @@
 """I->R: the model answers each instruction several times and writes tests for each answer."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from datasets import Dataset, Value
@@ -10,8 +9,8 @@ from pydantic import Field
 from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.errors import SandboxUnavailable
-from sca_hf.markdown import code_blocks
-from sca_hf.prompts.build import TESTS_LABEL, response_prompt
+from sca_hf.prompts.answers import parse_answer
+from sca_hf.prompts.build import response_prompt
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.passing import program_of
 from sca_hf.stages.sampling import FewShotStep, ShotSettings
@@ -22,28 +21,21 @@ class ResponsesSettings(ShotSettings):
 
     `until`: stop at this many passes; "all" draws all samples, as the paper does. The chosen
     responses have the same distribution either way: the first passes of independent samples are a random choice among
-    all passes.
+    all passes. `infer_tests`: the last code blocks of a completion without `[Tests]` are its tests if they only test.
     """
 
     shots: int = Field(default=1, ge=0, le=100)
     samples: int = Field(default=10, ge=1, le=10_000)
     until: Annotated[int, Field(ge=1, le=10_000)] | Literal["all"] = "all"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A completion of I->R, taken apart. `reject_reason` is null when both parts are there and hold Python code."""
-
-    response: str
-    tests: str
-    reject_reason: str | None
+    infer_tests: bool = True
 
 
 def responses(instructions: Dataset, settings: ResponsesSettings, context: Context) -> Dataset:
-    """Return up to `samples` rows an instruction, with `sample`, `response` and `tests`.
+    """Return up to `samples` rows an instruction, with `sample`, `response`, `tests` and `tests_inferred`.
 
-    Reasons: `cut-off` (max_tokens reached), `no-response`, `no-tests`, `several-tests` (not exactly one tests part),
-    `no-code` (no Python block in one of the parts), `prompt-too-long`, `engine-error`.
+    Reasons: `cut-off` (max_tokens reached), `repetition` (it repeats itself), `no-response`, `no-tests`,
+    `several-tests` (not exactly one tests part), `no-code` (no Python block in one of the parts), `prompt-too-long`,
+    `engine-error`.
 
     With jails in the context each response runs as soon as it is there, while others are drawn; the verdicts are left
     in the journal, where stage `execute` finds them. With `until`, a response passes by the context's pass rule, and an
@@ -59,13 +51,18 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
 
     async def one(instruction: Row, index: int) -> tuple[Row, str | None]:
         """Sample `index`, and the status of its verdict if it ran."""
-        row = {"sample": index, "response": "", "tests": ""}
+        row = {"sample": index, "response": "", "tests": "", "tests_inferred": False}
         try:
             text, finish_reason = await step.sample(instruction["id"], instruction["instruction"], index)
         except RowFailure as failure:
             return row | {REJECT_REASON: failure.reason}, None
-        answer = parse_answer(text, finish_reason)
-        row |= {"response": answer.response, "tests": answer.tests, REJECT_REASON: answer.reject_reason}
+        answer = parse_answer(text, finish_reason, infer_tests=settings.infer_tests)
+        row |= {
+            "response": answer.response,
+            "tests": answer.tests,
+            "tests_inferred": answer.tests_inferred,
+            REJECT_REASON: answer.reject_reason,
+        }
         if answer.reject_reason is not None or context.jails is None:
             return row, None
         return row, (await context.execute(program_of(answer.response, answer.tests))).status
@@ -89,20 +86,6 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
     return context.map_rows(STAGE, instructions, samples_of, step.order(instructions))
 
 
-def parse_answer(completion: str, finish_reason: str) -> Answer:
-    """Take a completion of I->R apart. What was cut off keeps its text, for people to look at."""
-    response, *tests = (part.strip() for part in f"\n{completion}".split(f"\n{TESTS_LABEL}\n"))
-    if finish_reason == "length":
-        reason: str | None = "cut-off"
-    elif not response:
-        reason = "no-response"
-    elif len(tests) != 1:
-        reason = "several-tests" if tests else "no-tests"
-    else:
-        reason = None if code_blocks(response) and code_blocks(tests[0]) else "no-code"
-    return Answer(response, "\n\n".join(tests), reason)
-
-
 STAGE = Stage(
     name="responses",
     version=2,
@@ -119,6 +102,7 @@ STAGE = Stage(
             aliases=("output", "completion"),
         ),
         Column("tests", Value("string"), "the model's own tests of the answer: fenced code"),
+        Column("tests_inferred", Value("bool"), "whether the tests had no label, but are the last code of the answer"),
     ),
     parent_id="instruction_id",
     settings=ResponsesSettings,

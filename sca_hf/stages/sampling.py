@@ -1,13 +1,14 @@
 """What the three few-shot stages share: settings of a step, its prompts, and one sample of it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from datasets import Dataset
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sca_hf.context import Context
 from sca_hf.engines import Sampling
+from sca_hf.engines.repetition import RepetitionDetection, ends_in_repetition
 from sca_hf.errors import ScaError
 from sca_hf.identity import row_seed
 from sca_hf.prompts.build import STOP
@@ -18,11 +19,37 @@ from sca_hf.settings import Settings
 Open = TypeVar("Open")
 
 
+class RepetitionSettings(Settings):
+    """When a completion that repeats itself is ended (see `RepetitionDetection`).
+
+    With the defaults a loop of a few words is ended after 88 tokens, and a table of ten equal rows, as code may well
+    hold, is none. At `min_count` 6 two of 30 responses of a 0.5B model that reached the jail were ended, at 11 none.
+    """
+
+    max_pattern_size: int = Field(default=64, ge=1)
+    min_pattern_size: int = Field(default=8, ge=1)
+    min_count: int = Field(default=11, ge=2)
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.min_pattern_size > self.max_pattern_size:
+            raise ValueError(
+                f"min_pattern_size {self.min_pattern_size} is above max_pattern_size {self.max_pattern_size}; lower it"
+            )
+        return self
+
+    @property
+    def detection(self) -> RepetitionDetection:
+        """For the engine."""
+        return RepetitionDetection(**self.model_dump())
+
+
 class ShotSettings(Settings):
     """How one few-shot step is sampled: exemplars a prompt, temperature, longest completion in tokens.
 
     `decks`: the rows share this many fixed hands of exemplars, which a prefix cache can serve; "per-row" draws
-    exemplars for each row, as the paper does.
+    exemplars for each row, as the paper does. `repetition_detection`: end a completion that repeats itself where the
+    engine can (vLLM), with the reason `repetition`; null: it goes on to `max_tokens`, and is `cut-off`.
     """
 
     shots: int = Field(default=8, ge=0, le=100)
@@ -30,6 +57,7 @@ class ShotSettings(Settings):
     temperature: float = Field(default=0.7, ge=0.0, le=2.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     max_tokens: int = Field(default=1536, ge=1)
+    repetition_detection: RepetitionSettings | None = RepetitionSettings()
 
 
 class FewShotStep(Generic[Open]):
@@ -59,15 +87,23 @@ class FewShotStep(Generic[Open]):
 
     async def sample(self, parent_id: str, open_row: Open, index: int = 0) -> tuple[str, str]:
         """Return text and finish reason of sample `index` of a row. All samples of a row have the same exemplars."""
+        settings = self._settings
         exemplars = [self._few_shot.exemplars[number] for number in self._decks.of(parent_id)]
+        detection = settings.repetition_detection.detection if settings.repetition_detection else None
         sampling = Sampling(
-            temperature=self._settings.temperature,
-            top_p=self._settings.top_p,
-            max_tokens=self._settings.max_tokens,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            max_tokens=settings.max_tokens,
             stop=STOP,
             seed=row_seed(self._context.seed, self._stage, parent_id, index),
+            repetition_detection=detection,
         )
-        return await self._context.complete(self._prompt_of(self._few_shot, exemplars, open_row), sampling)
+        text, finish_reason = await self._context.complete(
+            self._prompt_of(self._few_shot, exemplars, open_row), sampling
+        )
+        if detection and finish_reason == "length" and ends_in_repetition(text):
+            return text, "repetition"
+        return text, finish_reason
 
     def order(self, rows: Dataset) -> Sequence[int] | None:
         """Return the order in which to send the rows, deck by deck; None where they share no decks."""

@@ -11,8 +11,9 @@ from datasets import Dataset, Value
 
 from sca_hf.context import Context, Row
 from sca_hf.identity import digest
-from sca_hf.markdown import code_blocks
 from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
+from sca_hf.prompts.code_blocks import code_blocks
+from sca_hf.prompts.syntax import parsed
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.passing import PassRules, PassSettings
 
@@ -42,7 +43,7 @@ class SelectSettings(PassSettings):
 def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dataset:
     """Return all attempts, with the reason of those not chosen.
 
-    One attempt alone: `execution-<status>` (did not pass), `leftover` (a word of `leftovers` in response or tests),
+    One attempt alone: `execution-<status>` (did not pass), `leftover` (in response or tests, by `leftover_rule`),
     `long-instruction`, `contaminated-<benchmark>` (instruction or response contains a text of that benchmark). Among
     the rest of an instruction one is drawn: `not-chosen`. Among the chosen, in the order of rows, the first is kept:
     `duplicate-instruction`, `duplicate-response` (equal but for whitespace), `duplicate-names` (the same set of
@@ -120,9 +121,8 @@ def defined_names(response: str) -> list[str]:
 
     Code that parses only together with its tests defines none.
     """
-    try:
-        tree = ast.parse("\n".join(code_blocks(response)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parsed("\n".join(code_blocks(response)))
+    if tree is None:
         return []
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     return sorted({node.name for node in tree.body if isinstance(node, kinds)})

@@ -5,7 +5,7 @@ from pydantic import Field
 
 from sca_hf.context import Context, Row
 from sca_hf.identity import row_random
-from sca_hf.markdown import code_blocks
+from sca_hf.prompts.code_blocks import code_blocks, fenced
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
 
@@ -25,7 +25,7 @@ def sft(selected: Dataset, settings: SftSettings, context: Context) -> Dataset:
         short = bool(tests) and len(tests.splitlines()) <= settings.max_tests_lines
         random = row_random(context.seed, "tests in the instruction", row_id)
         if short and random.random() < settings.tests_probability:
-            return f"{instruction}\n\nYour code should pass these tests:\n\n```python\n{tests}\n```"
+            return f"{instruction}\n\nYour code should pass these tests:\n\n{fenced(tests)}"
         return instruction
 
     def conversations(batch: Row) -> Row:

@@ -196,3 +196,16 @@ def chosen_by_selection(tmp_path: Path, drawn: list[Row]) -> Mapping[str, Row]:
     executed = split(execute.STAGE, len(rows), execute.execute(rows, recipe["execute"], context)).kept
     judged = select.select(executed, recipe["select"], context)
     return {row["instruction_id"]: row for row in judged.to_list() if row["reject_reason"] is None}
+
+
+def test_a_row_says_that_its_tests_were_inferred(tmp_path: Path) -> None:
+    rows, _ = attempts(tmp_path, given(60))
+    inferred = [row for row in rows if row["tests_inferred"]]
+    assert inferred
+    assert all(row["reject_reason"] is None and row["tests"].startswith("```python\nassert ") for row in inferred)
+    labelled = [row for row in rows if not row["tests_inferred"]]
+    assert {row["reject_reason"] for row in labelled} == {None}
+    plain, _ = attempts(tmp_path / "off", given(60), "responses.infer_tests=false")
+    by_id = {row["id"]: row for row in plain}
+    assert all(by_id[row["id"]]["reject_reason"] == "no-tests" for row in inferred)
+    assert all(by_id[row["id"]] == row for row in labelled)

@@ -9,6 +9,7 @@ import pytest
 from datasets import Dataset
 
 from sca_hf.context import Context
+from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.recipe import load_recipe
 from sca_hf.stage import split
 from sca_hf.stages import select, sft
@@ -43,12 +44,31 @@ def reasons(rows: list[dict[str, Any]], scratch: Path, *changes: str) -> dict[st
         ({"status": "no-assertion"}, "execution-no-assertion"),
         ({"response": "```python\ndef f():\n    pass  # TODO\n```"}, "leftover"),
         ({"tests": "```python\nassert f() is None  # Your code here\n```"}, "leftover"),
+        ({"response": "```python\ndef f(x):\n    ...\n```"}, "leftover"),
+        ({"response": "```python\nclass TodoList:\n    pass\n```"}, None),
         ({"instruction": "word " * 201}, "long-instruction"),
         ({"instruction": "word " * 200}, None),
     ],
 )
 def test_rules_of_one_attempt(tmp_path: Path, changes: dict[str, Any], reason: str | None) -> None:
     assert reasons([attempt(1, **changes)], tmp_path) == {"attempt 1": reason}
+
+
+@pytest.mark.parametrize(
+    ("response", "by_words", "by_substrings"),
+    [
+        ("El método de Mastodon.\n\n```python\ndef add_todo(x):\n    return x\n```", None, "leftover"),
+        ("```python\nclass A(ABC):\n    def f(self):\n        raise NotImplementedError\n```", None, "leftover"),
+        ("```python\ndef f(x):\n    return x  # TODO\n```", "leftover", "leftover"),
+        ("```python\ndef f(x):\n    ...\n```", "leftover", None),
+    ],
+)
+def test_leftovers_by_words_or_as_in_the_paper(
+    tmp_path: Path, response: str, by_words: str | None, by_substrings: str | None
+) -> None:
+    rows = [attempt(1, response=response)]
+    assert list(reasons(rows, tmp_path / "words").values()) == [by_words]
+    assert list(reasons(rows, tmp_path / "substrings", "select.leftover_rule=substrings").values()) == [by_substrings]
 
 
 def test_what_has_a_benchmark_in_its_instruction_or_response_goes(tmp_path: Path) -> None:
@@ -135,3 +155,10 @@ def test_long_tests_stay_out_of_the_instruction(tmp_path: Path) -> None:
     first, second = sft.sft(rows, sft.SftSettings(tests_probability=1.0), Context(scratch=tmp_path))
     assert first["messages"][0]["content"] == first["instruction"]
     assert "assert add_2(0) == 2" in second["messages"][0]["content"]
+
+
+def test_tests_with_backticks_stay_whole_in_the_instruction(tmp_path: Path) -> None:
+    code = 'assert add_1(0) == 1, """\n```\n"""'
+    rows = Dataset.from_list([attempt(1, tests=f"````python\n{code}\n````")])
+    (row,) = sft.sft(rows, sft.SftSettings(tests_probability=1.0), Context(scratch=tmp_path))
+    assert code_blocks(row["messages"][0]["content"]) == [f"{code}\n"]
