@@ -104,7 +104,9 @@ class Pipeline:
         return planned
 
     def run(
-        self, announce: Callable[[Stage, Version | None], None], watch: Watch = lambda _, __: nullcontext()
+        self,
+        announce: Callable[[Stage, Version | None], object] = lambda stage, version: None,
+        watch: Watch = lambda stage, progress: nullcontext(),
     ) -> list[Outcome]:
         """Run the stages. `announce` is told of each stage before it runs, with its version if it is there already.
 

@@ -122,14 +122,14 @@ class Version:
 class Store:
     """A folder of versions. Any number of runs may use it at the same time."""
 
-    def __init__(self, root: Path, shard_bytes: int = SHARD_BYTES) -> None:
+    def __init__(self, root: Path | str, shard_bytes: int = SHARD_BYTES) -> None:
         """Use the folder `root`, made if missing. Raises StoreError if it can't be written.
 
         `shard_bytes`: size at which a Parquet shard ends. Another size gives other files, so another manifest sha.
         """
         if shard_bytes < 1:
             raise StoreError(f"shard_bytes must be >= 1, got {shard_bytes}")
-        self.root = root
+        self.root = root = Path(root)
         self.shard_bytes = shard_bytes
         with store_errors(root):
             root.mkdir(parents=True, exist_ok=True)

@@ -173,7 +173,8 @@ def test_funnel_licenses_and_models_come_down_from_the_parents(tmp_path: Path, t
     stage = toy.stage("concepts")
     columns = tuple(column for column in stage.adds if column.name != "license")
     stage = type(stage)(**{**vars(stage), "adds": columns})
-    concepts = store.write("toy-concepts", "c0", toy.build(toy.rows(40).remove_columns("license"), stage, parents=[parent], model=None))
+    rows = toy.rows(40).remove_columns("license")
+    concepts = store.write("toy-concepts", "c0", toy.build(rows, stage, parents=[parent], model=None))
     assert [step.stage for step in concepts.lineage.funnel] == ["seeds", "concepts"]
     assert concepts.lineage.funnel[0].kept == seeds.counts.kept
     assert concepts.lineage.licenses == seeds.lineage.licenses
