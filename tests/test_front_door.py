@@ -27,6 +27,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
         assert f"'{package}'" not in loaded
 
 
+@pytest.mark.jail
 def test_the_readmes_page_of_python_runs_as_printed(tmp_path: Path) -> None:
     page = re.search(r"^## In Python\n.*?^```python\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
     assert page is not None
