@@ -16,10 +16,12 @@ from typing import Any, Literal
 from datasets import Dataset, Features, Value
 
 from sca_hf.errors import InputError
-from sca_hf.prompts.few_shot import Step
 from sca_hf.settings import Settings
 
 REJECT_REASON = "reject_reason"
+
+Step = Literal["S->C", "C->I", "I->R"]
+"""Few-shot steps: seed to concepts, concepts to instruction, instruction to response."""
 
 
 @dataclass(frozen=True)

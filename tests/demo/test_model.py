@@ -5,13 +5,13 @@ import json
 from itertools import islice
 from pathlib import Path
 
+import pytest
 import yaml
 from demo_model.corpus import KINDS, draw_texts
 from demo_model.labels import vocabulary
 from safetensors import safe_open
 from transformers import AutoTokenizer
 
-import pytest
 from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.sandbox import Jails, Program, Verdict
