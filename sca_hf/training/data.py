@@ -10,6 +10,7 @@ from datasets.exceptions import DatasetGenerationError
 
 from sca_hf.errors import InputError, one_line
 from sca_hf.store import Store, Version, lineage
+from sca_hf.store.card import is_repository
 from sca_hf.store.hub import Hub
 from sca_hf.store.parquet import sha256
 
@@ -29,6 +30,34 @@ class TrainingData:
     sha: str
     lineage: Mapping[str, Any] | None = None
     remote: str | None = None
+
+    def written_by(self) -> str:
+        """Return the model that wrote the rows, to be tuned on them. Raises InputError if it can't be found by name."""
+        writers = self.lineage["models"] if self.lineage else []
+        if writers and writers[-1]["model"] == "demo":
+            return "demo"
+        if writers and is_repository(writers[-1]["model"]):
+            return f"{writers[-1]['model']}@{writers[-1]['revision']}"
+        wrote = f"{writers[-1]['model']}, a folder, wrote it" if writers else "who wrote it is not recorded"
+        raise InputError(f"--data {self.name}: {wrote}; give --model")
+
+
+def load_preferences(name: str, store: Path) -> TrainingData:
+    """Return pairs of answers: `prompt`, `chosen`, `rejected`.
+
+    `name`: as in `load_sft`; of a version the config `dpo`, of a file these columns. Raises InputError, StoreError or
+    HubError.
+    """
+    if Path(name).suffix in _FILES:
+        return TrainingData(_pairs(_file(Path(name)), name), Path(name).name, sha256(Path(name)))
+    version, remote = _version(name, store)
+    files = sorted(str(path) for path in (version.path / "dpo").glob("train-*.parquet"))
+    if not files:
+        raise InputError(f"--data {name} has no pairs; they come with versions that were made after an execute stage")
+    rows = load_dataset("parquet", data_files=files, split="train")
+    return TrainingData(
+        _pairs(rows, name), f"{version.dataset}/{version.fingerprint}", version.manifest_sha, version.lineage, remote
+    )
 
 
 def load_sft(name: str, store: Path) -> TrainingData:
@@ -66,6 +95,13 @@ def _parted(rows: Dataset, name: str) -> Dataset:
         lambda row: {"prompt": row["messages"][:-1], "completion": row["messages"][-1:]},
         remove_columns=rows.column_names,
     )
+
+
+def _pairs(rows: Dataset, name: str) -> Dataset:
+    columns = ["prompt", "chosen", "rejected"]
+    if not set(columns) <= set(rows.column_names):
+        raise InputError(f"--data {name} has the columns {', '.join(rows.column_names)}; --dpo takes {', '.join(columns)}")
+    return _not_empty(rows.select_columns(columns), name)
 
 
 def _version(name: str, store: Path) -> tuple[Version, str | None]:
