@@ -1,6 +1,5 @@
 """The model that is tuned: weights from safetensors, no code of its own, and a tokenizer with the chat template."""
 
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +27,7 @@ class Base:
 def find_base(model: str) -> Base:
     """Return the model that "demo", a folder or a Hub id stands for, fetched. Raises EngineUnavailable."""
     resolved = resolve_model(model)
-    name = published_name(resolved.where) if resolved.is_local else resolved.where
+    name = resolved.where if not resolved.is_local else "demo" if model == "demo" else published_name(resolved.where)
     return Base(name, resolved.revision, download(resolved))
 
 
@@ -62,7 +61,6 @@ def load_model(base: Base, settings: TrainSettings) -> Any:
 
 
 def _loaded(base: Base, load: Any) -> Any:
-    logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
         return load()
     except (OSError, ValueError, KeyError) as error:

@@ -18,7 +18,7 @@ def draw_loss(name: str, losses: Sequence[tuple[int, float]]) -> bytes:
         figure = Figure(figsize=(8, 4), dpi=200, facecolor="white", layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        axes.plot(steps, values, color=_FAINT, linewidth=0.9, label="each step", marker="." if len(steps) < 3 else None)
+        axes.plot(steps, values, color=_FAINT if window > 1 else _LINE, linewidth=0.9, marker=".", label="each step")
         if window > 1:
             means = [sum(values[max(0, end - window) : end]) / min(end, window) for end in range(1, len(values) + 1)]
             axes.plot(steps, means, color=_LINE, linewidth=1.8, label=f"mean of the last {window} steps")

@@ -1,14 +1,33 @@
 """What a training says while it runs: a line now and then, with the loss and the time that is left."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from datasets.utils.logging import disable_progress_bar as hide_bars_of_datasets
+from datasets.utils.logging import enable_progress_bar as show_bars_of_datasets
 from transformers import TrainerCallback
+from transformers.utils import logging as transformers_logging
 
 Say = Callable[[str], object]
 
 _SECONDS = 15.0
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep the libraries' bars and warnings off the terminal, where lines of a training stand."""
+    level = transformers_logging.get_verbosity()
+    hide_bars_of_datasets()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        show_bars_of_datasets()
+        transformers_logging.enable_progress_bar()
+        transformers_logging.set_verbosity(level)
 
 
 class Reporter(TrainerCallback):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from typing import Any
 from sca_hf.errors import EngineUnavailable
 from sca_hf.training.base_model import Base, find_base, load_model, load_tokenizer
 from sca_hf.training.data import TrainingData
-from sca_hf.training.progress import Reporter, Say
+from sca_hf.training.progress import Reporter, Say, silence
 from sca_hf.training.saving import save
 from sca_hf.training.settings import PreferenceSettings, SupervisedSettings
 from sca_hf.training.state import TrainingFolder
@@ -46,7 +46,8 @@ def train(
     if finished:
         say(f"{out} is finished: nothing to do")
         return out
-    _train(base, data, settings, folder, base_license, fsdp=fsdp, say=say if state.is_main_process else _silent)
+    with silence():
+        _train(base, data, settings, folder, base_license, fsdp=fsdp, say=say if state.is_main_process else _silent)
     return out
 
 

@@ -55,16 +55,17 @@ def _merged(base: Base, settings: TrainSettings, adapter: Path) -> Any:
 
 
 def _save_weights(model: Any, tokenizer: Any, state: Mapping[str, Any] | None, path: Path) -> None:
+    """Save the model in bf16; `state`: its weights, gathered from all devices, None where it holds them itself."""
     import torch
 
-    model.config.dtype = torch.bfloat16
-    model.config.use_cache = True
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
-    if state is None:
-        model.save_pretrained(path)
-        return
     half: dict[int, Any] = {}  # by address, so that weights which are tied stay so
+    for weight in (state or {}).values():
+        half.setdefault(weight.data_ptr(), weight.to(torch.bfloat16))
     model.save_pretrained(
-        path, state_dict={name: half.setdefault(weight.data_ptr(), weight.to(torch.bfloat16)) for name, weight in state.items()}
+        path, state_dict=state and {name: half[weight.data_ptr()] for name, weight in state.items()}
     )
+    model.config.dtype = torch.bfloat16
+    model.config.use_cache = True
+    model.config.save_pretrained(path)
