@@ -36,11 +36,11 @@ def train(
     killed; a finished one is left as it is. Raises InputError if `out` holds something else, EngineUnavailable if the
     model can't be loaded or doesn't fit the device.
     """
-    from accelerate import PartialState
+    from sca_hf.training.trainers import processes
 
     base = find_base(model)
     folder = TrainingFolder(out, _intent(base, data, settings))
-    state = PartialState()
+    state = processes()
     with state.main_process_first():
         finished = folder.open()
     if finished:

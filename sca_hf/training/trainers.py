@@ -16,12 +16,19 @@ class Quiet:
         pass
 
 
-def arguments(settings: TrainSettings, checkpoints: Path, *, fsdp: bool) -> dict[str, Any]:
-    """Return the arguments that transformers' TrainingArguments shares with TRL's configurations."""
+def processes() -> Any:
+    """Return the state of the processes that `accelerate launch` or `torchrun` started: this one alone, or several."""
     import torch
     from accelerate import PartialState
 
-    state = PartialState()
+    # Without a GPU it would not look for others unless it is told that the CPU is meant.
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def arguments(settings: TrainSettings, checkpoints: Path, *, fsdp: bool) -> dict[str, Any]:
+    """Return the arguments that transformers' TrainingArguments shares with TRL's configurations."""
+    import torch
+
     return {
         "output_dir": str(checkpoints),
         "seed": settings.seed,
@@ -31,7 +38,7 @@ def arguments(settings: TrainSettings, checkpoints: Path, *, fsdp: bool) -> dict
         "num_train_epochs": settings.epochs,
         "max_steps": settings.steps or -1,
         "per_device_train_batch_size": settings.micro_batch,
-        "gradient_accumulation_steps": settings.accumulation(state.num_processes),
+        "gradient_accumulation_steps": settings.accumulation(processes().num_processes),
         "max_length": settings.max_length,
         "optim": settings.optimizer,
         "weight_decay": settings.weight_decay,
@@ -45,6 +52,7 @@ def arguments(settings: TrainSettings, checkpoints: Path, *, fsdp: bool) -> dict
         "logging_steps": 1,
         "save_steps": settings.save_steps,
         "save_total_limit": 2,
+        "ddp_find_unused_parameters": False,
         "report_to": "none",
         "disable_tqdm": True,
     }
