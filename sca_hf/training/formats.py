@@ -12,7 +12,7 @@ from typing import Any
 from datasets import Features, List, Value
 
 from sca_hf.identity import row_random
-from sca_hf.markdown import code_blocks
+from sca_hf.prompts.code_blocks import code_blocks
 
 Row = Mapping[str, Any]
 
