@@ -49,7 +49,9 @@ def parser() -> argparse.ArgumentParser:
         dest="changes",
         help="change a setting; repeatable (sca_hf/training/settings.py says what there is)",
     )
-    made.add_argument("--fsdp", action="store_true", help="share the weights among the processes of `accelerate launch`")
+    made.add_argument(
+        "--fsdp", action="store_true", help="share the weights among the processes of `accelerate launch`"
+    )
     made.add_argument("--license", metavar="ID", help="of the base model, for the card")
     made.add_argument("--hub", metavar="NS/NAME", help="push the tuned model there")
     visibility = made.add_mutually_exclusive_group()

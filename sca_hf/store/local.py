@@ -15,7 +15,7 @@ import errno
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -24,18 +24,18 @@ import datasets
 from datasets import Dataset, DatasetInfo, Features, Value
 from datasets.table import MemoryMappedTable
 
-from sca_hf.errors import StoreError
+from sca_hf.errors import StoreError, one_line
 from sca_hf.identity import digest
 from sca_hf.stage import REJECT_REASON, Column, Counts, Judged, Stage
 from sca_hf.store.card import write_card
 from sca_hf.store.disk import FULL, store_error, store_errors, sync
-from sca_hf.store.inherited import inherited_funnel, inherited_licenses, inherited_models, inherited_sources
+from sca_hf.store.lineage import FILE as LINEAGE
+from sca_hf.store.lineage import Lineage, Making, lineage_of
 from sca_hf.store.manifest import Manifest, read_manifest
 from sca_hf.store.parquet import SHARD_BYTES, read_features, sha256, write_arrow, write_shards
 from sca_hf.store.temporary import remove_dead, temporary_folder
 
 REJECTED_PER_REASON = 20
-LINEAGE = "lineage.json"
 
 _TIMINGS = "timings.json"
 _LATEST = "latest"
@@ -45,36 +45,32 @@ _LATEST = "latest"
 class Build:
     """What a stage made, ready to become a version.
 
-    `columns`: those of its kept rows. `lineage`: JSON-able, the same for every run of the same intent. `timings`:
-    JSON-able, whatever differs by run. `parents`: lineages of the versions that it was made from, wherever they are; by
-    default of those in the store.
+    `columns`: those of its kept rows. `timings`: JSON-able, whatever differs by run. `parents`: lineages of the
+    versions that it was made from, wherever they are; by default of those in the store.
     """
 
     stage: Stage
     columns: Sequence[Column]
     judged: Judged
-    lineage: Mapping[str, Any]
+    making: Making
     timings: Mapping[str, Any]
-    parents: Sequence[Mapping[str, Any]] = ()
+    parents: Sequence[Lineage] = ()
 
 
 @dataclass(frozen=True)
 class Version:
-    """A complete version.
-
-    `lineage`: the build's, with `counts`, `funnel`, `licenses`, `models`, `sources` and `manifest_sha`.
-    """
+    """A complete version."""
 
     dataset: str
     fingerprint: str
     path: Path
     manifest_sha: str
-    lineage: Mapping[str, Any]
+    lineage: Lineage
 
     @property
     def counts(self) -> Counts:
         """Rows of the stage that made it."""
-        return Counts(**self.lineage["counts"])
+        return self.lineage.counts
 
     @property
     def timings(self) -> Mapping[str, Any]:
@@ -147,14 +143,13 @@ class Store:
         """The version of this fingerprint, or None. Raises StoreError if its lineage can't be read."""
         path = self.root / dataset / fingerprint
         try:
-            lineage = json.loads((path / LINEAGE).read_text(encoding="utf-8"))
-            return Version(dataset, fingerprint, path, lineage["manifest_sha"], lineage)
+            lineage = Lineage.read((path / LINEAGE).read_bytes())
+            return Version(dataset, fingerprint, path, lineage.manifest_sha, lineage)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, StoreError) as error:
             raise StoreError(
-                f"{path / LINEAGE} can't be read ({error!r}); remove the version so that the next run makes it again: "
-                f"rm -r {path}"
+                f"version {path}: {one_line(error)}; remove it, so that the next run makes it again: rm -r {path}"
             ) from error
 
     def latest(self, dataset: str) -> Version | None:
@@ -209,11 +204,11 @@ class Store:
 
         def filled(root: Path) -> Manifest:
             fill(root)
-            lineage = json.loads((root / LINEAGE).read_text(encoding="utf-8"))
-            Version(dataset, fingerprint, root, lineage["manifest_sha"], lineage).verify()
-            if lineage["fingerprint"] != fingerprint:
+            lineage = Lineage.read((root / LINEAGE).read_bytes())
+            Version(dataset, fingerprint, root, lineage.manifest_sha, lineage).verify()
+            if lineage.fingerprint != fingerprint:
                 raise StoreError(
-                    f"version {fingerprint} of {dataset} was asked for, and {lineage['fingerprint']} came; "
+                    f"version {fingerprint} of {dataset} was asked for, and {lineage.fingerprint} came; "
                     "its tag was moved: ask its owner"
                 )
             return read_manifest(root)
@@ -225,7 +220,7 @@ class Store:
         children = [
             f"{other.dataset}/{other.fingerprint}"
             for other in self.versions()
-            if any(parent["fingerprint"] == version.fingerprint for parent in other.lineage.get("parents", []))
+            if any(parent.fingerprint == version.fingerprint for parent in other.lineage.parents)
         ]
         if children:
             first = (
@@ -269,20 +264,12 @@ class Store:
             write_shards(judged.measured, judged.measured.features, root, "measurements", self.shard_bytes)
         manifest = Manifest(tuple(files))
         manifest.write(root)
-        found = [self.find(parent["dataset"], parent["fingerprint"]) for parent in build.lineage.get("parents", [])]
-        parents = build.parents or [parent.lineage for parent in found if parent is not None]
-        lineage = {
-            **build.lineage,
-            "fingerprint": fingerprint,
-            "counts": asdict(judged.counts),
-            "funnel": [*inherited_funnel(parents), {"stage": stage.name, **asdict(judged.counts)}],
-            "licenses": inherited_licenses(parents, judged.kept),
-            "models": inherited_models(parents, build.lineage.get("model") if stage.writes else None),
-            "sources": inherited_sources(parents, build.lineage.get("input")),
-            "manifest_sha": manifest.sha,
-        }
-        _write_json(root / LINEAGE, lineage)
-        _write_json(root / _TIMINGS, build.timings)
+        stored = [self.find(parent.dataset, parent.fingerprint) for parent in build.making.parents]
+        parents = build.parents or [parent.lineage for parent in stored if parent is not None]
+        lineage = lineage_of(build.making, fingerprint, judged, manifest.sha, parents, stage.writes)
+        (root / LINEAGE).write_text(lineage.text(), encoding="utf-8")
+        timings = json.dumps(build.timings, indent=2, sort_keys=True, ensure_ascii=False)
+        (root / _TIMINGS).write_text(f"{timings}\n", encoding="utf-8")
         write_card(root, dataset, stage, build.columns, lineage, judged.kept)
         return manifest
 
@@ -312,7 +299,3 @@ def _point_latest(folder: Path, fingerprint: str) -> None:
     with temporary_folder(folder) as temporary:
         (temporary / _LATEST).symlink_to(fingerprint)
         (temporary / _LATEST).replace(folder / _LATEST)
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -17,8 +17,10 @@ import yaml
 from huggingface_hub import EvalResult, ModelCardData
 
 from sca_hf.errors import InputError, one_line
+from sca_hf.stage import Counts
 from sca_hf.store.card import is_repository, license_metadata, render
 from sca_hf.store.hub_card import CARD, GENERATED
+from sca_hf.store.lineage import Lineage
 
 PICTURE = "loss.png"
 """The loss of the training, in the folder of the model."""
@@ -35,6 +37,12 @@ class FileData:
     name: str
     sha256: str
     rows: int
+
+    @property
+    def lineage(self) -> Lineage:
+        """All that is known of where the rows came from: nothing but how many there are."""
+        counts = Counts(self.rows, self.rows, self.rows, {})
+        return Lineage(stage="file", counts=counts, funnel=(), licenses={}, models=(), manifest_sha=self.sha256)
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,9 @@ def read_tuned(
     }
     trained = _settings_in(folder / "training.json")
     if trained:
-        settings = dict(_flat({"method": trained["intent"]["method"], **trained["intent"]["settings"], **trained["facts"]}))
+        settings = dict(
+            _flat({"method": trained["intent"]["method"], **trained["intent"]["settings"], **trained["facts"]})
+        )
     losses = [step["loss"] for step in state.get("log_history", []) if "loss" in step]
     if losses:
         settings["last loss"] = losses[-1]
@@ -102,19 +112,19 @@ def read_tuned(
     )
 
 
-def model_card(name: str, on: Mapping[str, Any] | FileData, tuned: Tuned, data: str | None = None) -> str:
+def model_card(name: str, on: Lineage | FileData, tuned: Tuned, data: str | None = None) -> str:
     """The text of the card of the model `name`.
 
     `on`: what it was tuned on, the lineage of a version or a file; `data`: where a version is on the Hub,
     "repository@revision".
     """
     file = on if isinstance(on, FileData) else None
-    lineage: Mapping[str, Any] = _NO_LINEAGE if isinstance(on, FileData) else on
-    writers = lineage["models"]
-    base = tuned.base or (f"{writers[-1]['model']}@{writers[-1]['revision']}" if writers else "")
+    lineage = on.lineage if isinstance(on, FileData) else on
+    writers = lineage.models
+    base = tuned.base or (f"{writers[-1].model}@{writers[-1].revision}" if writers else "")
     model, _, revision = base.rpartition("@") if "@" in base else (base, "", "")
     repo, _, tag = (data or "").partition("@")
-    licenses = [*([tuned.base_license] if tuned.base_license else []), *lineage["licenses"]]
+    licenses = [*([tuned.base_license] if tuned.base_license else []), *lineage.licenses]
     metadata = ModelCardData(
         model_name=name,
         language=["en", "code"],
@@ -137,7 +147,7 @@ def model_card(name: str, on: Mapping[str, Any] | FileData, tuned: Tuned, data: 
         lineage=lineage,
         repo=repo,
         tag=tag,
-        own=any(writer["model"] == model for writer in writers),
+        own=any(writer.model == model for writer in writers),
         file=file,
         picture=PICTURE,
     )
@@ -155,9 +165,6 @@ def write_model_card(folder: Path, text: str) -> Path:
     for path in (card, generated):
         path.write_text(text, encoding="utf-8")
     return card
-
-
-_NO_LINEAGE: Mapping[str, Any] = {"models": [], "licenses": {}, "recipe": {}}
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

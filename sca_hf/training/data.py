@@ -1,17 +1,16 @@
 """What a model is trained on: a version of the SFT stage in the store or on the Hub, or a file of one's own."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from datasets import Dataset, load_dataset
 from datasets.exceptions import DatasetGenerationError
 
 from sca_hf.errors import InputError, one_line
-from sca_hf.store import Store, Version, lineage
+from sca_hf.store import Store, Version, history
 from sca_hf.store.card import is_repository
 from sca_hf.store.hub import Hub
+from sca_hf.store.lineage import Lineage
 from sca_hf.store.parquet import sha256
 
 _FILES = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
@@ -28,17 +27,17 @@ class TrainingData:
     rows: Dataset
     name: str
     sha: str
-    lineage: Mapping[str, Any] | None = None
+    lineage: Lineage | None = None
     remote: str | None = None
 
     def written_by(self) -> str:
         """Return the model that wrote the rows, to be tuned on them. Raises InputError if it can't be found by name."""
-        writers = self.lineage["models"] if self.lineage else []
-        if writers and writers[-1]["model"] == "demo":
+        writer = self.lineage.models[-1] if self.lineage and self.lineage.models else None
+        if writer and writer.model == "demo":
             return "demo"
-        if writers and is_repository(writers[-1]["model"]):
-            return f"{writers[-1]['model']}@{writers[-1]['revision']}"
-        wrote = f"{writers[-1]['model']}, a folder, wrote it" if writers else "who wrote it is not recorded"
+        if writer and is_repository(writer.model):
+            return f"{writer.model}@{writer.revision}"
+        wrote = f"{writer.model}, a folder, wrote it" if writer else "who wrote it is not recorded"
         raise InputError(f"--data {self.name}: {wrote}; give --model")
 
 
@@ -63,7 +62,7 @@ def load_preferences(name: str, store: Path) -> TrainingData:
 def load_sft(name: str, store: Path) -> TrainingData:
     """Return the rows of `name` as `prompt` and `completion`.
 
-    `name`: a version of the SFT stage in `store` (see `sca_hf.store.lineage.named`), `repository@revision` on the Hub,
+    `name`: a version of the SFT stage in `store` (see `sca_hf.store.history.named`), `repository@revision` on the Hub,
     or a JSON, JSON lines or Parquet file with `messages`, or with `prompt` and `completion`: texts, which are taken as
     they are, or lists of messages. Raises InputError, StoreError or HubError.
     """
@@ -77,7 +76,11 @@ def load_sft(name: str, store: Path) -> TrainingData:
     version, remote = _version(name, store)
     rows = _parted(version.load(), name)
     return TrainingData(
-        _not_empty(rows, name), f"{version.dataset}/{version.fingerprint}", version.manifest_sha, version.lineage, remote
+        _not_empty(rows, name),
+        f"{version.dataset}/{version.fingerprint}",
+        version.manifest_sha,
+        version.lineage,
+        remote,
     )
 
 
@@ -100,7 +103,9 @@ def _parted(rows: Dataset, name: str) -> Dataset:
 def _pairs(rows: Dataset, name: str) -> Dataset:
     columns = ["prompt", "chosen", "rejected"]
     if not set(columns) <= set(rows.column_names):
-        raise InputError(f"--data {name} has the columns {', '.join(rows.column_names)}; --dpo takes {', '.join(columns)}")
+        raise InputError(
+            f"--data {name} has the columns {', '.join(rows.column_names)}; --dpo takes {', '.join(columns)}"
+        )
     return _not_empty(rows.select_columns(columns), name)
 
 
@@ -109,7 +114,7 @@ def _version(name: str, store: Path) -> tuple[Version, str | None]:
     if not revision:
         if not store.is_dir():
             raise InputError(f"--data {name}: there is no store {store}; give the folder of one with --store")
-        return lineage.named(Store(store), name), None
+        return history.named(Store(store), name), None
     hub = Hub.behind(repo)
     remote = hub.at(repo, revision)
     return hub.pull(remote, Store(store), repo.rpartition("/")[2]), f"{repo}@{remote.revision}"

@@ -1,6 +1,6 @@
 """One training from a base model to a tuned one with its card; killed at any moment, the same call goes on.
 
-    folder = train("demo", load_sft("demo-sft", Path("store")), SupervisedSettings(), Path("tuned"))
+folder = train("demo", load_sft("demo-sft", Path("store")), SupervisedSettings(), Path("tuned"))
 """
 
 import time

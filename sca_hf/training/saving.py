@@ -63,9 +63,7 @@ def _save_weights(model: Any, tokenizer: Any, state: Mapping[str, Any] | None, p
     half: dict[int, Any] = {}  # by address, so that weights which are tied stay so
     for weight in (state or {}).values():
         half.setdefault(weight.data_ptr(), weight.to(torch.bfloat16))
-    model.save_pretrained(
-        path, state_dict=state and {name: half[weight.data_ptr()] for name, weight in state.items()}
-    )
+    model.save_pretrained(path, state_dict=state and {name: half[weight.data_ptr()] for name, weight in state.items()})
     model.config.dtype = torch.bfloat16
     model.config.use_cache = True
     model.config.save_pretrained(path)

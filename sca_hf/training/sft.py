@@ -25,7 +25,9 @@ class PerRowTrainer(SupervisedTrainer):
         """Return this micro-batch's part of the loss. `num_items_in_batch`: rows of the whole batch, on all devices."""
         outputs = model(**inputs, use_cache=False, fused_lm_head=True)
         rows, counted = _rows(inputs)
-        tokens = torch.zeros(int(rows.max()) + 1, device=rows.device).scatter_add_(0, rows[counted], _ones(rows[counted]))
+        tokens = torch.zeros(int(rows.max()) + 1, device=rows.device).scatter_add_(
+            0, rows[counted], _ones(rows[counted])
+        )
         means: torch.Tensor = (-outputs.log_probs.float()[counted] / tokens[rows[counted]]).sum()
         return means * self.accelerator.num_processes / num_items_in_batch
 

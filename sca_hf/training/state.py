@@ -1,8 +1,8 @@
 """The folder of a training: what it is, how far it is, and whether it may go on.
 
-    <out>/training.json     what was asked for, what came of it, whether it is finished
-    <out>/checkpoints/      checkpoint-<step>/ while it runs
-    <out>/                  the model, once it is finished: weights, tokenizer, card, loss.png, trainer_state.json
+<out>/training.json     what was asked for, what came of it, whether it is finished
+<out>/checkpoints/      checkpoint-<step>/ while it runs
+<out>/                  the model, once it is finished: weights, tokenizer, card, loss.png, trainer_state.json
 """
 
 import json

@@ -33,9 +33,7 @@ class Tokenized:
 def tokenize(rows: Dataset, tokenizer: Any, max_length: int) -> Tokenized:
     """Tokenize rows with `prompt` and `completion`, each a text or a list of messages, cut on the right."""
     features = Features({"input_ids": List(Value("int32")), "labels": List(Value("int32")), "full": Value("int32")})
-    made = rows.map(
-        lambda row: encode(row, tokenizer, max_length), remove_columns=rows.column_names, features=features
-    )
+    made = rows.map(lambda row: encode(row, tokenizer, max_length), remove_columns=rows.column_names, features=features)
     room = [any(label != IGNORED for label in labels) for labels in made["labels"]]
     lengths = list(made["full"])
     kept = made.select([index for index, has_room in enumerate(room) if has_room]).remove_columns("full")

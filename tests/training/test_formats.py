@@ -1,8 +1,9 @@
 """Rows in the shapes that trainers take: pure functions of an SFT row and its attempts."""
 
 from collections import Counter
-from datasets import Dataset
+
 import pytest
+from datasets import Dataset
 
 from sca_hf.training import formats
 from sca_hf.training.formats import FORMATS, entry_point, messages, preference, prompt_completion, reinforcement

@@ -43,9 +43,7 @@ def test_sft_trainer_takes_messages(assistant_only: bool, tmp_path: Path, tokeni
     rows = Dataset.from_list([messages(sft_row(word)) for word in WORDS], features=FORMATS["messages"])
     trainer = SFTTrainer(
         model=str(DEMO_MODEL),
-        args=SFTConfig(
-            str(tmp_path), chat_template_path=TEMPLATE, assistant_only_loss=assistant_only, **ONE_STEP
-        ),
+        args=SFTConfig(str(tmp_path), chat_template_path=TEMPLATE, assistant_only_loss=assistant_only, **ONE_STEP),
         train_dataset=rows,
     )
     assert trainer.train().training_loss > 0
