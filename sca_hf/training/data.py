@@ -11,6 +11,7 @@ from sca_hf.store import Store, Version, history
 from sca_hf.store.card import is_repository
 from sca_hf.store.hub import Hub
 from sca_hf.store.lineage import Lineage
+from sca_hf.store.manifest import format_folder
 from sca_hf.store.parquet import sha256
 
 _FILES = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
@@ -50,9 +51,9 @@ def load_preferences(name: str, store: Path) -> TrainingData:
     if Path(name).suffix in _FILES:
         return TrainingData(_pairs(_file(Path(name)), name), Path(name).name, sha256(Path(name)))
     version, remote = _version(name, store)
-    files = sorted(str(path) for path in (version.path / "dpo").glob("train-*.parquet"))
+    files = sorted(str(path) for path in (version.path / format_folder("dpo")).glob("train-*.parquet"))
     if not files:
-        raise InputError(f"--data {name} has no pairs; they come with versions that were made after an execute stage")
+        raise InputError(f"--data {name} has no pairs: no attempt at its instructions failed, or they aren't known")
     rows = load_dataset("parquet", data_files=files, split="train")
     return TrainingData(
         _pairs(rows, name), f"{version.dataset}/{version.fingerprint}", version.manifest_sha, version.lineage, remote
@@ -88,8 +89,8 @@ def _parted(rows: Dataset, name: str) -> Dataset:
     """Conversations as `prompt` and `completion`."""
     if "messages" not in rows.column_names:
         raise InputError(
-            f"--data {name} has the columns {', '.join(rows.column_names)}; give rows with 'messages', or with 'prompt' "
-            "and 'completion', such as a version of the sft stage"
+            f"--data {name} has the columns {', '.join(rows.column_names)}; give rows with 'messages', or with "
+            "'prompt' and 'completion', such as a version of the sft stage"
         )
     ends = {messages[-1]["role"] if messages else "nobody" for messages in rows["messages"]}
     if ends - {"assistant"}:

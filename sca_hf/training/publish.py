@@ -1,5 +1,6 @@
 """A tuned model on the Hub."""
 
+from functools import partial
 from pathlib import Path
 
 from huggingface_hub import HfApi, get_token
@@ -45,7 +46,7 @@ class ModelRepository:
 
     def _edited(self, what: str) -> bool:
         """Whether a person changed the card on the Hub."""
-        card, generated = (call(what, lambda name=name: self._content(name), None) for name in (CARD, GENERATED))
+        card, generated = (call(what, partial(self._content, name), None) for name in (CARD, GENERATED))
         if card is not None and generated is None:
             raise HubError(f"{self.name} has a card that no training wrote; give another name with --hub")
         return card != generated

@@ -50,8 +50,8 @@ class TrainSettings(Settings):
         steps, rest = divmod(self.batch_size, self.micro_batch * devices)
         if rest or not steps:
             raise RecipeError(
-                f"batch_size {self.batch_size} is not a multiple of micro_batch {self.micro_batch} x {devices} devices; "
-                "change one of them with --set"
+                f"batch_size {self.batch_size} is not a multiple of micro_batch {self.micro_batch} x {devices} "
+                "devices; change one of them with --set"
             )
         return steps
 

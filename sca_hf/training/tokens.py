@@ -18,7 +18,7 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Tokenized:
-    """`rows`: `input_ids` and `labels`. Of the rows given, `cut` lost an end, and `left_out` had no room for a response.
+    """`rows`: `input_ids` and `labels`. Of the rows given, `cut` lost an end, `left_out` had no room for a response.
 
     `tokens`: of all rows; `trained`: those that the loss is on.
     """

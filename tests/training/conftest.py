@@ -19,7 +19,7 @@ def tokenizer() -> Any:
 
 @pytest.fixture(scope="session", autouse=True)
 def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No request to anyone, a cache of its own, and one thread: two that wait for each other are slower at this size."""
+    """No request to anyone, a cache of its own, and one thread: at this size two only wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:

@@ -28,21 +28,12 @@ def sft_row(word: str) -> dict[str, Any]:
     messages = conversation(word)
     return {
         "id": f"row-{word}",
-        "instruction_id": f"task-{word}",
         "instruction": messages[0]["content"],
         "response": messages[1]["content"],
         "tests": f'```python\nassert {word}() == "{word}"\n```',
+        "failed_response": f"```python\ndef {word}():\n    return 0\n```",
+        "pass_rate": 0.5,
         "messages": messages,
-    }
-
-
-def attempt(word: str, number: int, status: str, response: str | None = None) -> dict[str, Any]:
-    """What trainers need of a row of the execute stage."""
-    return {
-        "id": f"attempt-{word}-{number}",
-        "instruction_id": f"task-{word}",
-        "status": status,
-        "response": response or f"```python\ndef {word}():\n    return {number}\n```",
     }
 
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +127,7 @@ def test_a_finished_training_is_left_as_it_is(tuned: Path, data: Path, capsys: p
 
 
 @pytest.fixture
-def killed(data: Path, tmp_path: Path) -> Iterator[Path]:
+def killed(data: Path, tmp_path: Path) -> Path:
     """The folder of a training that was killed after a checkpoint, with the next one half-written."""
     out = tmp_path / "killed"
     running = subprocess.Popen(
@@ -142,7 +141,7 @@ def killed(data: Path, tmp_path: Path) -> Iterator[Path]:
         running.send_signal(signal.SIGKILL)
         running.wait()
     assert not json.loads((out / "training.json").read_text())["finished"]
-    yield out
+    return out
 
 
 def test_after_a_kill_it_goes_on_with_the_same_losses(

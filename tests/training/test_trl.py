@@ -9,9 +9,10 @@ from transformers import AutoModelForCausalLM
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from sca_hf.engines.model import DEMO_MODEL
-from sca_hf.training.formats import FORMATS, messages, preference, prompt_completion
-from tests.training.rows import WORDS, attempt, sft_row
+from sca_hf.stages.formats import FORMATS, messages, preference, prompt_completion
+from tests.training.rows import WORDS, sft_row
 
+FEATURES = {shape.name: shape.features for shape in FORMATS}
 # What a user of TRL gives, here with a template that the bundled model lacks as base models do.
 ONE_STEP: dict[str, Any] = {"max_steps": 1, "per_device_train_batch_size": 4, "use_cpu": True, "report_to": "none"}
 TEMPLATE = "sca_hf/prompts/chat_template.jinja"
@@ -27,7 +28,7 @@ def learnt(trainer: Any, tokenizer: Any) -> list[str]:
 
 def test_sft_trainer_learns_the_completion_alone(tmp_path: Path, tokenizer: Any) -> None:
     rows = Dataset.from_list(
-        [prompt_completion(sft_row(word)) for word in WORDS], features=FORMATS["prompt-completion"]
+        [prompt_completion(sft_row(word)) for word in WORDS], features=FEATURES["prompt-completion"]
     )
     trainer = SFTTrainer(
         model=str(DEMO_MODEL),
@@ -40,7 +41,7 @@ def test_sft_trainer_learns_the_completion_alone(tmp_path: Path, tokenizer: Any)
 
 @pytest.mark.parametrize("assistant_only", [False, True])
 def test_sft_trainer_takes_messages(assistant_only: bool, tmp_path: Path, tokenizer: Any) -> None:
-    rows = Dataset.from_list([messages(sft_row(word)) for word in WORDS], features=FORMATS["messages"])
+    rows = Dataset.from_list([messages(sft_row(word)) for word in WORDS], features=FEATURES["messages"])
     trainer = SFTTrainer(
         model=str(DEMO_MODEL),
         args=SFTConfig(str(tmp_path), chat_template_path=TEMPLATE, assistant_only_loss=assistant_only, **ONE_STEP),
@@ -53,14 +54,14 @@ def test_sft_trainer_takes_messages(assistant_only: bool, tmp_path: Path, tokeni
 
 
 def test_dpo_trainer_takes_pairs(tmp_path: Path, tokenizer: Any) -> None:
-    pairs = [preference(sft_row(word), [attempt(word, 1, "failed")], seed=1) for word in WORDS]
+    pairs = [preference(sft_row(word)) for word in WORDS]
     trainer = DPOTrainer(
         model=AutoModelForCausalLM.from_pretrained(DEMO_MODEL),
         args=DPOConfig(str(tmp_path), **ONE_STEP),
-        train_dataset=Dataset.from_list(pairs, features=FORMATS["dpo"]),
+        train_dataset=Dataset.from_list(pairs, features=FEATURES["dpo"]),
         processing_class=tokenizer,
     )
     row = trainer.train_dataset[0]
     assert tokenizer.decode(row["chosen_ids"]) == sft_row("apple")["response"] + tokenizer.eos_token
-    assert tokenizer.decode(row["rejected_ids"]) == attempt("apple", 1, "failed")["response"] + tokenizer.eos_token
+    assert tokenizer.decode(row["rejected_ids"]) == sft_row("apple")["failed_response"] + tokenizer.eos_token
     assert trainer.train().training_loss > 0
