@@ -33,8 +33,42 @@ class ShotSettings(Settings):
     max_tokens: int = Field(default=1536, ge=1)
 
 
+class FewShotCalls(Generic[Open]):
+    """The calls of one step of a run: prompts of system text, exemplars and an open row, made by `prompt_of`."""
+
+    def __init__(
+        self,
+        few_shot: FewShot,
+        settings: ShotSettings,
+        run_seed: int,
+        stage: str,
+        prompt_of: Callable[[FewShot, Sequence[Exemplar], Open], str],
+    ) -> None:
+        self.decks = Decks(
+            exemplars=len(few_shot.exemplars),
+            shots=settings.shots,
+            count=None if settings.decks == "per-row" else settings.decks,
+            run_seed=run_seed,
+            stage=stage,
+        )
+        self._few_shot, self._settings, self._run_seed, self._stage = few_shot, settings, run_seed, stage
+        self._prompt_of = prompt_of
+
+    def of(self, parent_id: str, open_row: Open, index: int = 0) -> tuple[str, Sampling]:
+        """Prompt and sampling of sample `index` of a row. It has exemplars once a row, a seed once a sample."""
+        exemplars = [self._few_shot.exemplars[number] for number in self.decks.of(parent_id)]
+        sampling = Sampling(
+            temperature=self._settings.temperature,
+            top_p=self._settings.top_p,
+            max_tokens=self._settings.max_tokens,
+            stop=STOP,
+            seed=row_seed(self._run_seed, self._stage, parent_id, index),
+        )
+        return self._prompt_of(self._few_shot, exemplars, open_row), sampling
+
+
 class FewShotStep(Generic[Open]):
-    """One step of a run: prompts of system text, exemplars and an open row, made by `prompt_of`."""
+    """One step of a run: its calls, made by the engine of a context."""
 
     def __init__(
         self,
@@ -46,33 +80,16 @@ class FewShotStep(Generic[Open]):
         if context.few_shot is None:
             raise ScaError(f"stage {stage!r} needs exemplars, and the context has none; give Context(few_shot=…)")
         self._context = context
-        self._settings = settings
         self._stage = stage
-        self._prompt_of = prompt_of
-        self._few_shot = context.few_shot
-        self._decks = Decks(
-            exemplars=len(context.few_shot.exemplars),
-            shots=settings.shots,
-            count=None if settings.decks == "per-row" else settings.decks,
-            run_seed=context.recipe.seed,
-            stage=stage,
-        )
+        self._calls = FewShotCalls(context.few_shot, settings, context.recipe.seed, stage, prompt_of)
 
     async def sample(self, parent_id: str, open_row: Open, index: int = 0) -> tuple[str, str]:
-        """Text and finish reason of sample `index` of a row. It has exemplars once a row, a seed once a sample."""
-        exemplars = [self._few_shot.exemplars[number] for number in self._decks.of(parent_id)]
-        sampling = Sampling(
-            temperature=self._settings.temperature,
-            top_p=self._settings.top_p,
-            max_tokens=self._settings.max_tokens,
-            stop=STOP,
-            seed=row_seed(self._context.recipe.seed, self._stage, parent_id, index),
-        )
-        return await self._context.complete(self._prompt_of(self._few_shot, exemplars, open_row), sampling)
+        """Text and finish reason of sample `index` of a row."""
+        return await self._context.complete(*self._calls.of(parent_id, open_row, index))
 
     def map_rows(self, rows: Dataset, function: Callable[[Row], Awaitable[Worked]], features: Features) -> Dataset:
         """`function` of each row, sent deck by deck; the result is in the order of `rows`."""
-        order = self._decks.order(_ids(rows))
+        order = self._calls.decks.order(_ids(rows))
         return self._context.map_rows(rows, function, features, self._stage, order)
 
 
