@@ -47,6 +47,14 @@ def prose(text: str) -> Markup:
     return Markup("").join([*parts, _paragraphs(text[end:])])
 
 
+def inline(text: str) -> Markup:
+    """A line of text with inline code."""
+    pieces = _INLINE.split(text)  # texts at even places, code at odd ones
+    return Markup("").join(
+        Markup("<code>%s</code>") % piece if number % 2 else escape(piece) for number, piece in enumerate(pieces)
+    )
+
+
 def plain(text: str) -> Markup:
     """A text as it is, line by line."""
     return Markup('<pre class="plain" tabindex="0">%s</pre>') % shortened(text)
@@ -78,11 +86,4 @@ def _kind(token: _TokenType) -> str:
 
 def _paragraphs(text: str) -> Markup:
     paragraphs = [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
-    return Markup("").join(Markup("<p>%s</p>") % _inline(part) for part in paragraphs)
-
-
-def _inline(text: str) -> Markup:
-    pieces = _INLINE.split(text)  # texts at even places, code at odd ones
-    return Markup("").join(
-        Markup("<code>%s</code>") % piece if number % 2 else escape(piece) for number, piece in enumerate(pieces)
-    )
+    return Markup("").join(Markup("<p>%s</p>") % inline(part) for part in paragraphs)

@@ -64,6 +64,9 @@ def _lines(against: Run, run: Run) -> list[Line]:
     lines = []
     for stage in [*after, *(stage for stage in before if stage not in after)]:
         old, new = before.get(stage), after.get(stage)
+        if old == new:  # then one line says all
+            lines.append(Line(stage, "kept", old and old["kept"], new and new["kept"], reason=False))
+            continue
         for name in ("judged", "kept"):
             lines.append(Line(stage, name, old and old[name], new and new[name], reason=False))
         reasons = sorted({*(old or {}).get("rejected", {}), *(new or {}).get("rejected", {})})

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from sca_hf.identity import digest
 from sca_hf.reporting.calls import Call, Calls
-from sca_hf.reporting.code import code, plain, prose
+from sca_hf.reporting.code import code, inline, plain, prose
 from sca_hf.reporting.reasons import meaning
 from sca_hf.reporting.runs import Row, Run, Step
 from sca_hf.stage import REJECT_REASON
@@ -17,7 +17,7 @@ from sca_hf.stages.passing import program_of
 
 ROWS = 50
 _EXAMPLES = 6
-_TITLE_CHARACTERS = 110
+_TITLE_CHARACTERS = 140
 # Columns that are shown as facts of a row, where it has them.
 _FACTS: Mapping[str, str] = {
     "category": "category",
@@ -28,8 +28,8 @@ _FACTS: Mapping[str, str] = {
     "mutants": "mutants",
     "mutants_killed": "killed",
     "coverage": "coverage",
-    "cpu_seconds": "CPU seconds",
-    "memory_mb": "MiB",
+    "cpu_seconds": "CPU time",
+    "memory_mb": "memory",
     "license": "license",
     "path": "file",
     "benchmark_row": "benchmark text",
@@ -47,10 +47,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row to open. `verdict`: why it was rejected, or what its program did; `passed`: whether that is good."""
+    """A row to open. `verdict`: in a word, why it was rejected or what its program did; `passed`: whether that is good."""
 
     id: str
-    title: str
+    title: Markup
     verdict: str
     passed: bool
     facts: Sequence[tuple[str, str]]
@@ -126,8 +126,8 @@ def _rejected_entries(run: Run, step: Step, rows: Sequence[Row], calls: Calls) -
 def _entry(run: Run, row: dict[str, Any], calls: Calls, tally: Mapping[str, tuple[int, int]]) -> Entry:
     reason = row.get(REJECT_REASON)
     status = row.get("status")
-    verdict = reason or status or "kept"
-    facts = [(label, _fact(row[name])) for name, label in _FACTS.items() if row.get(name) not in (None, "")]
+    verdict = row.get("exception") or reason or status or "kept"
+    facts = [(label, _fact(name, row[name])) for name, label in _FACTS.items() if row.get(name) not in (None, "")]
     if row.get("exception"):
         place = f" in line {row['line']}" if row.get("line") else ""
         facts.insert(0, ("exception", f"{row['exception']}{place}"))
@@ -198,13 +198,19 @@ def _marked(text: str) -> Markup:
     return Markup(marked)
 
 
-def _title(row: Row) -> str:
+def _title(row: Row) -> Markup:
     text = row.get("instruction") or row.get("name") or row.get("path") or row["id"]
     first = " ".join(str(text).split())
-    return first if len(first) <= _TITLE_CHARACTERS else f"{first[: _TITLE_CHARACTERS - 1]}…"
+    if len(first) > _TITLE_CHARACTERS:
+        first = f"{first[: _TITLE_CHARACTERS - 1]}…"
+    return inline(first + "`" * (first.count("`") % 2))
 
 
-def _fact(value: Any) -> str:
+def _fact(name: str, value: Any) -> str:
+    if name == "cpu_seconds":
+        return f"{1000 * value:.3g} ms"
+    if name == "memory_mb":
+        return f"{value:.0f} MiB"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

@@ -12,9 +12,9 @@ from sca_hf.reporting.runs import Run, Step
 
 _BINS = 40
 _MEASURED = {
-    "cpu_seconds": ("CPU time of a program", "s"),
-    "wall_seconds": ("wall time of a program", "s"),
-    "memory_mb": ("peak memory of a program", "MiB"),
+    "cpu_seconds": ("CPU time of a program", "ms", 1000.0),
+    "wall_seconds": ("wall time of a program", "ms", 1000.0),
+    "memory_mb": ("memory of a program", "MiB", 1.0),
 }
 _TEXTS = {"seed": "seed", "instruction": "instruction", "response": "response", "tests": "tests"}
 _GROUPS = {
@@ -138,10 +138,10 @@ def spreads(run: Run) -> list[Spread]:
             sizes = (_size(text, unit) for batch in step.batches([column]) for text in batch[column] if text)
             found.append(_spread(label, unit, sizes, step.stage))
     for step in run.steps:
-        for column, (label, unit) in _MEASURED.items():
+        for column, (label, unit, factor) in _MEASURED.items():
             if step.has(column, folder="measurements"):
                 values = (value for batch in step.batches([column], "measurements") for value in batch[column])
-                found.append(_spread(label, unit, (value for value in values if value is not None), step.stage))
+                found.append(_spread(label, unit, (factor * value for value in values if value), step.stage))
     return [spread for spread in found if spread.count]
 
 

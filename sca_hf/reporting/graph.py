@@ -8,7 +8,7 @@ from sca_hf.reporting.runs import Run, Step
 
 WIDTH = 860
 _TOP, _ROW, _NODE = 12, 92, 64
-_LEFT, _RIGHT, _LEFT_WIDTH, _RIGHT_WIDTH = 8, 420, 290, 432
+_LEFT, _RIGHT, _LEFT_WIDTH, _RIGHT_WIDTH = 1, 458, 330, 400
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,15 @@ def _ingredients(step: Step, first: bool) -> list[tuple[str, str, tuple[str, ...
         found.append(("source", "source", lines))
     if lineage.get("model"):
         model = lineage["model"]
-        found.append(("model", "model", (_shortened(model["model"]), f"{_short(model['revision'])}, {model['build']}")))
+        build = _shortened(f"{_short(model['revision'])}, {model['build']}")
+        found.append(("model", "model", (_shortened(model["model"]), build)))
     if intent.get("prompts"):
-        found.append(("prompts", "exemplars", (_shortened(str(recipe.get("prompts", "-"))), _drawn(step, recipe))))
+        lines = (_shortened(str(recipe.get("prompts", "-"))), f"drawn with seed {recipe.get('seed', '-')}")
+        found.append(("prompts", "exemplars", lines))
     if intent.get("sandbox"):
         sandbox: Mapping[str, Any] = intent["sandbox"]
         found.append(("sandbox", "sandbox", (", ".join(f"{name} {value}" for name, value in sandbox.items()),)))
     return found
-
-
-def _drawn(step: Step, recipe: Mapping[str, Any]) -> str:
-    return f"drawn with seed {recipe.get('seed', '-')}"
 
 
 def _spread(wanted: Sequence[float], rows: int) -> list[float]:
@@ -118,4 +116,4 @@ def _short(sha: object) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= 36 else f"…{text[-35:]}"
+    return text if len(text) <= 40 else f"{text[:39]}…"

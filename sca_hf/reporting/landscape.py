@@ -14,14 +14,19 @@ from sca_hf.reporting.runs import Run
 
 WIDTH, HEIGHT = 1000.0, 560.0
 _SHOWN = 70
-_COVERED = 0.62  # of the picture, by all circles together
-_STEPS = 500
+_COVERED = 0.58  # of the picture, by all circles together
+_STEPS = 600
+_GRAVITY = np.array([0.003, 0.045])  # the picture is wider than high
 _GAP = 3.0
+_DOUBT = 30.0  # attempts at the average rate that are added to those of each concept
 
 
 @dataclass(frozen=True)
 class Circle:
-    """A concept at a place of the picture. `tasks`: how many have it; `rate`: of the attempts at those."""
+    """A concept at a place of the picture. `tasks`: how many have it; `rate`: of the attempts at those.
+
+    `lean`: whether fewer (to -1) or more (to 1) of them pass than on average.
+    """
 
     label: str
     tasks: int
@@ -29,12 +34,13 @@ class Circle:
     x: float
     y: float
     radius: float
+    lean: float
 
     @cached_property
     def text(self) -> tuple[int, list[str]]:
         """The label as it fits into the circle: size of its letters in pixels, and its lines; none if none fits."""
         for size in (15, 13, 11, 10, 9):
-            lines = _wrapped(self.label, int(self.radius * 1.8 / (0.54 * size)))
+            lines = _wrapped(self.label, int(self.radius * 1.8 / (0.58 * size)))
             if lines and len(lines) * size * 1.1 <= 1.6 * self.radius:
                 return size, lines
         return 9, []
@@ -68,11 +74,12 @@ def landscape(run: Run) -> Landscape | None:
     radii = np.sqrt(sizes * WIDTH * HEIGHT * _COVERED / sizes.sum() / np.pi)
     radii = np.clip(radii, 9.0, HEIGHT / 6)
     places = _places(_bonds(names, sizes, together), radii)
+    leans = _leans(names, attempts)
     circles = []
-    for name, radius, (x, y) in zip(names, radii, places, strict=True):
+    for name, radius, lean, (x, y) in zip(names, radii, leans, places, strict=True):
         passed, failed = attempts[name, True], attempts[name, False]
         rate = Rate(name, passed, passed + failed) if passed + failed else None
-        circles.append(Circle(name, tasks[name], rate, float(x), float(y), float(radius)))
+        circles.append(Circle(name, tasks[name], rate, float(x), float(y), float(radius), float(lean)))
     return Landscape(tuple(circles), len(tasks), count)
 
 
@@ -111,12 +118,21 @@ def _bonds(names: list[str], sizes: Any, together: Counter[tuple[str, str]]) -> 
     return bonds / (bonds.max() or 1.0)
 
 
+def _leans(names: list[str], attempts: Counter[tuple[str, bool]]) -> Any:
+    """From -1 to 1. A concept of few attempts is drawn to the average: what it has beside that is mostly chance."""
+    passed = np.array([attempts[name, True] for name in names], dtype=float)
+    total = passed + np.array([attempts[name, False] for name in names])
+    average = passed.sum() / (total.sum() or 1.0)
+    leans = (passed + _DOUBT * average) / (total + _DOUBT) - average
+    return leans / (np.abs(leans).max() or 1.0)
+
+
 def _places(bonds: Any, radii: Any) -> Any:
     """Centers of the circles, by springs: bonds pull, circles push one another away, all are drawn to the middle."""
     count = len(radii)
     angles = np.arange(count) * np.pi * (3 - np.sqrt(5))  # a sunflower: even, and the same every time
     flat = np.array([1.0, HEIGHT / WIDTH])
-    places = np.stack([np.cos(angles), np.sin(angles)], 1) * np.sqrt(np.arange(count) + 0.5)[:, None] * 60 * flat
+    places = np.stack([np.cos(angles), np.sin(angles)], 1) * np.sqrt(np.arange(count) + 0.5)[:, None] * 75 * flat
     apart = radii[:, None] + radii[None, :] + _GAP
     yields = radii[None, :] ** 2 / (radii[:, None] ** 2 + radii[None, :] ** 2)  # the smaller makes way
     for step in range(_STEPS):
@@ -128,7 +144,7 @@ def _places(bonds: Any, radii: Any) -> Any:
         push = np.maximum(apart - distance, 0) * 0.7
         np.fill_diagonal(push, 0)
         moves = ((pull - push) * yields)[:, :, None] * direction
-        places = places + moves.sum(1) - places / flat**2 * 0.012 * heat
+        places = places + moves.sum(1) - places * _GRAVITY * heat
     low, high = (places - radii[:, None]).min(0), (places + radii[:, None]).max(0)
     scale = min(1.0, *((np.array([WIDTH, HEIGHT]) - 8) / (high - low)))
     radii *= scale

@@ -79,7 +79,7 @@
   function open(id) {
     const target = id && document.getElementById(id);
     for (let part = target; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
-    if (target) target.scrollIntoView();
+    if (target) target.scrollIntoView({ behavior: "instant" });
   }
 
   function turn() {
