@@ -1,7 +1,7 @@
 """Rows to open on the page: rejected ones by reason, and kept ones with their code, tests and verdict."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from sca_hf.identity import digest
 from sca_hf.reporting.calls import Call, Calls
 from sca_hf.reporting.code import code, inline, plain, prose
 from sca_hf.reporting.reasons import meaning
-from sca_hf.reporting.runs import Row, Run, Step
+from sca_hf.reporting.runs import Row, Run, Step, id_column
 from sca_hf.stage import REJECT_REASON
 from sca_hf.stages.passing import program_of
 
@@ -110,12 +110,6 @@ def join(run: Run, step: Step, rows: Sequence[Row]) -> list[dict[str, Any]]:
             for row in joined:
                 row.update({name: value for name, value in found.get(row[column], {}).items() if name not in row})
     return joined
-
-
-def id_column(stage: str, row: Iterable[str]) -> str | None:
-    """The column of a row that holds the id of what a stage made of it: `execute_id`, `instruction_id`."""
-    names = set(row)
-    return next((name for name in (f"{stage}_id", f"{stage.removesuffix('s')}_id") if name in names), None)
 
 
 def _rejected_entries(run: Run, step: Step, rows: Sequence[Row], calls: Calls) -> list[Entry]:

@@ -65,28 +65,35 @@ class Step:
             for batch in self._files(folder).to_batches(columns=names, batch_size=10_000):
                 yield batch.to_pydict()
 
-    def rows(self, ids: Collection[str], folder: str = "data", column: str = "id") -> dict[str, Row]:
-        """The rows whose `column` is one of `ids`, by it; of several with one value the last."""
-        if not ids or column not in self._names(folder):
-            return {}
-        table = self._files(folder).to_table(filter=pc.field(column).isin(list(ids)))
-        return {row[column]: row for row in table.to_pylist()}
+    def where(self, column: str, values: Collection[str], folder: str = "data") -> list[Row]:
+        """The rows whose `column` has one of `values`; none where there is no such column."""
+        if not values or column not in self._names(folder):
+            return []
+        rows: list[Row] = self._files(folder).to_table(filter=pc.field(column).isin(list(values))).to_pylist()
+        return rows
+
+    def rows(self, ids: Collection[str], folder: str = "data") -> dict[str, Row]:
+        """The rows of these ids, by id."""
+        return {row["id"]: row for row in self.where("id", ids, folder)}
 
     def every(self, folder: str) -> list[Row]:
         """All rows of a small folder, such as `rejected`."""
         rows: list[Row] = self._files(folder).to_table().to_pylist() if self._names(folder) else []
         return rows
 
-    def find(self, prefix: str, columns: Iterable[str], folder: str = "data") -> list[Row]:
-        """The rows of which one of the columns begins with `prefix`."""
-        present = [name for name in columns if name in self._names(folder)]
-        if not present:
-            return []
-        wanted = pc.starts_with(pc.field(present[0]), prefix)
-        for name in present[1:]:
-            wanted |= pc.starts_with(pc.field(name), prefix)
-        rows: list[Row] = self._files(folder).to_table(filter=wanted).to_pylist()
-        return rows
+    def ids(self, prefix: str, columns: Iterable[str], folder: str = "data") -> set[tuple[str, str]]:
+        """Columns and ids that begin with `prefix`."""
+        found = set()
+        for column in columns:
+            if column in self._names(folder):
+                wanted = pc.starts_with(pc.field(column), prefix)
+                table = self._files(folder).to_table(columns=[column], filter=wanted)
+                found |= {(column, value) for value in table[column].to_pylist()}
+        return found
+
+    def id_columns(self, folder: str = "data") -> list[str]:
+        """The columns with ids of rows: their own, and those that they were made from."""
+        return [name for name in self._names(folder) if name == "id" or name.endswith("_id")]
 
     def _names(self, folder: str) -> list[str]:
         return list(self._files(folder).schema.names)
@@ -125,6 +132,22 @@ class Run:
     def first_with(self, *columns: str) -> Step | None:
         """The first version whose rows have all of these columns."""
         return next((step for step in self.steps if step.has(*columns)), None)
+
+    def parent_column(self, step: Step) -> str:
+        """The column of a version with the ids of the rows that its own were made from.
+
+        It is `id` for a stage that keeps the ids of its rows, as judge does.
+        """
+        names = step.id_columns()
+        earlier = [each.stage for each in self.steps[: self.steps.index(step)]]
+        columns = (id_column(stage, names) for stage in reversed(earlier))
+        return next((column for column in columns if column is not None), "id")
+
+
+def id_column(stage: str, row: Iterable[str]) -> str | None:
+    """The column of a row that holds the id of what a stage made of it: `execute_id`, `instruction_id`."""
+    names = set(row)
+    return next((name for name in (f"{stage}_id", f"{stage.removesuffix('s')}_id") if name in names), None)
 
 
 def run_of(store: Store, version: Version) -> Run:
