@@ -104,9 +104,7 @@ class Journal:
         )
 
 
-def find_completion(
-    journal: Journal, engine: Mapping[str, Any], prompt: str, sampling: Sampling
-) -> Completion | None:
+def find_completion(journal: Journal, engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> Completion | None:
     """The completion of a call that was made by the engine of this identity (`EngineIdentity.intent`), or None."""
     stopped, cut = _keys(engine, prompt, sampling)
     value = journal.get(stopped)

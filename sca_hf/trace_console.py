@@ -28,6 +28,7 @@ class TraceConsole:
 
     def __init__(self, full: bool = False) -> None:
         self._full = full
+        self._last_prompt = ""
         self._terminal = Terminal(highlight=False)
         if not self._terminal.is_terminal:  # a log file has no width to keep to
             self._terminal.width = 120
@@ -75,7 +76,11 @@ class TraceConsole:
             return
         sampling = call.sampling
         how = f"temperature {sampling.temperature:g}, at most {sampling.max_tokens} tokens, seed {sampling.seed}"
-        self._text(f"prompt, as it was sent ({how})", call.prompt, "markdown", _HEAD, _TAIL)
+        if call.prompt == self._last_prompt:
+            self._print(f"   [dim]prompt[/dim]       as before, {how}")
+        else:
+            self._text(f"prompt, as it was sent ({how})", call.prompt, "markdown", _HEAD, _TAIL)
+        self._last_prompt = call.prompt
         completion = call.completion
         if completion is None:
             self._print("   [dim]completion   not in this store's journal; its text is the row's[/dim]")

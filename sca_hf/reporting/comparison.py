@@ -10,6 +10,7 @@ from sca_hf.store.lineage import difference
 
 # The intent repeats what the recipe says.
 _SETTINGS = ("recipe.", "model.", "packages.", "sca_hf")
+_REJECTED = "rejected: "
 
 
 @dataclass(frozen=True)
@@ -61,23 +62,20 @@ def compare(run: Run, against: Run) -> Comparison:
 
 def _lines(against: Run, run: Run) -> list[Line]:
     before, after = ({counts["stage"]: counts for counts in each.funnel} for each in (against, run))
-    lines = []
+    lines: list[Line] = []
     for stage in [*after, *(stage for stage in before if stage not in after)]:
-        old, new = before.get(stage), after.get(stage)
-        if old == new:  # then one line says all
-            lines.append(Line(stage, "kept", old and old["kept"], new and new["kept"], reason=False))
-            continue
-        for name in ("judged", "kept"):
-            lines.append(Line(stage, name, old and old[name], new and new[name], reason=False))
-        reasons = sorted({*(old or {}).get("rejected", {}), *(new or {}).get("rejected", {})})
-        for reason in reasons:
-            lines.append(
-                Line(
-                    stage,
-                    reason,
-                    old and old["rejected"].get(reason, 0),
-                    new and new["rejected"].get(reason, 0),
-                    reason=True,
-                )
-            )
+        old, new = (_flat(each.get(stage)) for each in (before, after))
+        names = ["kept"] if old == new else list(dict.fromkeys([*old, *new]))  # of what is the same one line says all
+        lines += [
+            Line(stage, name.removeprefix(_REJECTED), old.get(name), new.get(name), name.startswith(_REJECTED))
+            for name in names
+        ]
     return lines
+
+
+def _flat(counts: Mapping[str, Any] | None) -> dict[str, int]:
+    """Counts of a stage by name, those of its reasons behind the others; empty where a run doesn't have the stage."""
+    if counts is None:
+        return {}
+    reasons = {f"{_REJECTED}{reason}": rows for reason, rows in counts["rejected"].items()}
+    return {"judged": counts["judged"], "kept": counts["kept"], **reasons}

@@ -47,7 +47,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row to open. `verdict`: in a word, why it was rejected or what its program did; `passed`: whether that is good."""
+    """A row to open. `verdict`: in a word, what became of it; `passed`: whether that is good."""
 
     id: str
     title: Markup
@@ -183,7 +183,9 @@ def _completion(call: Call, folded: bool) -> Panel:
     assert call.completion is not None
     end = "came to its end" if call.completion.finish_reason == "stop" else "was cut off at max_tokens"
     note = f"{call.completion.completion_tokens:,} tokens after a prompt of {call.completion.prompt_tokens:,}; {end}"
-    return Panel("Completion as it came", Markup('<p class="note">%s</p>') % note + _marked(call.completion.text), folded)
+    return Panel(
+        "Completion as it came", Markup('<p class="note">%s</p>') % note + _marked(call.completion.text), folded
+    )
 
 
 def _marked(text: str) -> Markup:

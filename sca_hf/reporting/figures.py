@@ -167,9 +167,7 @@ def _cost(step: Step) -> Cost:
 def _rates(counter: Counter[tuple[Any, bool]]) -> list[Rate]:
     values = {value for value, _ in counter if value is not None}
     ordered = sorted(values, key=lambda value: (_ORDER.index(value) if value in _ORDER else -1, value))
-    return [
-        Rate(str(value), counter[value, True], counter[value, True] + counter[value, False]) for value in ordered
-    ]
+    return [Rate(str(value), counter[value, True], counter[value, True] + counter[value, False]) for value in ordered]
 
 
 def _size(text: str, unit: str) -> int:

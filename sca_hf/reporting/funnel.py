@@ -6,6 +6,7 @@ from typing import Any
 
 WIDTH = 1000.0
 _TORN = 4.0  # a first bar that is this many times wider than all others is cut off, or nothing of those would be seen
+_ROOM = 1.6  # then the picture is this much wider than the others, so that what was rejected can be seen
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,7 @@ def bars(funnel: Sequence[Mapping[str, Any]]) -> list[Bar]:
     """Bars, first stage first, all to one scale."""
     others = max((counts["judged"] for counts in funnel[1:]), default=0)
     torn = bool(others) and funnel[0]["judged"] > _TORN * others
-    most = max(1, others, max(counts["kept"] for counts in funnel)) * 1.6 if torn else max(
-        1, *(counts["judged"] for counts in funnel)
-    )
+    most = _ROOM * max(1, others, funnel[0]["kept"]) if torn else max(1, *(counts["judged"] for counts in funnel))
     scale = WIDTH / most
     following = [counts["judged"] * scale for counts in funnel[1:]]
     return [

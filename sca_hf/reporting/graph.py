@@ -66,7 +66,7 @@ def _version(step: Step, number: int) -> Node:
 def _ingredients(step: Step, first: bool) -> list[tuple[str, str, tuple[str, ...]]]:
     lineage = step.lineage
     intent, recipe = lineage.get("intent") or {}, lineage.get("recipe") or {}
-    found = []
+    found: list[tuple[str, str, tuple[str, ...]]] = []
     source = lineage.get("input") or (recipe.get("seeds", {}).get("source") if step.stage == "seeds" else None)
     if source:
         lines = (_shortened(str(source)), f"content {_short(intent.get('input'))}") if first else (str(source),)

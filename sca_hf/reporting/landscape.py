@@ -98,7 +98,9 @@ def _tasks(run: Run) -> Iterator[tuple[list[str], list[bool]]]:
                 yield concepts, verdicts
             if task != current:
                 current, verdicts = task, []
-                concepts = sorted({concept.strip().lower() for concept in batch["concepts"][number] or () if concept.strip()})
+                concepts = sorted(
+                    {concept.strip().lower() for concept in batch["concepts"][number] or () if concept.strip()}
+                )
             if "status" in batch:
                 verdicts.append(batch["status"][number] == "passed")
     if current is not None:

@@ -26,30 +26,34 @@ from sca_hf.reporting.runs import Run
 
 
 def page(run: Run, journal: Path | None, against: Run | None = None, prompts: str | None = None) -> str:
-    """The page of a run. `journal`: of the calls that made it; `prompts`: file of exemplars, if it is not a bundled one.
+    """The page of a run. `journal`: of the calls that made it; `prompts`: its exemplars, if they are in a user's file.
 
     Raises StoreError if versions can't be read.
     """
     with Calls(run, journal, prompts) as calls:
         reasons, rows = rejected(run, calls), kept(run, calls)
     script = Markup(_text("script.js"))
-    return _environment().get_template("report.html.j2").render(
-        run=run,
-        lineage=run.last.lineage,
-        bars=bars(run.funnel),
-        stages=[counts["stage"] for counts in run.funnel],
-        reasons=reasons,
-        rows=rows,
-        passes=passes(run),
-        spreads=spreads(run),
-        costs=costs(run),
-        landscape=landscape(run),
-        landscape_size=(WIDTH, HEIGHT),
-        graph=graph(run),
-        comparison=compare(run, against) if against else None,
-        style=Markup(_text("style.css")),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            lineage=run.last.lineage,
+            bars=bars(run.funnel),
+            stages=[counts["stage"] for counts in run.funnel],
+            reasons=reasons,
+            rows=rows,
+            passes=passes(run),
+            spreads=spreads(run),
+            costs=costs(run),
+            landscape=landscape(run),
+            landscape_size=(WIDTH, HEIGHT),
+            graph=graph(run),
+            comparison=compare(run, against) if against else None,
+            style=Markup(_text("style.css")),
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
     )
 
 
