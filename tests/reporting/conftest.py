@@ -20,7 +20,6 @@ OTHER = (*RUN[:2], *RUN[4:], "--from", "select", "--set", "select.max_instructio
 @pytest.fixture(scope="session")
 def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with a run, and a second one that selects from the same attempts with another setting."""
-    if os.environ.get("DEVSTORE"): return Path(os.environ["DEVSTORE"])  # DEV
     store = tmp_path_factory.mktemp("report") / "store"
     for arguments in (RUN, OTHER):
         command = [sys.executable, "-m", "sca_hf.run", *arguments, "--store", str(store)]
