@@ -20,6 +20,7 @@ _LONGEST = 40  # lines of any other text
 _OWN = ("verdict", "category", "language", "difficulty", "concepts")
 _MEASURED = ("cpu_seconds", "wall_seconds", "memory_mb", "assertions", "flags", "pass_rate")
 _MUTANTS = ("mutants", "mutants_killed", "mutation_score", "coverage")
+_ENDS = {"stop": "the model", "length": "max_tokens", "repetition": "repeating itself"}
 _SIGNS = {"passed": "[green]✓[/green]", "rejected": "[red]✗[/red]", "not asked": "[dim]·[/dim]"}
 
 
@@ -85,8 +86,10 @@ class TraceConsole:
         if completion is None:
             self._print("   [dim]completion   not in this store's journal; its text is the row's[/dim]")
             return
-        end = "cut off" if completion.finish_reason == "length" else "came to its end"
-        size = f"{completion.prompt_tokens:,} tokens read, {completion.completion_tokens:,} written, {end}"
+        size = (
+            f"{completion.prompt_tokens:,} tokens read, {completion.completion_tokens:,} written; "
+            f"ended by {_ENDS[completion.finish_reason]}"
+        )
         self._text(f"completion, as it came ({size})", completion.text, "markdown", _LONGEST, 0)
 
     def _rules(self, event: Event) -> None:

@@ -99,6 +99,7 @@ def _few_shot_calls(
         raise InputError(f"the prompts of {step.name} were made with other exemplars than those of {name!r}")
     section = recipe.get(step.stage, {})
     known = {name: section[name] for name in ShotSettings.model_fields if name in section}
+    known.setdefault("repetition_detection", None)  # versions before it didn't look for it
     calls: FewShotCalls[Any] = FewShotCalls(
         few_shot, ShotSettings(**known), recipe.get("seed", 3407), step.stage, prompt_of
     )

@@ -164,6 +164,11 @@ def _panels(run: Run, row: Row, calls: Calls) -> list[Panel]:
     return panels
 
 
+_ENDS = {
+    "stop": "came to its end",
+    "length": "was cut off at max_tokens",
+    "repetition": "was ended because it repeats itself",
+}
 _WRITERS = ("responses", "instructions", "concepts", "judge")
 
 
@@ -181,7 +186,7 @@ def _around(row: Row) -> Markup:
 
 def _completion(call: Call, folded: bool) -> Panel:
     assert call.completion is not None
-    end = "came to its end" if call.completion.finish_reason == "stop" else "was cut off at max_tokens"
+    end = _ENDS[call.completion.finish_reason]
     note = f"{call.completion.completion_tokens:,} tokens after a prompt of {call.completion.prompt_tokens:,}; {end}"
     return Panel(
         "Completion as it came", Markup('<p class="note">%s</p>') % note + _marked(call.completion.text), folded

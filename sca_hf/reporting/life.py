@@ -10,12 +10,13 @@ from typing import Any
 
 from sca_hf.errors import InputError
 from sca_hf.identity import row_id
+from sca_hf.prompts.answers import parse_answer
 from sca_hf.reporting.calls import Call, Calls
 from sca_hf.reporting.finding import Match
 from sca_hf.reporting.reasons import Outcome, outcomes
 from sca_hf.reporting.runs import Row, Run, Step, id_column
 from sca_hf.stage import REJECT_REASON
-from sca_hf.stages.responses import parse_answer
+from sca_hf.stages.sampling import ended
 
 UNRECORDED = "not kept"
 """Stands for the reason of a row that is neither among a version's rows nor among the rejected ones that it keeps."""
@@ -138,13 +139,15 @@ def _unrecorded(step: Step, event_id: str, parent: Row, calls: Calls) -> Event:
 
 def _unkept_samples(step: Step, task: Event, calls: Calls) -> Iterator[Event]:
     """Samples of a task that were rejected, as the journal has them."""
-    samples = step.lineage.get("recipe", {}).get("responses", {}).get("samples", 0)
-    for sample in range(samples):
+    settings = step.lineage.get("recipe", {}).get("responses", {})
+    for sample in range(settings.get("samples", 0)):
         row = {**task.row, "instruction_id": task.id, "sample": sample}
         call = calls.of(step.stage, row)
-        if call is None or call.completion is None:
+        if call is None or call.completion is None or call.sampling is None:
             continue  # with `until` it was perhaps never drawn
-        answer = parse_answer(call.completion.text, call.completion.finish_reason)
+        text = call.completion.text
+        finish_reason = ended(text, call.completion.finish_reason, call.sampling)
+        answer = parse_answer(text, finish_reason, infer_tests=settings.get("infer_tests", False))
         if answer.reject_reason is not None:
             made = row | {"response": answer.response, "tests": answer.tests}
             rules = outcomes(step.counts["rejected"], answer.reject_reason)

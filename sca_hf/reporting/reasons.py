@@ -39,6 +39,7 @@ _MEANINGS: Mapping[str, str] = {
     "judged-neither": "The model answered neither Yes nor No when asked about the docstring.",
     "no-concepts": "The completion names no concept.",
     "cut-off": "The model did not come to an end within max_tokens.",
+    "repetition": "The completion repeats itself without end.",
     "no-instruction": "The completion is empty.",
     "not-an-instruction": "The completion goes on with other parts of an exemplar.",
     "no-response": "There is nothing before the tests.",
