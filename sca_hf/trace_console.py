@@ -37,6 +37,8 @@ class TraceConsole:
     def life(self, life: Life) -> None:
         """All of it."""
         self._print(f"[bold]{life.match.id}[/bold]  a row of stage {life.match.stage}, run {escape(life.run.name)}")
+        if not life.before:
+            self._carried(life.match.row)
         for event in life.before:
             self._event(event, traced=event.id == life.match.id)
         for attempt in life.attempts:
@@ -46,6 +48,15 @@ class TraceConsole:
             self._print(f"  {escape(name):<40} {row}  {'[green]kept[/green]' if kept else '[red]rejected[/red]'}")
         if not life.holders:
             self._print("  [dim]none in this store[/dim]")
+
+    def _carried(self, row: Mapping[str, Any]) -> None:
+        """What a row says of the stages before it, where their versions are not in the store."""
+        for name in ("path", "license", "concepts", "category", "difficulty"):
+            if row.get(name):
+                self._print(f"   [dim]{name:<12}[/dim] {escape(_value(row[name]))}")
+        for name, lexer in (("seed", "python"), ("instruction", "markdown")):
+            if row.get(name):
+                self._text(name, row[name], lexer, _LONGEST, 0)
 
     def _attempt(self, attempt: Attempt, count: int) -> None:
         mark = "  [bold yellow]◀ this row[/bold yellow]" if attempt.traced else ""

@@ -74,20 +74,19 @@ def life(match: Match, calls: Calls, others: Iterable[Step]) -> Life:
 
 def _known_ids(match: Match) -> dict[str, str]:
     """Ids by stage, of the row and of what it was made from."""
-    known = {match.stage: match.id}
-    for step in match.run.steps:
-        column = id_column(step.stage, match.row)
-        if column is not None:
-            known[step.stage] = match.row[column]
-    return known
+    stages = [counts["stage"] for counts in match.run.funnel]
+    columns = {stage: column for stage in stages if (column := id_column(stage, match.row)) is not None}
+    return {stage: match.row[column] for stage, column in columns.items()} | {match.stage: match.id}
 
 
 def _first(step: Step, calls: Calls, known: Mapping[str, str]) -> list[Event]:
-    """The row of the run's first stage."""
-    if step.stage not in known:
+    """The rows of the first version that is there: one, or all samples of a task whose own version is elsewhere."""
+    column = id_column("instructions", step.id_columns()) if step.has("sample") else None
+    wanted = known.get("instructions") if column is not None else known.get(step.stage)
+    if wanted is None:
         raise InputError(f"the row's ids don't lead back to {step.name}, the first version of its run in this store")
-    rows = [row for folder in ("data", "rejected") for row in step.where("id", [known[step.stage]], folder)]
-    return [_event(step, row, calls) for row in rows] or [_unrecorded(step, known[step.stage], {}, calls)]
+    rows = [row for folder in ("data", "rejected") for row in step.where(column or "id", [wanted], folder)]
+    return [_event(step, row, calls) for row in rows] or [_unrecorded(step, wanted, {}, calls)]
 
 
 def _events(run: Run, step: Step, parents: Sequence[Event], calls: Calls, known: Mapping[str, str]) -> list[Event]:
