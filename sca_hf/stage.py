@@ -154,7 +154,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Judged:
-    """A stage's rows, split. `rejected` has the columns of `kept` and `reject_reason`."""
+    """A stage's rows, split. `rejected` has the columns of `kept` and `reject_reason`.
+
+    `measured`: id, `reject_reason` and measured columns of all rows; of the rejected ones where nothing is measured.
+    """
 
     kept: Dataset
     rejected: Dataset
@@ -169,10 +172,11 @@ def split(stage: Stage, rows_in: int, rows: Dataset) -> Judged:
     rejected = [index for index, reason in enumerate(reasons) if reason is not None]
     measured = [column.name for column in stage.measured]
     names = [name for name in rows.column_names if name not in {REJECT_REASON, *measured}]
+    noted = rows if measured else rows.select(rejected)
     return Judged(
         kept=rows.select(kept).select_columns(names),
         rejected=rows.select(rejected).select_columns([*names, REJECT_REASON]),
-        measured=rows.select_columns(["id", *measured]) if measured else None,
+        measured=noted.select_columns(["id", REJECT_REASON, *measured]) if measured or rejected else None,
         counts=Counts(rows_in, len(rows), len(kept), dict(sorted(Counter(filter(None, reasons)).items()))),
     )
 

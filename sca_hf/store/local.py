@@ -6,7 +6,7 @@
     funnel.png         the card's picture        manifest.json  checksums of data/, rejected/ and formats/
     formats/           the kept rows for trainers, a folder a shape, if the stage has any
     data/              the kept rows             timings.json   seconds, host, tokens per second: what differs by run
-    rejected/          some rows of each reason  measurements/  measured columns by row id, if the stage measures
+    rejected/          some rows of each reason  measurements/  by id: why a row was rejected, and what was measured
 
 `<store>/<dataset>/latest` links to the version that was written, or used by a run, last. `load_dataset` reads all of
 these folders as they are.
