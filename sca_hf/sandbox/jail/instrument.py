@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 from typing import Any, NamedTuple
 
-from .forms import PURE, is_constant
+from .forms import PURE, is_constant, name_of
 from .record import RAN, hook_name
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -189,7 +189,8 @@ def _enter(tree: ast.Module, has_lambdas: bool) -> set[str]:
     pending: list[ast.AST] = [tree]
     while pending:
         node = pending.pop()
-        if isinstance(node, _FUNCTIONS):
+        # Numba, which can't store a global, compiles what `jit` decorates.
+        if isinstance(node, _FUNCTIONS) and not any("jit" in name_of(one) for one in node.decorator_list):
             at = docstring_length(node.body)
             place = place_of(node.body[min(at, len(node.body) - 1)])
             store = ast.Assign([ast.Name(RAN, ast.Store(), **place)], ast.Constant(True, **place), **place)
