@@ -76,13 +76,13 @@ class Contaminants:
         return digest(*(part for text in self.texts for part in (str(text), text.name, text.text)))
 
     def found_in(self, text: str) -> list[BenchmarkText]:
-        """The benchmarks' texts that `text` contains, or shares an n-gram with, in the order of `texts`."""
-        found: set[int] = set()
+        """Return the benchmarks' texts that `text` contains, or shares an n-gram with, in the order of `texts`."""
+        matches: set[int] = set()
         for form in dict.fromkeys(normalized(text)):
-            found.update(self._contained(form))
+            matches.update(self._contained(form))
         if self.ngram is not None:
-            found.update(self._overlapping(text, self.ngram))
-        return [self.texts[number] for number in sorted(found)]
+            matches.update(self._overlapping(text, self.ngram))
+        return [self.texts[number] for number in sorted(matches)]
 
     @cached_property
     def needles(self) -> dict[bytes, list[tuple[int, bytes]]]:
@@ -143,12 +143,12 @@ def _load(sources: tuple[tuple[str, str | None], ...], min_chars: int, ngram: in
 
 
 def load_contaminants(settings: DecontaminateSettings) -> Contaminants:
-    """The texts of the benchmarks that count. Raises InputError when one can't be loaded."""
+    """Return the texts of the benchmarks that count. Raises InputError when one can't be loaded."""
     return _load(tuple(settings.sources.items()), settings.min_chars, settings.ngram)
 
 
 def normalized(text: str) -> tuple[bytes, bytes]:
-    """The two forms of a text that are compared: without case and white space; and without comments, too."""
+    """Return the two forms of a text that are compared: without case and white space; and without comments, too."""
     lower = text.lower()
     whole = "".join(lower.split())
     bare = "".join(_COMMENT.sub("", lower).split()) if "#" in lower else whole

@@ -203,7 +203,7 @@ class Pipeline:
         return None
 
     def _input(self, fetch: bool) -> StageInput:
-        """What the first stage is made from. `fetch`: have it in the store, if it is on the Hub."""
+        """Return what the first stage is made from. `fetch`: have it in the store, if it is on the Hub."""
         first = self.stages[0]
         if self._rows is not None:
             ready = self._rows
@@ -235,7 +235,7 @@ class Pipeline:
 
 
 def _columns(rows: Dataset | FileStream, stages: Sequence[Stage]) -> tuple[Column, ...]:
-    """The columns of rows that `stages` made, as they declare them."""
+    """Return the columns of rows that `stages` made, as they declare them."""
     declared = {column.name: column for stage in stages for column in stage.adds}
     features = {} if isinstance(rows, FileStream) else rows.features
     return tuple(

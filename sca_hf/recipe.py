@@ -122,9 +122,9 @@ def _model_of(values: dict[str, Any], what: str) -> type[Recipe]:
     null = {name for name in known if name in values and values[name] is None}
     for name in null:
         del values[name]
-    kept = [name for name, each in stages.items() if each.name not in null]
-    values |= {"stages": kept} if listed else {}
-    chain = tuple(stages[name] for name in kept)
+    remaining = [name for name, each in stages.items() if each.name not in null]
+    values |= {"stages": remaining} if listed else {}
+    chain = tuple(stages[name] for name in remaining)
     names = [each.name for each in chain]
     taken = {name for name in names if names.count(name) > 1 or name in Recipe.model_fields}
     if taken or len(stages) < len(listed):
@@ -144,7 +144,7 @@ def _bundled() -> Any:
 
 
 def _read(name_or_file: str, extended: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The values of a recipe over those of the one that it extends."""
+    """Return the values of a recipe over those of the one that it extends."""
     if name_or_file in extended:
         raise RecipeError(f"recipe {name_or_file!r} extends itself ({' -> '.join([*extended, name_or_file])})")
     if name_or_file in recipe_names():
@@ -217,7 +217,7 @@ def _explain(model: type[Recipe], error: ValidationError) -> list[str]:
 
 
 def _allowed(recipe: type[Recipe], location: Sequence[int | str]) -> str:
-    """The keys that are allowed in the section at `location`."""
+    """Return the keys that are allowed in the section at `location`."""
     model: Any = recipe
     for part in location:
         annotation = model.model_fields[part].annotation

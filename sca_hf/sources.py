@@ -81,8 +81,8 @@ def open_source(
     kind, lacks the column, or has no row; HubError when the Hub refuses or does not answer.
     """
     if source.startswith(SCHEME):
-        found = open_hub_source(source, config, data_dir, split, column, license, patient)
-        return Source(FileStream(found), found.sha, found.name)
+        hub_source = open_hub_source(source, config, data_dir, split, column, license, patient)
+        return Source(FileStream(hub_source), hub_source.sha, hub_source.name)
     if source == STDLIB:
         root = Path(sysconfig.get_path("stdlib"))
         paths = (

@@ -122,12 +122,12 @@ class Stage:
     card: str = ""
 
     def columns(self, before: Sequence[Column] = ()) -> tuple[Column, ...]:
-        """The columns of its kept rows, made from rows with the columns `before`: those, then the added ones."""
+        """Return the columns of its kept rows, made from rows with the columns `before`: those, then the added ones."""
         carried = () if self.origin else before
         return tuple({column.name: column for column in (*carried, *self.adds)}.values())
 
     def features(self, rows: Mapping[str, Any]) -> Features:
-        """The features of its judged rows, from those of the rows that it is given."""
+        """Return the features of its judged rows, from those of the rows that it is given."""
         carried = {} if self.origin else dict(rows)
         added = {column.name: column.feature for column in self.adds}
         measured = {column.name: column.feature for column in self.measured}
@@ -147,15 +147,15 @@ class Judged:
 def split(stage: Stage, rows_in: int, rows: Dataset) -> Judged:
     """Split the judged rows of a stage on `reject_reason`."""
     reasons = rows.with_format("arrow")[REJECT_REASON][:].to_pylist() if len(rows) else []
-    kept = [index for index, reason in enumerate(reasons) if reason is None]
+    indices = [index for index, reason in enumerate(reasons) if reason is None]
     rejected = [index for index, reason in enumerate(reasons) if reason is not None]
     measured = [column.name for column in stage.measured]
     names = [name for name in rows.column_names if name not in {REJECT_REASON, *measured}]
     return Judged(
-        kept=rows.select(kept).select_columns(names),
+        kept=rows.select(indices).select_columns(names),
         rejected=rows.select(rejected).select_columns([*names, REJECT_REASON]),
         measured=rows.select_columns(["id", *measured]) if measured else None,
-        counts=Counts(rows_in, len(rows), len(kept), dict(sorted(Counter(filter(None, reasons)).items()))),
+        counts=Counts(rows_in, len(rows), len(indices), dict(sorted(Counter(filter(None, reasons)).items()))),
     )
 
 

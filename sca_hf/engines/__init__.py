@@ -82,7 +82,7 @@ class Engine(Protocol):
     def identity(self) -> EngineIdentity: ...
 
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
-        """One sample. Raises RowFailure for this call only, EngineUnavailable when no call can succeed."""
+        """Return one sample. Raises RowFailure for this call only, EngineUnavailable when no call can succeed."""
         ...
 
     def close(self) -> None:

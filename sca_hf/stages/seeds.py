@@ -95,7 +95,7 @@ class SeedSettings(RuleSettings):
         return self.source.startswith(SCHEME)
 
     def open(self, patient: bool = True) -> Source:
-        """The source; see `open_source`."""
+        """Return the source; see `open_source`."""
         return open_source(
             self.source,
             self.column,

@@ -31,7 +31,7 @@ class Manifest:
         return digest(*(part for file in self._sorted() for part in (file.name, file.sha256)))
 
     def of(self, folder: str) -> tuple[File, ...]:
-        """The files of one folder, in the order of the rows."""
+        """Return the files of one folder, in the order of the rows."""
         return tuple(file for file in self._sorted() if file.name.startswith(f"{folder}/"))
 
     def write(self, root: Path) -> None:
@@ -44,7 +44,7 @@ class Manifest:
 
 
 def read_manifest(root: Path) -> Manifest:
-    """The manifest in a version's folder. Raises OSError or ValueError if there is none that can be read."""
+    """Return the manifest in a version's folder. Raises OSError or ValueError if there is none that can be read."""
     content = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
     try:
         return Manifest(tuple(File(**file) for file in content["files"]))

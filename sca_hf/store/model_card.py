@@ -50,7 +50,7 @@ def read_tuned(
     training: str | None = None,
     results: str | None = None,
 ) -> Tuned:
-    """What a trainer left in the folder, and what is given beside: `training` and `results` are names of files.
+    """Return what a trainer left in the folder, and what is given beside: `training` and `results` are names of files.
 
     `training`: YAML or JSON, settings by name. `results`: JSON, a list of objects with the arguments of
     huggingface_hub's EvalResult (`task_type`, `dataset_type`, `dataset_name`, `metric_type`, `metric_value`, …).
@@ -61,30 +61,30 @@ def read_tuned(
         raise InputError(
             f"--model {folder}: neither config.json nor adapter_config.json is there; give a model's folder"
         )
-    found = _settings_in(adapter)
+    adapter_settings = _settings_in(adapter)
     state = _settings_in(folder / "trainer_state.json")
     settings = {name: state[name] for name in _STATE if state.get(name)} | {
-        name: found[name] for name in _SETTINGS if found.get(name) is not None
+        name: adapter_settings[name] for name in _SETTINGS if adapter_settings.get(name) is not None
     }
     losses = [step["loss"] for step in state.get("log_history", []) if "loss" in step]
     if losses:
         settings["last loss"] = losses[-1]
-    given = _read(Path(training)) if training else {}
-    if not isinstance(given, Mapping):
+    stated = _read(Path(training)) if training else {}
+    if not isinstance(stated, Mapping):
         raise InputError(f"--training {training} holds no settings; give 'name: value' lines")
     tokenizer = _settings_in(folder / "tokenizer_config.json")
     return Tuned(
-        base=base or str(found.get("base_model_name_or_path") or ""),
+        base=base or str(adapter_settings.get("base_model_name_or_path") or ""),
         base_license=base_license,
-        adapter=bool(found),
+        adapter=bool(adapter_settings),
         chat="chat_template" in tokenizer or (folder / "chat_template.jinja").is_file(),
-        training={**settings, **given},
+        training={**settings, **stated},
         results=_results(results) if results else (),
     )
 
 
 def model_card(name: str, lineage: Lineage, tuned: Tuned, data: str | None = None) -> str:
-    """The text of the card of the model `name`.
+    """Return the text of the card of the model `name`.
 
     `lineage`: of the version that it was tuned on; `data`: where that is on the Hub, "repository@revision".
     """
@@ -141,11 +141,11 @@ def _results(path: str) -> tuple[EvalResult, ...]:
 
 
 def _settings_in(path: Path) -> Mapping[str, Any]:
-    """What the file says by name; nothing where there is none."""
-    found = _read(path) if path.is_file() else {}
-    if not isinstance(found, Mapping):
+    """Return what the file says by name; nothing where there is none."""
+    content = _read(path) if path.is_file() else {}
+    if not isinstance(content, Mapping):
         raise InputError(f"{path} holds no settings by name; give the file that the trainer wrote")
-    return found
+    return content
 
 
 def _read(path: Path) -> Any:
