@@ -39,7 +39,7 @@ class BenchmarkText:
 
 @dataclass(frozen=True)
 class _Benchmark:
-    """Where a benchmark lies on the Hub: a dataset with `config` and `split`, or `files` of its repo.
+    """Where a benchmark is on the Hub: a dataset with `config` and `split`, or `files` of its repo.
 
     `columns`: those to compare. One that holds a JSON list of texts counts as these.
     """

@@ -41,7 +41,7 @@ class Checkout:
     def files(self, wanted: Callable[[str], bool], most_bytes: int) -> Iterator[tuple[str, bytes]]:
         """Yield the path (repository@commit/path) and content of each committed file whose path is wanted, by path.
 
-        Of a file over `most_bytes` so many and one more are read. Links and submodules are no files.
+        Read `most_bytes` and one more of a file that is larger. Links and submodules are not files.
         """
         entries = [entry for entry in _entries(self.root, self.commit, recursive=True) if wanted(entry[1])]
         contents = _contents(self.root, [blob for blob, _ in entries], most_bytes)

@@ -19,7 +19,7 @@ from sca_hf.settings import Settings
 from sca_hf.shingles import shingles
 
 _COMMENT = re.compile(r"#[^\n]*")
-# The automaton looks for so many bytes out of the middle of each text, where two texts differ soonest; the whole text
+# The automaton looks for this many bytes out of the middle of each text, where two texts differ soonest; the whole text
 # is compared where they are found. So its size does not grow with the length of the texts.
 _ANCHOR = 32
 
@@ -31,8 +31,8 @@ class DecontaminateSettings(Settings):
 
     `files`: a file by name, in place of the Hub, or for a benchmark of your own. Without `benchmarks`, those with files
     count, or, without these, all. `min_chars`: letters, digits and signs that a text must have to be looked for; a
-    shorter solution counts in a text that also defines the function asked for. `ngram`: reject also what shares so many
-    words in a row with a benchmark (null: don't; the paper doesn't).
+    shorter solution counts in a text that also defines the function asked for. `ngram`: reject also what shares this
+    many words in a row with a benchmark (null: don't; the paper doesn't).
     """
 
     benchmarks: Annotated[tuple[Name, ...], Field(strict=False)] | None = None
@@ -86,7 +86,7 @@ class Contaminants:
 
     @cached_property
     def needles(self) -> dict[bytes, list[tuple[int, bytes]]]:
-        """What is looked for: by normalized text, the texts that it stands for and what must be defined besides."""
+        """What is looked for: by normalized text, the texts with that form and what must be defined as well."""
         needles: dict[bytes, list[tuple[int, bytes]]] = {}
         for number, text in enumerate(self.texts):
             for form in dict.fromkeys(normalized(text.text)):

@@ -43,7 +43,7 @@ class ColumnMap:
 def column_map(source: str, features: Mapping[str, Any], column: str) -> ColumnMap:
     """Return the layout of data with these features whose text is in `column`.
 
-    Raises InputError, which names `source`, when the column is missing or one of the columns is no text.
+    Raises InputError, which names `source`, when the column is missing or one of the columns is not a text.
     """
     names = list(features)
     if column not in names and _BLOBS in names:

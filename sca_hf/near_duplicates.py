@@ -3,7 +3,7 @@
     near_duplicates([["a text", "another"], ["a third"]], NearDuplicateSettings())   # [None, None, None]
 
 What is a duplicate depends on the texts and their order alone. Memory: about 250 bytes a text besides the longest
-batch; the n-grams lie in a temporary file, 4 bytes each.
+batch; the n-grams are in a temporary file, 4 bytes each.
 """
 
 import math
@@ -22,7 +22,7 @@ from rensa import RMinHash
 from sca_hf.settings import Settings
 from sca_hf.shingles import Hashes, shingles
 
-# Of the pairs whose similarity is just the threshold, so many have a band in common.
+# The share of pairs with just the similarity of the threshold that have a band in common.
 _RECALL = 0.96
 _MAX_BANDS = 25
 _SEED = 3407
@@ -42,7 +42,7 @@ class NearDuplicateSettings(Settings):
 def near_duplicates(
     batches: Iterable[Sequence[str]], settings: NearDuplicateSettings, folder: Path | None = None
 ) -> list[int | None]:
-    """For each text the number of the earlier text that it is a near-duplicate of; null: it is none.
+    """Return for each text the number of the earlier text that it is a near-duplicate of, None if there is none.
 
     A text is compared with those before it that are no duplicates themselves, so no two of the rest are near. A text
     without any word is nobody's duplicate. `folder`: where the temporary file is made.

@@ -1,4 +1,4 @@
-"""Rows put back into their order, at 5 bytes of memory a row beside the order: `Dataset.select` takes 100."""
+"""Bring rows back into their order, with 5 bytes of memory a row on top of the order: `Dataset.select` takes 100."""
 
 import uuid
 from collections.abc import Sequence

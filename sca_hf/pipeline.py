@@ -42,7 +42,7 @@ class Outcome:
 
 
 class Pipeline:
-    """A recipe over a store. `first`, `last`: the stages to run; `limit`: at most so many seeds, or rows of `first`.
+    """A recipe over a store. `first`, `last`: the stages to run; `limit`: at most this many seeds, or rows of `first`.
 
     With `first`, its input is the latest version of the stage before it in the store; or, with `revision`, that of the
     Hub. `rows`: a folder, file or dataset repository that `first` reads instead (see `sca_hf.inputs`). With `hub`, a

@@ -104,7 +104,7 @@ def load_recipe(name_or_file: str, changes: Iterable[str] = ()) -> Recipe:
         values = _changed(values, change)
     model = _model_of(values, f"recipe {name_or_file!r}")
     try:
-        # By JSON, where a list may stand for a tuple and all else stays strict.
+        # By JSON, where a list may be given for a tuple and all else stays strict.
         return model.model_validate_json(json.dumps(values))
     except ValidationError as error:
         raise RecipeError(f"recipe {name_or_file!r}: {'; '.join(_explain(model, error))}") from error

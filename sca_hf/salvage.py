@@ -10,7 +10,7 @@ from sca_hf.functions import PARSER_ERRORS, Function, Kind, documented_functions
 # Lines at the left margin that go on with the statement before them.
 _GOES_ON = re.compile(r"[)\]}]|(?:else|elif|except|finally|case)\b")
 _DEFINITION = re.compile(r"(?:async[ \t]+)?def[ \t]+(\w+)")
-# A block is taken together with so many of the next ones while a string or bracket in it is open.
+# A block is taken together with this many of the next ones while a string or bracket in it is open.
 _MOST_JOINED = 12
 _OPEN = ("was never closed", "unterminated triple-quoted", "unexpected EOF")
 

@@ -1,7 +1,7 @@
 """Texts as sets of hashed word n-grams, for near-duplicates and decontamination.
 
 Hashes are the same in every process and on every machine: 64 bits, of which chance makes two of a billion meet at most
-about once in 37 runs, so a set of hashes stands for the set of n-grams.
+about once in 37 runs, so a set of hashes can replace the set of n-grams.
 """
 
 import re

@@ -45,7 +45,7 @@ class EngineIdentity:
     dtype: str
 
     def intent(self) -> dict[str, str]:
-        """For a fingerprint: a local model's folder name is no part of it, its content (the revision) is."""
+        """Return what enters a fingerprint: the content of a local model (its revision), not the name of its folder."""
         return {key: value for key, value in asdict(self).items() if key != "model"}
 
     def published(self) -> dict[str, str]:

@@ -172,7 +172,7 @@ def _is_cpu() -> bool:
 
 @contextmanager
 def _environment(processes: EngineProcesses) -> Iterator[None]:
-    """The environment that vLLM's processes start with. What the user has set stands."""
+    """The environment that vLLM's processes start with. What the user has set stays."""
     wanted = {
         "DO_NOT_TRACK": "1",
         "VLLM_NO_USAGE_STATS": "1",

@@ -177,7 +177,7 @@ class RemoteEngine(ThreadedEngine):
 
 
 def key_of(variable: str) -> str | None:
-    """Return the key in an environment variable: keys stand nowhere else."""
+    """Return the key in an environment variable: keys are nowhere else."""
     return os.environ.get(variable) or None
 
 

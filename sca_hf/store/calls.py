@@ -70,7 +70,7 @@ def call(what: str, ask: Callable[[], Result], token: str | None) -> Result:
         except Exception as error:
             causes = list(_causes(error))
             pause = next(filter(None, (_pause(cause, attempt) for cause in causes)), None)
-            # A programming error is no matter of the Hub.
+            # A programming error is not the Hub's.
             if pause is None and not any(isinstance(cause, _OF_THE_HUB) for cause in causes):
                 raise
             refusal = HubError(without(f"{what}: {_reason(causes)}", token))

@@ -45,7 +45,7 @@ def named(store: Store, name: str) -> Version:
 
 
 def parent(store: Store, facts: Parent) -> Version | None:
-    """Return a parent, as a lineage names it, under whatever dataset it lies in the store."""
+    """Return a parent, as a lineage names it, whatever its dataset is called in the store."""
     version = store.find(facts.dataset, facts.fingerprint)
     if version is None:
         same = (each for each in store.versions() if each.fingerprint == facts.fingerprint)

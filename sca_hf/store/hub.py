@@ -82,7 +82,7 @@ class Hub:
 
     @classmethod
     def behind(cls, repo: str) -> Self:
-        """Of the run that a stage's repository belongs to, to read from it."""
+        """Return the Hub of the run that a stage's repository belongs to, to read from it."""
         namespace, slash, name = repo.partition("/")
         return cls(f"{namespace}{slash}{name.rpartition('-')[0] or name}")
 

@@ -93,7 +93,7 @@ class Lineage(Making):
 
     @classmethod
     def read(cls, text: str | bytes) -> Self:
-        """Read a `lineage.json`. Raises StoreError if it is none, or of a schema that this sca_hf doesn't know."""
+        """Read a `lineage.json`. Raises StoreError if it isn't one, or of a schema that this sca_hf doesn't know."""
         try:
             content = json.loads(text)
             schema = content.get("schema", SCHEMA)

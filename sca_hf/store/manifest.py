@@ -1,4 +1,4 @@
-"""The manifest of a version: its row files with their checksums, and the one sha that stands for its content."""
+"""The manifest of a version: its row files with their checksums, and one sha of its content."""
 
 import json
 from dataclasses import asdict, dataclass

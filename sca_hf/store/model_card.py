@@ -28,7 +28,7 @@ _SETTINGS = ("peft_type", "r", "lora_alpha", "lora_dropout")
 
 @dataclass(frozen=True)
 class Tuned:
-    """What is known of a tuned model beside its data.
+    """What is known of a tuned model apart from its data.
 
     `base`: the model that was tuned, "repository@revision" or a folder's name; "": the one that wrote the data.
     `base_license`: its license (an SPDX id); None: not known. `adapter`: the folder holds a PEFT adapter, not weights.
@@ -50,7 +50,7 @@ def read_tuned(
     training: str | None = None,
     results: str | None = None,
 ) -> Tuned:
-    """Return what a trainer left in the folder, and what is given beside: `training` and `results` are names of files.
+    """Return what a trainer left in the folder, and what is given: `training` and `results` are names of files.
 
     `training`: YAML or JSON, settings by name. `results`: JSON, a list of objects with the arguments of
     huggingface_hub's EvalResult (`task_type`, `dataset_type`, `dataset_name`, `metric_type`, `metric_value`, …).
