@@ -175,7 +175,7 @@ def _installed(name_start: str) -> bool:
 def _verify() -> None:
     _say("checking that it imports")
     probe = subprocess.run(
-        [_PYTHON, "-c", "import datasets, torch, transformers, vllm, sca_hf"],
+        [_PYTHON, "-c", "import datasets, torch, transformers, trl, vllm, sca_hf"],
         capture_output=True,
         text=True,
         cwd="/",

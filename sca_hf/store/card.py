@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sca_hf.stage import Column, Stage
 from sca_hf.store.funnel import draw_funnel
 from sca_hf.store.lineage import Lineage
-from sca_hf.store.manifest import Manifest, read_manifest
+from sca_hf.store.manifest import Manifest, format_folder, read_manifest
 
 PICTURE = "funnel.png"
 
@@ -62,6 +62,7 @@ def write_card(
         columns=[(column, str(rows.features.arrow_schema.field(column.name).type)) for column in columns],
         measured=[(column, str(measured.field(column.name).type)) for column in stage.measured],
         example=_example(rows),
+        formats=[(shape, sum(file.rows for file in manifest.of(format_folder(shape.name)))) for shape in stage.formats],
         rejected_rows=sum(file.rows for file in manifest.of("rejected")),
         recipe=lineage.recipe,
         recipe_yaml=yaml.safe_dump(lineage.recipe, sort_keys=False, allow_unicode=True).strip(),
@@ -82,7 +83,11 @@ def card_metadata(dataset: str, stage: Stage, lineage: Lineage, manifest: Manife
             "data_files": [{"split": "train", "path": f"{folder}/train-*.parquet"}],
             "description": f"manifest {manifest.sha}",
         }
-        for name, folder in (("default", "data"), ("rejected", "rejected"))
+        for name, folder in (
+            ("default", "data"),
+            *((shape.name, format_folder(shape.name)) for shape in stage.formats),
+            ("rejected", "rejected"),
+        )
         if manifest.of(folder)
     ]
     rows = sum(file.rows for file in manifest.of("data"))

@@ -3,9 +3,10 @@
 `<store>/<dataset>/<fingerprint>/` holds one version, complete or not there at all:
 
     README.md          the card                  lineage.json   what made it, from what, and what became of the rows
-    funnel.png         the card's picture        manifest.json  checksums of data/ and rejected/
+    funnel.png         the card's picture        manifest.json  checksums of data/, rejected/ and formats/
+    formats/           the kept rows for trainers, a folder a shape, if the stage has any
     data/              the kept rows             timings.json   seconds, host, tokens per second: what differs by run
-    rejected/          some rows of each reason  measurements/  measured columns by row id, if the stage measures
+    rejected/          some rows of each reason  measurements/  by id: why a row was rejected, and what was measured
 
 `<store>/<dataset>/latest` links to the version that was written, or used by a run, last. `load_dataset` reads all of
 these folders as they are.
@@ -26,12 +27,12 @@ from datasets.table import MemoryMappedTable
 
 from sca_hf.errors import StoreError, one_line
 from sca_hf.identity import digest
-from sca_hf.stage import REJECT_REASON, Column, Counts, Judged, Stage
+from sca_hf.stage import REJECT_REASON, Column, Counts, Format, Judged, Stage
 from sca_hf.store.card import write_card
 from sca_hf.store.disk import FULL, store_error, store_errors, sync
 from sca_hf.store.lineage import FILE as LINEAGE
 from sca_hf.store.lineage import Lineage, Making, lineage_of
-from sca_hf.store.manifest import Manifest, read_manifest
+from sca_hf.store.manifest import Manifest, format_folder, read_manifest
 from sca_hf.store.parquet import SHARD_BYTES, read_features, sha256, write_arrow, write_shards
 from sca_hf.store.temporary import remove_dead, temporary_folder
 
@@ -260,6 +261,12 @@ class Store:
             sample = judged.rejected.select(_sample(judged.rejected))
             features = Features({**declared, REJECT_REASON: Value("string")})
             files += write_shards(sample, features, root, "rejected", self.shard_bytes)
+        for shape in stage.formats:
+            shaped = _shaped(judged.kept, shape)
+            if len(shaped):
+                files += write_shards(shaped, shape.features, root, format_folder(shape.name), self.shard_bytes)
+        for name, text in stage.beside.items():
+            (root / name).write_text(text, encoding="utf-8")
         if judged.measured is not None:
             write_shards(judged.measured, judged.measured.features, root, "measurements", self.shard_bytes)
         manifest = Manifest(tuple(files))
@@ -272,6 +279,20 @@ class Store:
         (root / _TIMINGS).write_text(f"{timings}\n", encoding="utf-8")
         write_card(root, dataset, stage, build.columns, lineage, judged.kept)
         return manifest
+
+
+def _shaped(kept: Dataset, shape: Format) -> Dataset:
+    """The kept rows in a shape; none if they lack a column for it."""
+    if not set(shape.needs) <= set(kept.column_names):
+        return Dataset.from_dict({name: [] for name in shape.features}, features=shape.features)
+
+    def rows(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        each = [shape.make(dict(zip(batch, values, strict=True))) for values in zip(*batch.values(), strict=True)]
+        return {name: [row[name] for row in each if row is not None] for name in shape.features}
+
+    return kept.with_format(None).map(
+        rows, batched=True, remove_columns=kept.column_names, features=shape.features, load_from_cache_file=False
+    )
 
 
 def _sample(rejected: Dataset) -> list[int]:

@@ -112,7 +112,8 @@ def test_measurements_and_timings_are_no_part_of_the_content(tmp_path: Path, toy
     other = Store(tmp_path / "b").write("toy", "f0", toy.build(slower))
     assert version.manifest_sha == other.manifest_sha
     measured = load_dataset("parquet", data_files=str(other.path / "measurements" / "*.parquet"), split="train")
-    assert measured[:] == {"id": rows["id"][:], "seconds": [9.0] * 100}
+    reasons = rows["reject_reason"][:]
+    assert measured[:] == {"id": rows["id"][:], "reject_reason": reasons, "seconds": [9.0] * 100}
     assert json.loads((version.path / "timings.json").read_text()) == {"seconds": 1.5, "host": "a-host"}
     assert "a-host" not in (version.path / "lineage.json").read_text() + (version.path / "README.md").read_text()
 
