@@ -1,11 +1,11 @@
 """Write MBPP's 374 training tasks (ids 601 to 974) as rows that `python -m sca_hf.train` takes as they are.
 
     python scripts/mbpp_rows.py mbpp.jsonl mbpp-train.jsonl
-    python -m sca_hf.train --data mbpp-train.jsonl --model SmolLM2-135M --set batch_size=16 --set learning_rate=1e-4 \\
-        --set epochs=2 --set micro_batch=4 --set gradient_checkpointing=false --out smol-mbpp
+    python -m sca_hf.train --data mbpp-train.jsonl --model SmolLM2-135M --out smol-mbpp --set batch_size=16 \\
+        --set learning_rate=1e-4 --set epochs=2 --set micro_batch=4 --set gradient_checkpointing=false
 
-The first file is MBPP's own, from google-research (974 JSON lines). A prompt is in the published format for base models:
-a docstring of the task's text and its first assertion; the completion is the reference.
+The first file is MBPP's own, from google-research (974 JSON lines). A prompt is in the published format for base
+models: a docstring of the task's text and its first assertion; the completion is the reference.
 """
 
 import json
