@@ -14,6 +14,9 @@ from sca_hf.errors import InputError
 __all__ = ["NAMES", "Answer", "Benchmark", "Grade", "load_benchmark"]
 
 _MODULES: Mapping[str, tuple[str, str]] = {
+    "humaneval": ("humaneval", "HumanEval"),
+    "mbpp": ("mbpp", "Mbpp"),
+    "mbpp-all": ("mbpp", "Mbpp"),
     "humaneval+": ("evalplus", "EvalPlus"),
     "humaneval+@v0.1.9": ("evalplus", "EvalPlus"),
     "mbpp+": ("evalplus", "EvalPlus"),

@@ -9,7 +9,7 @@ import json
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
@@ -31,7 +31,8 @@ class Runner(Protocol):
 class Calls:
     """`inputs`: each a list of arguments as a Python expression, in which `inf`, `nan` and `loads` (JSON) are known.
 
-    `seconds`: CPU time of one call, `seconds_of` that of single inputs, `total` that of all.
+    `seconds`: CPU time of one call, `seconds_of` that of single inputs, `total` that of all. `setup`: source, run
+    before the inputs are read.
     """
 
     source: str
@@ -40,18 +41,20 @@ class Calls:
     seconds: float = 4.0
     seconds_of: Mapping[int, float] = field(default_factory=dict)
     total: float = 60.0
+    setup: str = ""
 
 
 @dataclass(frozen=True)
 class Returned:
     """`values`: what the calls returned, up to the first that did not. `reason`: why there are no more; "": none.
 
-    `seconds`: CPU time of the calls that took 0.1 s or more, by index.
+    `seconds`: CPU time of the calls that took 0.1 s or more, by index. `encoded`: the values as they came out.
     """
 
     values: list[Any]
     reason: str
-    seconds: Mapping[int, float]
+    seconds: Mapping[int, float] = field(default_factory=dict)
+    encoded: list[Any] = field(default_factory=list)
 
 
 async def call(calls: Calls, jails: Runner) -> Returned:
@@ -61,16 +64,17 @@ async def call(calls: Calls, jails: Runner) -> Returned:
     if returned is not None:
         return returned
     if _CUT not in verdict.stdout:
-        return Returned([], verdict.exception or verdict.status, {})
+        return Returned([], verdict.exception or verdict.status)
     if len(calls.inputs) < 2:
-        return Returned([], "OutputLimit", {})
+        return Returned([], "OutputLimit")
     half = len(calls.inputs) // 2
     first = await call(_part(calls, 0, half), jails)
     if first.reason:
         return first
     second = await call(_part(calls, half, len(calls.inputs)), jails)
     later = {index + half: spent for index, spent in second.seconds.items()}
-    return Returned(first.values + second.values, second.reason, {**first.seconds, **later})
+    seconds = {**first.seconds, **later}
+    return Returned(first.values + second.values, second.reason, seconds, first.encoded + second.encoded)
 
 
 def literal(arguments: Sequence[Any]) -> str:
@@ -85,7 +89,7 @@ def text_literal(text: str) -> str:
 
 def _part(calls: Calls, begin: int, end: int) -> Calls:
     own = {index - begin: spent for index, spent in calls.seconds_of.items() if begin <= index < end}
-    return Calls(calls.source, calls.entry, calls.inputs[begin:end], calls.seconds, own, calls.total)
+    return replace(calls, inputs=calls.inputs[begin:end], seconds_of=own)
 
 
 def _program(calls: Calls) -> Program:
@@ -94,6 +98,7 @@ def _program(calls: Calls) -> Program:
     code = (
         f"{_driver()}\n"
         "inf, nan, loads = float('inf'), float('nan'), json.loads\n"
+        f"{calls.setup}\n"
         f"INPUTS = [\n{inputs}\n]\n"
         f"run({text_literal(calls.source)}, {calls.entry!r}, INPUTS, {calls.seconds}, {dict(calls.seconds_of)}, {total})"
     )
@@ -114,9 +119,7 @@ def _read(verdict: Verdict) -> Returned | None:
         unpack = zlib.decompressobj()
         unpacked = unpack.decompress(base64.b64decode(text[4:-1], validate=True), _MOST_BYTES)
         status, values, seconds = json.loads(unpacked)
-        decoded = []
-        for value in values:
-            decoded.append(decode(value))
-        return Returned(decoded, str(status), {int(index): float(spent) for index, spent in seconds.items()})
+        decoded = [decode(value) for value in values]
+        return Returned(decoded, str(status), {int(index): float(spent) for index, spent in seconds.items()}, values)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, AttributeError, zlib.error, OverflowError):
-        return Returned([], "NoResult", {})
+        return Returned([], "NoResult")
