@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from sca_hf.benchmarks.calls import Runner
 from sca_hf.sandbox import Limits
 
 _STATUS_OF = {
     "OutOfTime": "timeout",
+    "SIGXCPU": "timeout",
     "MemoryError": "out-of-memory",
     "SyntaxError": "syntax-error",
     "IndentationError": "syntax-error",
@@ -63,6 +64,11 @@ class Benchmark(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+
+    @property
+    def tasks(self) -> Mapping[str, Any]:
+        """Tasks by id; their classes differ."""
+        ...
 
     @property
     def task_ids(self) -> list[str]: ...

@@ -55,20 +55,22 @@ class Replays:
         if task not in self._recordings:
             self._recordings[task] = asyncio.create_task(_record(tested, jails))
         recording = await asyncio.shield(self._recordings[task])
-        count = len(recording.calls)
-        calls = Calls(program, tested.entry, recording.calls, self._seconds, {}, self._seconds, tested.setup)
-        returned = await call(calls, jails)
-        if returned.reason and len(returned.values) < count:
-            # The tests may stop before the call that failed, but only where they fail too.
-            return returned.reason
-        if len(returned.values) != count:
-            return "NoResult"
-        if returned.encoded == recording.results:
-            return ""
-        outcome = await _replay(tested, recording, returned, jails)
-        if outcome == "departed":
-            raise NotReplayable("the tests' calls depend on results")
-        return "" if outcome == "passed" else outcome
+        return await grade_by(recording, tested, program, self._seconds, jails)
+
+
+async def grade_by(recording: Recording, tested: Tested, program: str, seconds: float, jails: Runner) -> str:
+    """Why the program fails; "" where it passes. Raises NotReplayable. `seconds`: for all calls together."""
+    calls = Calls(program, tested.entry, recording.calls, seconds, {}, seconds, tested.setup)
+    returned = await call(calls, jails)
+    if len(returned.values) != len(recording.calls):
+        # The tests may stop before the call that failed, but only where they fail too.
+        return returned.reason or "NoResult"
+    if returned.encoded == recording.results:
+        return ""
+    outcome = await _replay(tested, recording, returned, jails)
+    if outcome == "departed":
+        raise NotReplayable("the tests' calls depend on results")
+    return "" if outcome == "passed" else outcome
 
 
 async def _record(tested: Tested, jails: Runner) -> Recording:
