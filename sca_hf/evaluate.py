@@ -46,6 +46,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--max-model-len", type=_positive, default=2048, help="tokens of prompt and answer (2048)")
     made.add_argument("--results", type=Path, metavar="FILE", help="grades as JSON lines")
     made.add_argument("--answers", type=Path, metavar="FILE", help="drawn answers as JSON lines, for --samples")
+    made.add_argument(
+        "--card", type=Path, metavar="FILE", help="scores for a model's card: `versions card --results FILE`"
+    )
     made.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="journal and versions (./store)")
     made.add_argument("--jails", type=_positive, default=os.cpu_count() or 1, help="programs at once (all cores)")
     return made

@@ -25,14 +25,20 @@ _MODULES: Mapping[str, tuple[str, str]] = {
         f"evoeval-{name}": ("evoeval", "EvoEval")
         for name in ("difficult", "creative", "subtle", "combine", "tool-use", "verbose", "concise")
     },
+    "classeval": ("classeval", "ClassEval"),
+    "canitedit": ("canitedit", "CanItEdit"),
+    "ds1000": ("ds1000", "DS1000"),
+    "livecodebench": ("livecodebench", "LiveCodeBench"),
 }
 NAMES = tuple(_MODULES)
 
 
 def load_benchmark(name: str, folder: Path | None = None) -> Benchmark:
     """The benchmark, its data from `folder` or from the network. Raises InputError where they can't be had."""
-    if name not in _MODULES:
+    # What stands behind an @ may be a release, or a date of contests.
+    known = name if name in _MODULES else name.partition("@")[0] if name.startswith("livecodebench@") else ""
+    if not known:
         raise InputError(f"unknown benchmark {name!r}; give one of {', '.join(NAMES)}")
-    module, made = _MODULES[name]
+    module, made = _MODULES[known]
     make: Callable[[str, Path | None], Benchmark] = getattr(import_module(f"sca_hf.benchmarks.{module}"), made)
     return make(name, folder)

@@ -1,6 +1,6 @@
 """What a benchmark is: tasks, the protocol that asks for answers, and a grader of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -78,6 +78,10 @@ class Benchmark(Protocol):
         ...
 
     async def grade(self, answer: Answer, jails: Runner) -> Grade: ...
+
+    def summed(self, grades: Sequence[Grade]) -> Mapping[str, float]:
+        """What it publishes beside pass@k, by name."""
+        ...
 
 
 def status_of(reason: str) -> str:

@@ -45,9 +45,7 @@ def _task(row: Row) -> AssertedTask:
 
 def _asked(code: str, tests: str) -> tuple[str, bool]:
     """The function that the tests call, and whether they use nothing else of the code."""
-    defined = {
-        node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef | ast.ClassDef)
-    } | {
+    defined = {node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef | ast.ClassDef)} | {
         target.id
         for node in ast.parse(code).body
         if isinstance(node, ast.Assign)

@@ -17,7 +17,9 @@ from importlib.resources import files
 from sca_hf.benchmarks.calls import Runner, text_literal
 from sca_hf.sandbox import Program, Verdict
 
-_COMPARISONS = frozenset("__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __contains__ __bool__ __instancecheck__".split())
+_COMPARISONS = frozenset(
+    ["__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__contains__", "__bool__", "__instancecheck__"]
+)
 _CHEATS = frozenset(
     (
         *("_getframe", "currentframe", "_current_frames", "f_back", "f_locals", "f_globals", "tb_frame", "gi_frame"),
@@ -32,6 +34,14 @@ async def run_together(answer: str, tests: str, jails: Runner) -> Verdict:
     """The verdict on the answer followed by the tests, of which nothing may be raised."""
     code = f"{_guard()}\n\nhold({text_literal(tests)})\nload({text_literal(answer)})\n"
     return await jails.run(Program(code, "assert finish()"))
+
+
+async def uncovered_lines(answer: str, tests: str, jails: Runner) -> int | None:
+    """How many of the answer's lines hold code that the tests don't reach; None where they fail under tracing."""
+    code = f"{_guard()}\n\nhold({text_literal(tests)})\ntrace({text_literal(answer)})\n"
+    verdict = await jails.run(Program(code, "assert finish()\ntell_uncovered()"))
+    last = verdict.stdout.rpartition("uncovered:")[2].strip()
+    return int(last) if held(verdict) and last.isdecimal() else None
 
 
 def held(verdict: Verdict) -> bool:
@@ -66,7 +76,9 @@ def names_in(source: str) -> frozenset[str]:
 
 def _says_always(function: ast.FunctionDef) -> bool:
     returns = [node.value for node in ast.walk(function) if isinstance(node, ast.Return)]
-    return bool(returns) and all(isinstance(value, ast.Constant) and value.value is not NotImplemented for value in returns)
+    return bool(returns) and all(
+        isinstance(value, ast.Constant) and value.value is not NotImplemented for value in returns
+    )
 
 
 @cache

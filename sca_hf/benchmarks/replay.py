@@ -143,5 +143,3 @@ def expression(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
-
-

@@ -44,7 +44,8 @@ def _says_nothing(node: ast.stmt) -> bool:
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
     return isinstance(node, ast.Pass) or (
-        isinstance(node, ast.Assign) and not any(isinstance(part, ast.Call) for part in ast.walk(node.value))
+        isinstance(node, ast.Assign)
+        and not any(isinstance(part, ast.Call) for part in ast.walk(node.value))
         and all(isinstance(target, ast.Name) and target.id.isupper() for target in node.targets)
     )
 
@@ -69,7 +70,9 @@ def _check_of(body: list[ast.stmt]) -> tuple[str, str, list[ast.stmt]] | None:
 def _calls(
     body: list[ast.stmt], called: str, imports: list[ast.Import | ast.ImportFrom], any_name: bool
 ) -> tuple[str, list[str]] | None:
-    known = {alias.asname or alias.name.partition(".")[0] for node in imports for alias in node.names} | set(dir(builtins))
+    known = {alias.asname or alias.name.partition(".")[0] for node in imports for alias in node.names} | set(
+        dir(builtins)
+    )
     calls = []
     for statement in body:
         if not isinstance(statement, ast.Assert):

@@ -65,7 +65,22 @@ _SUBCLASSES: dict[str, Callable[[Any], Any]] = {
     "set": _Set,
 }
 _SCALARS = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()
+    [
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    ]
 )
 _MOST_DIGITS = 100_000
 
@@ -104,7 +119,7 @@ def _numpy(parts: list[Any]) -> Any:
 
 def _number(parts: list[Any]) -> Any:
     name, text = parts
-    if len(text) > _MOST_DIGITS or "e" in text.lower() and name == "Fraction":
+    if len(text) > _MOST_DIGITS or ("e" in text.lower() and name == "Fraction"):
         raise ValueError("a number with too many digits")
     return fractions.Fraction(text) if name == "Fraction" else decimal.Decimal(text)
 

@@ -12,8 +12,9 @@ from sca_hf.benchmarks import Answer, Benchmark, load_benchmark
 from sca_hf.errors import InputError, StoreError
 from sca_hf.evaluation.evaluator import Evaluator
 from sca_hf.evaluation.generation import Drawing, draw, load_tokenizer
+from sca_hf.evaluation.kept import keep
 from sca_hf.evaluation.prompts import chosen_format
-from sca_hf.evaluation.results import Made, Result, comparison, summary, write_results
+from sca_hf.evaluation.results import Made, Result, comparison, summary, write_eval_results, write_results
 from sca_hf.evaluation.samples import read_samples
 from sca_hf.journal import JournaledEngine
 
@@ -41,6 +42,11 @@ def evaluate(given: argparse.Namespace) -> list[Result]:
             print("\n".join(_compared(one, other)))
     if given.results is not None:
         write_results(given.results, results)
+    for result in results:
+        version = keep(given.store, result)
+        _note(f"kept as {version.path}")
+    if given.card is not None:
+        write_eval_results(given.card, results, given.k)
     return results
 
 

@@ -42,7 +42,8 @@ class Evaluator:
             graded = asyncio.run(grade_all(benchmark, answers, jails, told))
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
-        return Result(benchmark.name, benchmark.revision, made, graded, len(benchmark.task_ids))
+        summed = benchmark.summed([one.grade for one in graded])
+        return Result(benchmark.name, benchmark.revision, made, graded, len(benchmark.task_ids), summed)
 
     def _jails_of(self, limits: Limits) -> JournaledJails:
         if limits not in self._jails:

@@ -1,8 +1,8 @@
 """What an evaluation came to: a result a benchmark and model, as JSON lines, as a table, and as a model card's entry."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,17 @@ class Made:
 
 @dataclass(frozen=True)
 class Result:
-    """Grades of one model's answers on one benchmark. `tasks`: how many it has, answered or not."""
+    """Grades of one model's answers on one benchmark. `tasks`: how many it has, answered or not.
+
+    `summed`: what else the benchmark publishes, by name.
+    """
 
     benchmark: str
     revision: str
     made: Made
     graded: Sequence[Graded]
     tasks: int
+    summed: Mapping[str, float] = field(default_factory=dict)
 
     def parts(self) -> list[str]:
         """What there are scores of: "base" and "plus", or "passed"."""
@@ -74,6 +78,19 @@ def write_results(file: Path, results: Sequence[Result]) -> None:
         raise StoreError(f"--results {file} can't be written ({error.strerror}); give another path") from error
 
 
+def write_eval_results(file: Path, results: Sequence[Result], ks: Sequence[int]) -> None:
+    """Scores as `python -m sca_hf.versions card --results` takes them. Raises StoreError."""
+    found = [
+        {name: value for name, value in vars(one).items() if value is not None}
+        for result in results
+        for one in eval_results(result, ks)
+    ]
+    try:
+        file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"--card {file} can't be written ({error.strerror}); give another path") from error
+
+
 def summary(result: Result, ks: Sequence[int]) -> list[str]:
     """Lines for a terminal: scores with their intervals."""
     answered = len({one.answer.task for one in result.graded})
@@ -85,6 +102,7 @@ def summary(result: Result, ks: Sequence[int]) -> list[str]:
         for k in ks:
             name = "" if part == "passed" else f"{part} "
             lines.append(f"  {name}pass@{k} {result.score(part, k).percent()}")
+    lines += [f"  {name} {100 * value:.1f}" for name, value in result.summed.items()]
     return lines
 
 

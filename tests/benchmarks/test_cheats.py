@@ -44,7 +44,11 @@ def test_no_cheat_passes(name: str, task: str, data: Path, grade_answers: Callab
 
 
 def test_no_cheat_passes_the_metric() -> None:
-    programs = [text.replace("{{", "{").replace("}}", "}").replace("{f}", "add") for what, text in CHEATS.items() if what not in SLOW]
+    programs = [
+        text.replace("{{", "{").replace("}}", "}").replace("{f}", "add")
+        for what, text in CHEATS.items()
+        if what not in SLOW
+    ]
     programs.append("def add(a, b): return a + b")
     _, results = CodeExecution().compute(
         predictions=[programs], references=["assert add(2, 3) == 5\nassert add(-1, 1) == 0"], k=[1], num_workers=2

@@ -6,6 +6,8 @@ import unittest
 
 HELD = []
 SEEN = {}
+MAIN = {"__name__": "__main__", "__file__": "/tmp/program.py"}
+LINES, REACHED = set(), set()
 STATES = (builtins, unittest.TestCase, unittest.TestResult, unittest.TestSuite, unittest.TestLoader)
 
 
@@ -16,13 +18,39 @@ def hold(tests):
 
 
 def load(answer):
-    SEEN["__name__"] = "__main__"
+    SEEN.update(MAIN)
     exec(compile(answer, "<answer>", "exec"), SEEN)
 
 
-def finish(hold=HELD, seen=SEEN, states=STATES, sys=sys, run=exec, put=setattr, values=zip):
-    tests, kept, (sys.meta_path[:], sys.path_hooks[:], sys.stdout, sys.stderr) = hold
+def trace(answer):
+    """Like `load`, and notes which lines are reached from now on."""
+    code = compile(answer, "<answer>", "exec")
+    pending = [code]
+    while pending:
+        part = pending.pop()
+        LINES.update(line for _, _, line in part.co_lines() if line)
+        pending += [constant for constant in part.co_consts if hasattr(constant, "co_lines")]
+
+    def note(frame, event, argument):
+        if frame.f_code.co_filename != "<answer>":
+            return None
+        REACHED.add(frame.f_lineno)
+        return note
+
+    SEEN.update(MAIN)
+    HELD.append(note)
+    sys.settrace(note)
+    exec(code, SEEN)
+
+
+def tell_uncovered():
     sys.settrace(None)
+    print(f"uncovered:{len(LINES - REACHED)}")
+
+
+def finish(hold=HELD, seen=SEEN, states=STATES, sys=sys, run=exec, put=setattr, values=zip):
+    tests, kept, (sys.meta_path[:], sys.path_hooks[:], sys.stdout, sys.stderr), *tracing = hold
+    sys.settrace(tracing[0] if tracing else None)
     sys.setprofile(None)
     for state, before in values(states, kept):
         for name in before:
