@@ -21,6 +21,16 @@ mentions (`Verdict.flags`), and a name put together at run time escapes the flag
 """
 
 from sca_hf.sandbox.pool import Jails
-from sca_hf.sandbox.verdict import JAIL_VERSION, REFERENCE_LIMITS, Limits, Program, Status, Verdict
+from sca_hf.sandbox.verdict import FORGING_FLAGS, JAIL_VERSION, REFERENCE_LIMITS, Flag, Limits, Program, Status, Verdict
 
-__all__ = ["JAIL_VERSION", "REFERENCE_LIMITS", "Jails", "Limits", "Program", "Status", "Verdict"]
+__all__ = [
+    "FORGING_FLAGS",
+    "JAIL_VERSION",
+    "REFERENCE_LIMITS",
+    "Flag",
+    "Jails",
+    "Limits",
+    "Program",
+    "Status",
+    "Verdict",
+]

@@ -29,6 +29,8 @@ class Run:
     attempts: int = 0
     alone: bool = False
     first: Verdict | None = None
+    suspect: "Run | None" = None
+    """Whose jails were lost, which this one, a good one, is to show to be its own fault."""
 
 
 @dataclass(eq=False)
@@ -41,6 +43,8 @@ class Jail:
     deadline: float
     ready: bool = False
     sleeping: bool = False
+    memory_mb: int = 0
+    """What a program that sleeps holds."""
     served: int = 0
     run: Run | None = None
     received: bytearray = field(default_factory=bytearray)

@@ -3,6 +3,7 @@
 import asyncio
 from types import TracebackType
 
+from sca_hf.sandbox import inherited
 from sca_hf.sandbox.dispatcher import Dispatcher
 from sca_hf.sandbox.verdict import Limits, Program, Verdict
 
@@ -20,9 +21,11 @@ class Jails:
             raise ValueError(f"workers must be at least 1, got {workers}")
         if repeat not in (1, 2):
             raise ValueError(f"repeat must be 1 or 2, got {repeat}")
+        self._limits = limits
         self._dispatcher = Dispatcher(workers, limits, repeat)
 
     async def __aenter__(self) -> "Jails":
+        inherited.check(self._limits)
         await asyncio.wrap_future(self._dispatcher.start())
         return self
 

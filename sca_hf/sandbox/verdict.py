@@ -3,10 +3,20 @@
 from dataclasses import dataclass
 from typing import Literal
 
-JAIL_VERSION = 5
+JAIL_VERSION = 6
 """Part of every journal key of a verdict: raised when a verdict could change."""
 
-Status = Literal["passed", "failed", "timeout", "out-of-memory", "killed", "syntax-error", "no-assertion", "early-exit"]
+Status = Literal[
+    "passed",
+    "failed",
+    "timeout",
+    "out-of-memory",
+    "killed",
+    "syntax-error",
+    "no-assertion",
+    "tests-not-run",
+    "early-exit",
+]
 
 
 @dataclass(frozen=True)
@@ -20,14 +30,16 @@ class Program:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one program may use. The defaults are the reference's 10 s and 4 GB (SelfCodeAlign, section 3), with CPU and
-    wall time apart, so that a program on a busy machine has its 10 s too."""
+    """What one program may use. CPU and wall time are apart, so that a program on a busy machine has its time too.
 
-    cpu_seconds: float = 10.0
-    """CPU time of all its threads together. A loop that provably has no end is a `timeout` before that."""
-    wall_seconds: float = 20.0
+    An honest small program takes milliseconds, and most that take 2 s never end (the reference's limits are
+    REFERENCE_LIMITS)."""
+
+    cpu_seconds: float = 2.0
+    """CPU time of all its threads together."""
+    wall_seconds: float = 10.0
     """Time from its start. One that was kept waiting for a core is tried again alone before this counts."""
-    memory_mb: int = 4096
+    memory_mb: int = 2048
     """Address space, MiB, that of the interpreter included."""
     output_bytes: int = 1 << 20
     """Of stdout, and of stderr. Beyond it: `killed`, exception `OutputLimit`."""
@@ -37,7 +49,7 @@ class Limits:
     """Files and folders in /tmp, and in /dev/shm."""
     open_files: int = 256
     """Descriptors open at once."""
-    threads: int = 64
+    threads: int = 256
     """Threads at once. There are no child processes: fork fails."""
 
     def __post_init__(self) -> None:
@@ -58,8 +70,13 @@ _LEAST = {
     "threads": 1,
 }
 
+Flag = Literal["always-equal", "ctypes", "frames", "gc", "jail"]
+
+FORGING_FLAGS: tuple[Flag, ...] = ("always-equal", "ctypes", "frames", "gc", "jail")
+"""Of programs that touch what could make a verdict wrong."""
+
 REFERENCE_LIMITS = Limits(cpu_seconds=10.0, wall_seconds=10.0, memory_mb=4096)
-"""The reference's: a program has 10 s by the clock and 4 GB."""
+"""The reference's: a program has 10 s by the clock and 4 GB (SelfCodeAlign, section 3)."""
 
 
 @dataclass(frozen=True)

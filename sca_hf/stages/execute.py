@@ -1,6 +1,7 @@
 """Each response runs with its own tests in a jail. Every attempt is kept, with its verdict."""
 
 import sys
+from dataclasses import asdict
 from typing import Literal
 
 from datasets import Dataset, List, Value
@@ -9,33 +10,50 @@ from pydantic import Field
 from sca_hf.context import Context, Row
 from sca_hf.errors import SandboxUnavailable
 from sca_hf.identity import row_id
-from sca_hf.sandbox import JAIL_VERSION, Limits
+from sca_hf.sandbox import FORGING_FLAGS, JAIL_VERSION, Flag, Limits, Verdict
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage, carried
-from sca_hf.stages.passing import program_of
+from sca_hf.stages.first_samples import NOT_RUN, Instructions
+from sca_hf.stages.passing import PASSED, program_of
 from sca_hf.stages.responses import STAGE as RESPONSES
+
+FLAGGED = "flagged"
+"""Status of a sample whose program passed, and touches what could make it pass."""
+
+_NOTHING_MEASURED = {"cpu_seconds": 0.0, "wall_seconds": 0.0, "memory_mb": 0.0, "stdout": "", "stderr": ""}
+_NOT_RUN = {"status": NOT_RUN, "exception": None, "line": None, "assertions": 0, "flags": []} | _NOTHING_MEASURED
 
 
 class ExecuteSettings(Settings):
     """Limits of one program (`sca_hf.sandbox.Limits` says what each means; the reference's are 10 s and 4 GB).
 
     `repeat`: 2 runs what passes again under another hash seed, and fails it with the flag `flaky` where that differs.
+    `give_up_after`: where the first so many samples of an instruction all are a `timeout`, the later ones are not
+    executed, and their status is `not-run`; null executes all.
+    `reject_flags`: a program that passed and has one of these flags gets the status `flagged`, which is no pass.
     """
 
-    cpu_seconds: float = Field(default=10.0, ge=0.05)
-    wall_seconds: float = Field(default=20.0, ge=0.05)
-    memory_mb: int = Field(default=4096, ge=64)
+    cpu_seconds: float = Field(default=2.0, ge=0.05)
+    wall_seconds: float = Field(default=10.0, ge=0.05)
+    memory_mb: int = Field(default=2048, ge=64)
     output_bytes: int = Field(default=1 << 20, ge=0)
     file_bytes: int = Field(default=64 << 20, ge=4096)
     files: int = Field(default=1024, ge=1)
     open_files: int = Field(default=256, ge=16)
-    threads: int = Field(default=64, ge=1)
+    threads: int = Field(default=256, ge=1)
     repeat: Literal[1, 2] = 1
+    give_up_after: int | None = Field(default=3, ge=1)
+    reject_flags: tuple[Flag, ...] = FORGING_FLAGS
 
     @property
     def limits(self) -> Limits:
         """For the jails."""
-        return Limits(**self.model_dump(exclude={"repeat"}))
+        return Limits(**self.model_dump(exclude={"repeat", "give_up_after", "reject_flags"}))
+
+    def status_of(self, verdict: Verdict) -> str:
+        """Return the status of a row with this verdict."""
+        is_flagged = verdict.status == PASSED and not set(self.reject_flags).isdisjoint(verdict.flags)
+        return FLAGGED if is_flagged else verdict.status
 
 
 def execute(responses: Dataset, context: Context) -> Dataset:
@@ -44,25 +62,20 @@ def execute(responses: Dataset, context: Context) -> Dataset:
     if jails is None:
         raise SandboxUnavailable("stage 'execute' needs jails, and the context has none; give Context(jails=…)")
 
+    settings = context.recipe.execute
+    instructions = Instructions(responses, settings.give_up_after)
+
     async def verdict_of(response: Row) -> Row:
-        verdict = await jails.run(program_of(response["response"], response["tests"]))
+        program = program_of(response["response"], response["tests"])
+        verdict = await instructions.run(response, lambda: jails.run(program))
         return response | {
             "id": row_id(response["id"], "execute"),
             "response_id": response["id"],
-            "status": verdict.status,
-            "exception": verdict.exception,
-            "line": verdict.line,
-            "assertions": verdict.assertions,
-            "flags": list(verdict.flags),
             REJECT_REASON: None,
-            "cpu_seconds": verdict.cpu_seconds,
-            "wall_seconds": verdict.wall_seconds,
-            "memory_mb": verdict.memory_mb,
-            "stdout": verdict.stdout,
-            "stderr": verdict.stderr,
+            **(asdict(verdict) | {"status": settings.status_of(verdict)} if verdict else _NOT_RUN),
         }
 
-    return context.map_rows(responses, verdict_of, STAGE.features, "execute")
+    return context.map_rows(responses, verdict_of, STAGE.features, "execute", instructions.order)
 
 
 def sandbox_intent() -> dict[str, str]:
@@ -72,14 +85,16 @@ def sandbox_intent() -> dict[str, str]:
 
 STAGE = Stage(
     name="execute",
-    version=1,
+    version=2,
     title="Each response runs with its own tests in a sandbox; all attempts are kept, with their verdicts.",
     reads=RESPONSES.names,
     columns=(
         Column("id", Value("string"), "hash of the response's id and the stage"),
         Column("response_id", Value("string"), "id of the response"),
         *carried(RESPONSES),
-        Column("status", Value("string"), "verdict: passed, failed, timeout, out-of-memory, killed, …"),
+        Column(
+            "status", Value("string"), "verdict: passed, failed, timeout, out-of-memory, killed, … or flagged, not-run"
+        ),
         Column("exception", Value("string"), "type of the exception that ended the program, if one did"),
         Column("line", Value("int32"), "line of the program (code, then tests) where it ended, from 1"),
         Column("assertions", Value("int32"), "assertions that ran"),

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 from datasets import Dataset, Value
@@ -14,6 +15,7 @@ from sca_hf.identity import row_id
 from sca_hf.markdown import code_blocks
 from sca_hf.prompts.build import TESTS_LABEL, response_prompt
 from sca_hf.stage import REJECT_REASON, Column, Stage, carried
+from sca_hf.stages.first_samples import FirstSamples
 from sca_hf.stages.instructions import STAGE as INSTRUCTIONS
 from sca_hf.stages.passing import Rules, program_of
 from sca_hf.stages.sampling import FewShotStep, ShotSettings
@@ -49,7 +51,7 @@ def responses(instructions: Dataset, context: Context) -> Dataset:
 
     With jails in the context each response runs as soon as it is there, while others are drawn; the verdicts are left
     in the journal, where stage `execute` finds them. With `until`, an instruction that no response could pass with gets
-    one sample.
+    one sample, and one that is given up (`execute.give_up_after`) no more.
     """
     settings = context.recipe.responses
     step = FewShotStep(context, settings, "responses", response_prompt)
@@ -57,9 +59,10 @@ def responses(instructions: Dataset, context: Context) -> Dataset:
     if settings.until != "all" and jails is None:
         raise SandboxUnavailable("responses.until needs jails, and the context has none; give Context(jails=…)")
     rules = Rules(context.recipe.select) if settings.until != "all" else None
+    execution = context.recipe.execute
 
-    async def one(instruction: Row, index: int) -> tuple[Row, str | None]:
-        """Sample `index`, and the status of its verdict if it ran."""
+    async def draw(instruction: Row, index: int) -> Row:
+        """Sample `index`."""
         row = {
             **instruction,
             "id": row_id(instruction["id"], "responses", index),
@@ -71,27 +74,41 @@ def responses(instructions: Dataset, context: Context) -> Dataset:
         try:
             text, finish_reason = await step.sample(instruction["id"], instruction["instruction"], index)
         except RowFailure as failure:
-            return row | {REJECT_REASON: failure.reason}, None
+            return row | {REJECT_REASON: failure.reason}
         answer = parse_answer(text, finish_reason)
-        row |= {"response": answer.response, "tests": answer.tests, REJECT_REASON: answer.reject_reason}
-        if answer.reject_reason is not None or jails is None:
-            return row, None
-        return row, (await jails.run(program_of(answer.response, answer.tests))).status
+        return row | {"response": answer.response, "tests": answer.tests, REJECT_REASON: answer.reject_reason}
 
     async def samples_of(instruction: Row) -> list[Row]:
         most = settings.samples
         wanted = most if settings.until == "all" else settings.until
         if rules and not rules.can_pass(instruction["instruction"]):
             most = 1
+        firsts = FirstSamples(execution.give_up_after)
         rows: list[Row] = []
-        passes = 0
+        executed = passes = 0
         # A round draws as many as must be drawn yet, so none in vain, and all of it is awaited: else short answers,
         # which are there first, would be favoured.
         while len(rows) < most and passes < wanted:
             indices = range(len(rows), min(most, len(rows) + wanted - passes))
-            for row, status in await asyncio.gather(*(one(instruction, index) for index in indices)):
-                rows.append(row)
-                passes += bool(rules and status and rules.reject_reason(row | {"status": status})[0] is None)
+            drawn = await asyncio.gather(*(draw(instruction, index) for index in indices))
+            rows += drawn
+            if jails is None:
+                continue
+            answers = [row for row in drawn if row[REJECT_REASON] is None]
+            programs = [program_of(row["response"], row["tests"]) for row in answers]
+            verdicts = await asyncio.gather(
+                *(
+                    firsts.run(number < (execution.give_up_after or 0), partial(jails.run, program))
+                    for number, program in enumerate(programs, executed)
+                )
+            )
+            executed += len(answers)
+            for row, verdict in zip(answers, verdicts, strict=True):
+                passes += bool(
+                    rules and verdict and rules.reject_reason(row | {"status": execution.status_of(verdict)})[0] is None
+                )
+            if rules and firsts.gave_up:
+                break
         return rows
 
     return step.map_rows(instructions, samples_of, STAGE.features)

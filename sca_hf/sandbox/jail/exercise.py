@@ -11,33 +11,14 @@ from collections.abc import Iterable
 from typing import Any
 
 # Code is specialised from its eighth run on (Python 3.11).
-ROUNDS = 10
-TEXTS = (
-    """
-import math
-class C:
-    def __init__(self):
-        self.x = []
-    def f(self, x):
-        self.x.append(x)
-        return self
-def f(x, y=1):
-    d = {}
-    for i in range(3):
-        d[i] = d.get(i, 0) + len([a for a in x if a])
-    C().f(y)
-    return sum(d.values()), sorted(x), " ".join(str(a) for a in x).split(), x[::-1]
-""",
-    "assert f([1, 2])[0] == 6\nassert f([0, 1.5])[1] == [0, 1.5]\n",
-)
-"""Code and tests of a program that calls what most do."""
+_ROUNDS = 10
 
 
 def exercise(packages: Iterable[str]) -> None:
     """Changes nothing that a program could tell but by the clock: what fails is left as it is, and nothing is warned
     of. `packages`: their names; one without an exercise has none."""
     for name in packages:
-        for _ in range(ROUNDS):
+        for _ in range(_ROUNDS):
             with contextlib.suppress(Exception), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 _EXERCISES.get(name, _nothing)()
