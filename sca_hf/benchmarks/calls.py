@@ -17,6 +17,8 @@ from typing import Any, Protocol
 from sca_hf.benchmarks.values import decode
 from sca_hf.sandbox import Program, Verdict
 
+MOST_HANDED_OUT = 8 << 20
+"""Bytes of a program's output that its jail should keep, packed: what the calls of one answer return together."""
 _MOST_BYTES = 64 << 20
 _CUT = "\n[...]\n"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from sca_hf.benchmarks.benchmark import Answer, Grade, status_of
-from sca_hf.benchmarks.calls import Calls, Returned, Runner, call
+from sca_hf.benchmarks.calls import MOST_HANDED_OUT, Calls, Returned, Runner, call
 from sca_hf.errors import InputError
 from sca_hf.sandbox import Limits
 
@@ -22,7 +22,13 @@ _FACTOR, _TOTAL_SECONDS = 4.0, 60.0
 # A reference may take longer than an answer's 60 s.
 _REFERENCE_SECONDS = 120.0
 
-LIMITS = Limits(cpu_seconds=_REFERENCE_SECONDS, wall_seconds=2 * _REFERENCE_SECONDS, memory_mb=4096)
+LIMITS = Limits(
+    cpu_seconds=_REFERENCE_SECONDS,
+    wall_seconds=2 * _REFERENCE_SECONDS,
+    memory_mb=4096,
+    output_bytes=MOST_HANDED_OUT,
+    kept_bytes=MOST_HANDED_OUT,
+)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ median of 8), and many wrong answers pass: see HumanEval+.
 from pathlib import Path
 
 from sca_hf.benchmarks.asserted import AssertedGrader, AssertedTask
+from sca_hf.benchmarks.calls import MOST_HANDED_OUT
 from sca_hf.benchmarks.data import Source, load_rows, need
 from sca_hf.benchmarks.replay import Tested
 from sca_hf.sandbox import Limits
@@ -17,7 +18,7 @@ from sca_hf.sandbox import Limits
 SOURCE = Source(("humaneval.jsonl", "HumanEval.jsonl.gz", "HumanEval.jsonl"), repo="openai/openai_humaneval")
 
 _SECONDS = 3.0
-_LIMITS = Limits(cpu_seconds=20.0, wall_seconds=60.0, memory_mb=4096)
+_LIMITS = Limits(cpu_seconds=20.0, wall_seconds=60.0, memory_mb=4096, kept_bytes=MOST_HANDED_OUT)
 
 
 class HumanEval(AssertedGrader):

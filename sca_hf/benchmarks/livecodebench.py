@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from sca_hf.benchmarks.benchmark import Answer, Grade, status_of
-from sca_hf.benchmarks.calls import Calls, Runner, call, text_literal
+from sca_hf.benchmarks.calls import MOST_HANDED_OUT, Calls, Runner, call, text_literal
 from sca_hf.benchmarks.data import Row, Source, load_rows, need
 from sca_hf.errors import InputError
 from sca_hf.sandbox import Limits
@@ -73,7 +73,13 @@ class Problem:
 class LiveCodeBench:
     """The problems of one release, from one date on."""
 
-    limits = Limits(cpu_seconds=_TOTAL_SECONDS, wall_seconds=2 * _TOTAL_SECONDS, memory_mb=4096)
+    limits = Limits(
+        cpu_seconds=_TOTAL_SECONDS,
+        wall_seconds=2 * _TOTAL_SECONDS,
+        memory_mb=4096,
+        output_bytes=MOST_HANDED_OUT,
+        kept_bytes=MOST_HANDED_OUT,
+    )
 
     def __init__(self, name: str = "livecodebench", folder: Path | None = None) -> None:
         self.name = name

@@ -11,6 +11,7 @@ import ast
 from pathlib import Path
 
 from sca_hf.benchmarks.asserted import AssertedGrader, AssertedTask
+from sca_hf.benchmarks.calls import MOST_HANDED_OUT
 from sca_hf.benchmarks.data import Row, Source, load_rows, need
 from sca_hf.benchmarks.replay import Tested
 from sca_hf.sandbox import Limits
@@ -19,7 +20,7 @@ SOURCE = Source(("mbpp.jsonl",), repo="google-research-datasets/mbpp", config="f
 TEST_IDS = range(11, 511)
 
 _SECONDS = 10.0
-_LIMITS = Limits(cpu_seconds=20.0, wall_seconds=60.0, memory_mb=4096)
+_LIMITS = Limits(cpu_seconds=20.0, wall_seconds=60.0, memory_mb=4096, kept_bytes=MOST_HANDED_OUT)
 
 
 class Mbpp(AssertedGrader):

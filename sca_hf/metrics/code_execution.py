@@ -20,7 +20,7 @@ import datasets
 import evaluate
 
 from sca_hf.benchmarks.benchmark import status_of
-from sca_hf.benchmarks.calls import Runner
+from sca_hf.benchmarks.calls import MOST_HANDED_OUT, Runner
 from sca_hf.benchmarks.one_process import held, names_in, refusal, run_together
 from sca_hf.benchmarks.replay import NotReplayable, Recording, Tested, grade_by
 from sca_hf.benchmarks.straight import read_straight
@@ -85,7 +85,7 @@ class CodeExecution(evaluate.Metric):  # type: ignore[misc]
 async def _run_all(
     predictions: Sequence[Sequence[str]], references: Sequence[str], workers: int, timeout: float
 ) -> list[Detail]:
-    limits = Limits(cpu_seconds=timeout + 1, wall_seconds=10 * timeout, memory_mb=_MEMORY_MB)
+    limits = Limits(timeout + 1, 10 * timeout, _MEMORY_MB, kept_bytes=MOST_HANDED_OUT)
     turns = asyncio.Semaphore(_AT_ONCE)
     async with Jails(workers, limits) as jails:
 
