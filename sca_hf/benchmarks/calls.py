@@ -102,7 +102,8 @@ def _program(calls: Calls) -> Program:
         "inf, nan, loads = float('inf'), float('nan'), json.loads\n"
         f"{calls.setup}\n"
         f"INPUTS = [\n{inputs}\n]\n"
-        f"run({text_literal(calls.source)}, {calls.entry!r}, INPUTS, {calls.seconds}, {dict(calls.seconds_of)}, {total})"
+        f"run({text_literal(calls.source)}, {calls.entry!r}, INPUTS, "
+        f"{calls.seconds}, {dict(calls.seconds_of)}, {total})"
     )
     return Program(code, "")
 

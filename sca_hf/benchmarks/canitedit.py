@@ -1,9 +1,9 @@
-"""CanItEdit (Cassano et al. 2024): 105 programs to change by an instruction, each told in full and lazily.
+"""CanItEdit (Cassano et al. 2024): 105 programs to change by an instruction, each told fully and lazily.
 
 A task is "FULL_NAME/descriptive" or "FULL_NAME/lazy"; the score is the mean of the 210. Program: answer, newline,
-tests; 15 s, here of CPU time; pass: nothing raised. 20 samples, T 0.2, top-p 0.95, 2,048 tokens (now 3,072). ExcessCode,
-of answers that pass: lines that the tests don't reach, over the lines of the whole difflib output from the program
-before; 0 is best.
+tests; 15 s, here of CPU time; pass: nothing raised. 20 samples, T 0.2, top-p 0.95, 2,048 tokens (now 3,072).
+ExcessCode, of answers that pass: lines that the tests don't reach, over the lines of the whole difflib output from the
+program before; 0 is best.
 
 Tests and answer share a process: see `one_process` for what is not out of an answer's reach.
 

@@ -2,8 +2,8 @@
 
 An answer is a whole class (holistic), or what was put together from methods (incremental, compositional). Program:
 the task's imports, the answer, the tests; each test class in a run of its own (published: 5 s; here 20 s of CPU time);
-one with no test is a failure. Published "class": all test classes of a task pass; published "method": passed test classes / 502,
-92 of which test a whole class. Greedy, or 5 samples at T 0.2; 2,048 tokens in all.
+one with no test is a failure. Published "class": all test classes of a task pass; published "method": passed test
+classes / 502, 92 of which test a whole class. Greedy, or 5 samples at T 0.2; 2,048 tokens in all.
 
 Tests and answer share a process: see `one_process` for what is not out of an answer's reach. As published, every
 `@staticmethod` is dropped and set anew on methods without self or cls.

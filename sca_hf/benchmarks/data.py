@@ -1,4 +1,4 @@
-"""Where benchmarks' rows come from: a folder of the user's, the Hub at a pinned revision, or a pinned file of a release.
+"""Where benchmarks' rows come from: a folder of the user's, the Hub, or a pinned file of a release.
 
 Nothing of a repository is run: rows are JSON or Parquet. `Rows.revision` is a hash of the rows themselves, so that it
 says what was graded wherever they came from.

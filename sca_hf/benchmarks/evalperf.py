@@ -3,7 +3,8 @@
 118 tasks of HumanEval+ and MBPP+; 100 samples, T 1.0, top-p 0.95. A task counts with at least 10 correct answers, of
 which the first 20 are measured: from the fastest reference j down, the first whose cost is at least the answer's gives
 DPS = scores[j] and DPS_norm = 100 (j + 1) / n; an answer slower than all, or one that fails, gets 0. A task's score is
-the mean of its answers', a model's that of its tasks. Win rate: pairwise over the tasks that two models share, ties half.
+the mean of its answers', a model's that of its tasks. Win rate: over the tasks that two models
+share, ties half.
 
 Published costs are CPU instructions, which not every kernel counts. What they were measured by, `Clock`, is part of a
 result: scores by different clocks are not comparable.

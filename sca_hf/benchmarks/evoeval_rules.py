@@ -6,6 +6,7 @@ included, is compared by numpy's `allclose`, which broadcasts: [1.0] equals [1.0
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,15 +55,14 @@ def is_equal(expected: Any, returned: Any) -> bool:
 def _kind(value: Any) -> str:
     if value is None:
         return "none"
-    for kind in (bool, int, str):
+    plain: tuple[type, ...] = (bool, int, str)
+    others: tuple[type, ...] = (tuple, list, dict, set, type)
+    for kind in plain:
         if isinstance(value, kind):
             return kind.__name__
     if _is_floats(value):
         return "float"
-    for kind in (tuple, list, dict, set, type):
-        if isinstance(value, kind):
-            return kind.__name__
-    return "other"
+    return next((kind.__name__ for kind in others if isinstance(value, kind)), "other")
 
 
 def _is_floats(value: Any) -> bool:
@@ -112,7 +112,7 @@ def _path(inputs: Any, expected: Any, returned: Any) -> bool:
     # The published oracle looks at this cell and not at the start.
     if returned[0] != start or returned[-1] != end or maze[start[0]][start[0]] == 0:
         return False
-    for (x, y), (next_x, next_y) in zip(returned, returned[1:], strict=False):
+    for (x, y), (next_x, next_y) in pairwise(returned):
         if maze[next_x][next_y] == 0 or abs(next_x - x) + abs(next_y - y) != 1:
             return False
     return True
@@ -125,7 +125,7 @@ def _product(inputs: Any, expected: Any, returned: Any) -> bool:
     if not isinstance(returned, tuple):
         return False
     first, second = returned
-    return 0 <= first < second < len(numbers) and numbers[first] * numbers[second] == target
+    return bool(0 <= first < second < len(numbers) and numbers[first] * numbers[second] == target)
 
 
 def _polynomial(coefficients: list[float], x: float) -> float:

@@ -36,7 +36,7 @@ RELEASES: Mapping[str, int] = {"v1": 1, "v2": 2, "v3": 3, "v4": 4, "v5": 5, "v6"
 _SECONDS, _TOTAL_SECONDS = 6.0, 300.0
 _MOST_TEST_BYTES = 1 << 30
 _TEXT_OPCODES = frozenset(("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"))
-_OTHER_OPCODES = frozenset(("PROTO", "FRAME", "MEMOIZE", "BINPUT", "LONG_BINPUT", "STOP"))
+_OTHER_OPCODES = frozenset(("PROTO", "FRAME", "MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT", "STOP"))
 _IMPORTS = (
     "from string import *\nfrom re import *\nfrom datetime import *\nfrom collections import *\nfrom heapq import *\n"
     "from bisect import *\nfrom copy import *\nfrom math import *\nfrom random import *\nfrom statistics import *\n"
@@ -182,7 +182,8 @@ def _same_decimals(one: str, other: str) -> bool:
 def _calls(problem: Problem, program: str) -> Calls:
     if problem.function:
         inputs = [f"[{', '.join(map(_json, text.split(chr(10))))}]" for text, _ in problem.tests]
-        source = f"{_IMPORTS}\n{program}\n\ndef answered(*arguments):\n    return Solution().{problem.function}(*arguments)\n"
+        source = f"{_IMPORTS}\n{program}\n\ndef answered(*arguments):\n"
+        source += f"    return Solution().{problem.function}(*arguments)\n"
         return Calls(source, "answered", inputs, _SECONDS, {}, _TOTAL_SECONDS)
     inputs = [f"[{text!r}]" for text, _ in problem.tests]
     return Calls(

@@ -59,8 +59,8 @@ def _benchmarks(names: list[str], folder: Path | None) -> list[Benchmark]:
             refused.append(error)
     if not loaded:
         raise refused[0]
-    for error in refused:
-        _note(f"left out: {error}")
+    for reason in refused:
+        _note(f"left out: {reason}")
     return loaded
 
 

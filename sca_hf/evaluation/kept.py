@@ -72,7 +72,7 @@ def keep(root: Path, result: Result) -> Version:
         "revision": result.revision,
         "prompt": made.prompt,
         "engine": made.engine,
-        "answers": digest(*(row["id"] for row in rows)),
+        "answers": digest(*(str(row["id"]) for row in rows)),
         "jail": JAIL_VERSION,
         "stage": STAGE.version,
     }

@@ -1,9 +1,9 @@
-"""How models are asked for functions, and what of their completion is graded: the formats in which scores are published.
+"""How models are asked for functions, and what of their completion is graded, as scores are published.
 
 `evalplus`: evalplus' chat format, a request and the task in a bare fence, the reply begun with a sentence and an open
-fence; its clean-up. `base`: evalplus' direct completion, for models without a chat template. `sca`: SelfCodeAlign's, for
-models that this project tuned: the task in a fence, the reply begun with one; the answer is graded as what follows the
-task's own text, without clean-up, so the task's imports and helpers are there.
+fence; its clean-up. `base`: evalplus' direct completion, for models without a chat template. `sca`: SelfCodeAlign's,
+for models that this project tuned: the task in a fence, the reply begun with one; the answer is graded as what follows
+the task's own text, without clean-up, so the task's imports and helpers are there.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What an evaluation came to: a result a benchmark and model, as JSON lines, as a table, and as a model card's entry."""
+"""What an evaluation came to, by benchmark and model: as JSON lines, in a terminal, and for a model's card."""
 
 import json
 from collections.abc import Mapping, Sequence

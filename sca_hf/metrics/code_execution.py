@@ -83,15 +83,15 @@ class CodeExecution(evaluate.Metric):  # type: ignore[misc]
 
 
 async def _run_all(
-    predictions: Sequence[Sequence[str]], references: Sequence[str], workers: int, timeout: float
+    predictions: Sequence[Sequence[str]], references: Sequence[str], workers: int, seconds: float
 ) -> list[Detail]:
-    limits = Limits(timeout + 1, 10 * timeout, _MEMORY_MB, kept_bytes=MOST_HANDED_OUT)
+    limits = Limits(seconds + 1, 10 * seconds, _MEMORY_MB, kept_bytes=MOST_HANDED_OUT)
     turns = asyncio.Semaphore(_AT_ONCE)
     async with Jails(workers, limits) as jails:
 
         async def one(task: int, number: int, candidate: str, tests: str) -> Detail:
             async with turns:
-                wrong = await _grade(candidate, tests, timeout, jails)
+                wrong = await _grade(candidate, tests, seconds, jails)
             result = "passed" if not wrong else "timed out" if status_of(wrong) == "timeout" else f"failed: {wrong}"
             return {"task_id": task, "passed": not wrong, "result": result, "completion_id": number}
 
@@ -104,13 +104,13 @@ async def _run_all(
         )
 
 
-async def _grade(candidate: str, tests: str, timeout: float, jails: Runner) -> str:
+async def _grade(candidate: str, tests: str, seconds: float, jails: Runner) -> str:
     """Why the candidate fails; "" where it passes."""
     straight = read_straight(tests)
     if straight is not None:
         tested = Tested(f"def {straight.entry}(*arguments): pass", tests, straight.entry, straight.setup)
         try:
-            return await grade_by(Recording(straight.calls, []), tested, candidate, timeout, jails)
+            return await grade_by(Recording(straight.calls, []), tested, candidate, seconds, jails)
         except NotReplayable:
             pass
     refused = refusal(candidate, names_in(tests))

@@ -1,5 +1,7 @@
 """Answers that try to pass without solving anything. `{f}` is the function asked for."""
 
+# ruff: noqa: E501
+
 ALWAYS = """
 class Always:
     def __eq__(self, other): return True

@@ -12,7 +12,8 @@ from sca_hf.benchmarks import Answer, load_benchmark
 from sca_hf.metrics.code_execution import CodeExecution
 
 _spec = importlib.util.spec_from_file_location("cheats", Path(__file__).with_name("cheats.py"))
-assert _spec and _spec.loader
+assert _spec is not None
+assert _spec.loader is not None
 _module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_module)
 CHEATS: dict[str, str] = _module.CHEATS
@@ -59,6 +60,7 @@ def test_no_cheat_passes_the_metric() -> None:
 
 def test_the_metric_works_inside_an_event_loop() -> None:
     async def notebook() -> dict[str, float]:
-        return CodeExecution().compute(references=["assert f() == 1"], predictions=[["def f(): return 1"]], k=[1])[0]
+        scores, _ = CodeExecution().compute(references=["assert f() == 1"], predictions=[["def f(): return 1"]], k=[1])
+        return dict(scores)
 
     assert asyncio.run(notebook()) == {"pass@1": 1.0}

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 import zlib
+from typing import Any, NoReturn
 
 MOST_ITEMS = 10_000  # of an iterator, which may have no end
 MOST_OF_ONE, MOST_OF_ALL, ALWAYS = 20_000, 200_000, 100  # items and characters that are handed out
@@ -28,13 +29,13 @@ class TooBig(Exception):
     pass
 
 
-def spend(size):
+def spend(size: int) -> None:
     left[0] -= size
     if left[0] < 0:
         raise TooBig
 
 
-def hand_out(value):
+def hand_out(value: Any) -> Any:
     """What is too big to be handed out is told by a hash, which equal values have in common."""
     before = left[0] = max(min(MOST_OF_ONE, left[1]), ALWAYS)
     try:
@@ -48,7 +49,7 @@ def hand_out(value):
         return ["h", type(value).__name__, sha.hexdigest()]
 
 
-def encode(value):
+def encode(value: Any) -> Any:
     kind = type(value)
     if kind in PLAIN:
         return value
@@ -71,7 +72,7 @@ def encode(value):
     return encode_rare(value, kind)
 
 
-def encode_rare(value, kind):
+def encode_rare(value: Any, kind: Any) -> Any:
     if hasattr(kind, "dtype") and hasattr(kind, "tolist"):
         return ["n", str(value.dtype), list(value.shape), encode(value.tolist())]
     if kind is complex:
@@ -108,16 +109,16 @@ def encode_rare(value, kind):
 class Silent:
     encoding = "utf-8"
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         return len(text)
 
-    def flush(self):
+    def flush(self) -> None:
         pass
 
-    def isatty(self):
+    def isatty(self) -> bool:
         return False
 
-    def _refuse(self, *arguments):
+    def _refuse(self, *arguments: Any) -> NoReturn:
         raise OSError("answers are not given any input")
 
     read = readline = readlines = fileno = _refuse
@@ -127,11 +128,11 @@ class OutOfTime(Exception):
     pass
 
 
-def out_of_time(number, frame):
+def out_of_time(number: int, frame: Any) -> NoReturn:
     raise OutOfTime
 
 
-def run(source, entry, inputs, seconds, seconds_of, total):
+def run(source: str, entry: str, inputs: list[Any], seconds: float, seconds_of: dict[int, float], total: float) -> None:
     """`seconds`: CPU time of one call; `seconds_of`: those of single inputs; `total`: of loading the answer."""
     clock, timer, which = time.process_time, signal.setitimer, signal.ITIMER_PROF
     dumps, write, cut, seek, pack = json.dumps, os.write, os.ftruncate, os.lseek, zlib.compress
@@ -143,7 +144,7 @@ def run(source, entry, inputs, seconds, seconds_of, total):
     sys.stdin = sys.stdout = sys.stderr = Silent()
     try:
         timer(which, total)
-        namespace = {}
+        namespace: dict[str, Any] = {}
         exec(compile(source, "<answer>", "exec"), namespace)
         function = namespace[entry]
         for index, arguments in enumerate(inputs):

@@ -4,27 +4,32 @@ What stands here goes before a reference's source in one program; `PROGRAM`, `TE
 """
 
 import copy
+from collections.abc import Callable
+from typing import Any
+
+# Put in front of the call.
+PROGRAM = TESTS = ENTRY = ""
 
 
 class Departed(Exception):
     """The tests make other calls than they made of the reference."""
 
 
-def _run_tests(program, tests, entry, function):
-    namespace = {}
+def _run_tests(program: str, tests: str, entry: str, function: Callable[[Any], Any]) -> None:
+    namespace: dict[str, Any] = {}
     exec(compile(program, "<reference>", "exec"), namespace)
     real = namespace[entry]
     namespace[entry] = function(real)
     exec(compile(tests, "<tests>", "exec"), namespace)
 
 
-def record():
+def record() -> list[Any]:
     """The arguments of each call."""
-    calls = []
-    inside = []
+    calls: list[Any] = []
+    inside: list[bool] = []
 
-    def recording(real):
-        def recorded(*arguments):
+    def recording(real: Any) -> Any:
+        def recorded(*arguments: Any) -> Any:
             # Not those that the reference makes of itself.
             if inside:
                 return real(*arguments)
@@ -37,16 +42,16 @@ def record():
 
         return recorded
 
-    _run_tests(PROGRAM, TESTS, ENTRY, recording)  # noqa: F821
+    _run_tests(PROGRAM, TESTS, ENTRY, recording)
     return calls
 
 
-def replay(calls, results):
-    """Whether the tests hold where the calls return these results."""
-    left = list(zip(calls, results))[::-1]
+def replay(calls: list[Any], results: list[Any]) -> str:
+    """What the tests end in where the calls return these results: "passed", an exception, or "departed"."""
+    left = list(zip(calls, results, strict=True))[::-1]
 
-    def replaying(real):
-        def replayed(*arguments):
+    def replaying(real: Any) -> Any:
+        def replayed(*arguments: Any) -> Any:
             if not left:
                 raise Departed
             expected, result = left.pop()
@@ -57,7 +62,7 @@ def replay(calls, results):
         return replayed
 
     try:
-        _run_tests(PROGRAM, TESTS, ENTRY, replaying)  # noqa: F821
+        _run_tests(PROGRAM, TESTS, ENTRY, replaying)
     except Departed:
         return "departed"
     except Exception as reason:

@@ -3,26 +3,28 @@
 import builtins
 import sys
 import unittest
+from typing import Any
 
-HELD = []
-SEEN = {}
+HELD: list[Any] = []
+SEEN: dict[str, Any] = {}
 MAIN = {"__name__": "__main__", "__file__": "/tmp/program.py"}
-LINES, REACHED = set(), set()
+LINES: set[int] = set()
+REACHED: set[int] = set()
 STATES = (builtins, unittest.TestCase, unittest.TestResult, unittest.TestSuite, unittest.TestLoader)
 
 
-def hold(tests):
+def hold(tests: str) -> None:
     HELD.append(compile(tests, "<tests>", "exec"))
     HELD.append([dict(vars(state)) for state in STATES])
     HELD.append((list(sys.meta_path), list(sys.path_hooks), sys.stdout, sys.stderr))
 
 
-def load(answer):
+def load(answer: str) -> None:
     SEEN.update(MAIN)
     exec(compile(answer, "<answer>", "exec"), SEEN)
 
 
-def trace(answer):
+def trace(answer: str) -> None:
     """Like `load`, and notes which lines are reached from now on."""
     code = compile(answer, "<answer>", "exec")
     pending = [code]
@@ -31,7 +33,7 @@ def trace(answer):
         LINES.update(line for _, _, line in part.co_lines() if line)
         pending += [constant for constant in part.co_consts if hasattr(constant, "co_lines")]
 
-    def note(frame, event, argument):
+    def note(frame: Any, event: str, argument: Any) -> Any:
         if frame.f_code.co_filename != "<answer>":
             return None
         REACHED.add(frame.f_lineno)
@@ -43,12 +45,21 @@ def trace(answer):
     exec(code, SEEN)
 
 
-def tell_uncovered():
+def tell_uncovered() -> None:
     sys.settrace(None)
     print(f"uncovered:{len(LINES - REACHED)}")
 
 
-def finish(hold=HELD, seen=SEEN, states=STATES, sys=sys, run=exec, put=setattr, values=zip):
+def finish(
+    hold: Any = HELD,
+    seen: Any = SEEN,
+    states: Any = STATES,
+    sys: Any = sys,
+    run: Any = exec,
+    put: Any = setattr,
+    values: Any = zip,
+) -> bool:
+    """Also with builtins replaced: what it calls is held since before the answer ran."""
     tests, kept, (sys.meta_path[:], sys.path_hooks[:], sys.stdout, sys.stderr), *tracing = hold
     sys.settrace(tracing[0] if tracing else None)
     sys.setprofile(None)
