@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from sca_hf.engines import Completion, Engine, EngineIdentity, Sampling, Usage
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
-from sca_hf.sandbox import JAIL_VERSION, Jails, Limits, Program, Verdict
+from sca_hf.sandbox import JAIL_VERSION, Jails, Program, Verdict
 
 T = TypeVar("T")
 
@@ -104,12 +104,32 @@ class Journal:
         )
 
 
+def find_completion(journal: Journal, engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> Completion | None:
+    """The completion of a call that was made by the engine of this identity (`EngineIdentity.intent`), or None."""
+    stopped, cut = _keys(engine, prompt, sampling)
+    value = journal.get(stopped)
+    if value is None or value["completion_tokens"] > sampling.max_tokens:
+        value = journal.get(cut)
+    return None if value is None else Completion(**value)
+
+
+def _keys(engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> tuple[str, str]:
+    """Of a completion that ended with "stop", and of one that max_tokens cut off."""
+    settings = asdict(sampling)
+    max_tokens = settings.pop("max_tokens")
+    if sampling.repetition_detection is None:  # as in journals of versions that knew of none
+        del settings["repetition_detection"]
+    maker = json.dumps(engine, sort_keys=True)
+    stopped = digest("completion", maker, prompt, json.dumps(settings, sort_keys=True))
+    return stopped, digest(stopped, max_tokens)
+
+
 class JournaledEngine:
     """An engine whose finished completions are in the journal: a call that it holds is not made again.
 
-    A completion that ended with "stop" serves every `max_tokens` that is at least its length. One that was cut off
-    serves its own `max_tokens` only: any other is asked again. A RowFailure is not kept: what a prompt may have in
-    tokens is no part of the key.
+    A completion that ended with "stop" serves every `max_tokens` that is at least its length. One that was cut off, or
+    that repeats itself, serves its own `max_tokens` only: any other is asked again. A RowFailure is not kept: what a
+    prompt may have in tokens is no part of the key.
 
     `made`: calls that the engine has answered; `reused`: calls that it was spared.
     """
@@ -120,7 +140,7 @@ class JournaledEngine:
         self._engine = engine
         self._journal = journal
         self._once = _Once()
-        self._maker = json.dumps(engine.identity.intent(), sort_keys=True)
+        self._intent = engine.identity.intent()
 
     @property
     def identity(self) -> EngineIdentity:
@@ -134,18 +154,13 @@ class JournaledEngine:
 
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
         """One sample, from the journal or the engine. Raises what the engine raises, and StoreError."""
-        kept = asdict(sampling)
-        max_tokens = kept.pop("max_tokens")
-        stopped = digest("completion", self._maker, prompt, json.dumps(kept, sort_keys=True))
-        cut = digest(stopped, max_tokens)
+        stopped, cut = _keys(self._intent, prompt, sampling)
 
         async def make() -> Completion:
-            found = self._journal.get(stopped)
-            if found is None or found["completion_tokens"] > max_tokens:
-                found = self._journal.get(cut)
+            found = find_completion(self._journal, self._intent, prompt, sampling)
             if found is not None:
                 self.reused += 1
-                return Completion(**found)
+                return found
             completion = await self._engine.complete(prompt, sampling)
             self._journal.put(stopped if completion.finish_reason == "stop" else cut, asdict(completion))
             self.made += 1
@@ -161,22 +176,20 @@ class JournaledEngine:
 
 
 class JournaledJails:
-    """Jails whose verdicts are in the journal. They are started at the first program that it does not hold.
+    """Jails whose verdicts are in the journal. They are entered at the first program that it does not hold.
 
     `made`: programs that ran; `reused`: programs that were spared. A verdict is kept with what was measured.
     """
 
-    def __init__(self, workers: int, limits: Limits, journal: Journal, repeat: int = 1) -> None:
+    def __init__(self, jails: Jails, journal: Journal) -> None:
         self.made = 0
         self.reused = 0
-        self._workers = workers
-        self._limits = limits
-        self._repeat = repeat
+        self._jails = jails
         self._journal = journal
         self._once = _Once()
         self._lock = threading.Lock()
-        self._jails: Jails | None = None
-        self._maker = json.dumps([JAIL_VERSION, sys.version, asdict(limits), repeat], sort_keys=True)
+        self._entered = False
+        self._maker = json.dumps([JAIL_VERSION, sys.version, asdict(jails.limits), jails.repeat], sort_keys=True)
 
     async def run(self, program: Program) -> Verdict:
         """The verdict on a program, from the journal or a jail. Raises SandboxUnavailable and StoreError."""
@@ -199,14 +212,15 @@ class JournaledJails:
     def close(self) -> None:
         """End the jails; the journal stays open."""
         with self._lock:
-            jails, self._jails = self._jails, None
-        if jails is not None:
-            _in_a_loop_of_its_own(jails.__aexit__(None, None, None))
+            entered, self._entered = self._entered, False
+        if entered:
+            _in_a_loop_of_its_own(self._jails.__aexit__(None, None, None))
 
     def _started(self) -> Jails:
         with self._lock:
-            if self._jails is None:
-                self._jails = _in_a_loop_of_its_own(Jails(self._workers, self._limits, self._repeat).__aenter__())
+            if not self._entered:
+                _in_a_loop_of_its_own(self._jails.__aenter__())
+                self._entered = True
             return self._jails
 
 

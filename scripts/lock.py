@@ -54,7 +54,8 @@ def _roots(accelerator: str) -> list[Requirement]:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project = pyproject["project"]
     extras = project["optional-dependencies"]
-    texts = [*project["dependencies"], *extras["dev"], *extras[accelerator], *pyproject["build-system"]["requires"]]
+    chosen = [text for extra in ("train", "dev", accelerator) for text in extras[extra]]
+    texts = [*project["dependencies"], *chosen, *pyproject["build-system"]["requires"]]
     return [Requirement(text) for text in texts]
 
 

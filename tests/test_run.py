@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, load_dataset
+from datasets import Dataset, Features, Value, load_dataset
 
-from sca_hf.stage import judge
+from sca_hf.recipe import load_recipe
+from sca_hf.stage import REJECT_REASON, split
 from sca_hf.stages import responses
 from sca_hf.store import Build, Store
+from sca_hf.store.lineage import Making
 
 GOOD = '''def double(x):
     """Twice x."""
@@ -109,9 +111,11 @@ def test_a_dry_run_runs_nothing(tmp_path: Path) -> None:
     assert Store(tmp_path).versions() == []
 
 
-def answered(store: Path, tests: list[str]) -> None:
+def answered(store: Path, tests: list[str], dataset: str = "demo-responses") -> None:
     """A version of responses: one instruction, and one response with each of `tests`."""
-    text: dict[str, Any] = {column.name: "x" for column in responses.STAGE.columns}
+    columns = [column for stage in load_recipe("demo").chain[:4] for column in stage.adds]
+    features = Features({column.name: column.feature for column in columns} | {REJECT_REASON: Value("string")})
+    text: dict[str, Any] = dict.fromkeys(features, "x")
     rows = [
         text
         | {
@@ -120,17 +124,20 @@ def answered(store: Path, tests: list[str]) -> None:
             "instruction": f"Task {index}",
             "concepts": ["slicing"],
             "sample": 0,
+            "tests_inferred": False,
             "response": f"Answer {index}:\n\n```python\ndef double(x):\n    return 2 * x\n```",
             "tests": f"```python\n{code}\n```",
-            "reject_reason": None,
+            REJECT_REASON: None,
         }
         for index, code in enumerate(tests)
     ]
-    judged = judge(responses.STAGE, len(rows), Dataset.from_list(rows, features=responses.STAGE.features))
-    lineage = {"stage": "responses", "recipe": {}, "parents": [], "tokens": {"prompt": 0, "completion": 0}}
-    Store(store).write("demo-responses", "0123456789abcdef", Build(responses.STAGE, judged, lineage, {"seconds": 0.0}))
+    judged = split(responses.STAGE, len(rows), Dataset.from_list(rows, features=features))
+    making = Making(stage="responses")
+    build = Build(responses.STAGE, responses.STAGE.columns(columns), judged, making, {"seconds": 0.0})
+    Store(store).write(dataset, "0123456789abcdef", build)
 
 
+@pytest.mark.jail
 def test_from_execute_to_conversations(tmp_path: Path) -> None:
     answered(tmp_path, ["assert double(2) == 4", "assert double(2) == 5", "while True: pass", "double(2)"])
     arguments = ("--recipe", "demo", "--store", tmp_path, "--from", "execute", "--set", "execute.cpu_seconds=0.5")
@@ -153,6 +160,7 @@ def test_from_execute_to_conversations(tmp_path: Path) -> None:
     assert len(Store(tmp_path).versions()) == 4
 
 
+@pytest.mark.jail
 def test_a_pilot_predicts_the_whole_and_is_no_waste(tmp_path: Path) -> None:
     answered(tmp_path, [f"assert double({n}) == {2 * n if n % 2 else 0}" for n in range(1, 41)])
     arguments = ("--recipe", "demo", "--store", tmp_path, "--from", "execute")
@@ -171,6 +179,7 @@ def test_a_pilot_predicts_the_whole_and_is_no_waste(tmp_path: Path) -> None:
     assert (whole.timings["made"], whole.timings["reused"]) == (30, 10)
 
 
+@pytest.mark.jail
 def test_no_user_namespaces(tmp_path: Path) -> None:
     answered(tmp_path, ["assert double(2) == 4"])
     # The limit holds below the namespace in which it is set, so only for this command.

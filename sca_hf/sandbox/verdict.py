@@ -1,7 +1,7 @@
 """A program, the limits that it runs under, and the verdict on it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 JAIL_VERSION = 6
 """Part of every journal key of a verdict: raised when a verdict could change."""
@@ -75,7 +75,7 @@ _LEAST = {
 
 Flag = Literal["always-equal", "ctypes", "frames", "gc", "jail"]
 
-FORGING_FLAGS: tuple[Flag, ...] = ("always-equal", "ctypes", "frames", "gc", "jail")
+FORGING_FLAGS: tuple[Flag, ...] = get_args(Flag)
 """Of programs that touch what could make a verdict wrong."""
 
 REFERENCE_LIMITS = Limits(cpu_seconds=10.0, wall_seconds=10.0, memory_mb=4096)
@@ -86,14 +86,18 @@ REFERENCE_LIMITS = Limits(cpu_seconds=10.0, wall_seconds=10.0, memory_mb=4096)
 class Verdict:
     """What became of a program. The first five say the same on every run; the rest is measured.
 
-    - status: `passed` only if the last line was reached (or the end of a unittest or pytest run), at least one
-      assertion in `tests` that touches the code ran and held, none failed, even where something swallowed it, and the
-      run's own token came back. `early-exit`: it ended before that. `killed`: by a signal, its name in `exception`.
+    - status: `passed` only if the last line was reached (or the end of a unittest or pytest run), every test that is
+      defined started, at least one check in `tests` that means something held, none failed, even where something
+      swallowed it, and the run's own token came back. A check means something if code of `code` ran since the tests
+      began or since the last one that did, its form is not always true, and the names of `code` that it uses still
+      hold what `code` made. `no-assertion`: none did. `tests-not-run`: a test never started. `early-exit`: the program
+      ended before its end. `killed`: by a signal, its name in `exception`.
     - exception: name of the exception's type or of the signal; None where neither is the reason.
-    - line: line of `code + "\\n" + tests` that raised it (1 is the first), None where no line did.
-    - assertions: how many assertions that touch the code ran and held.
-    - flags: sorted. What makes a pass less sure: "ctypes", "frames", "gc", "always-equal" (an `__eq__` that always
-      says yes), "jail" (it looks for the runner), "flaky" (another verdict under a second hash seed).
+    - line: line of `code + "\\n" + tests` that raised it (1 is the first), or where the test begins that never started;
+      None where no line did.
+    - assertions: how many checks that mean something held.
+    - flags: sorted. What makes a pass less sure: FORGING_FLAGS ("always-equal": an `__eq__` that always says yes;
+      "jail": it looks for the runner), "flaky" (another verdict under a second hash seed).
     - stdout, stderr: all, or the first and the last half of `Limits.kept_bytes`.
     """
 

@@ -18,6 +18,7 @@ NOT_RUN = "not-run"
 
 _TIMEOUT = "timeout"
 _READ_ROWS = 1000
+_COLUMNS = ["id", "instruction_id", "sample"]
 
 
 class FirstSamples:
@@ -54,7 +55,8 @@ class FirstSamples:
 
 
 class Instructions:
-    """The first samples of all instructions: rows in the order of `sample`, then of `id`.
+    """The first samples of all instructions: rows in the order of `sample`, then of `id`. Rows that lack one of these,
+    or `instruction_id`, are nobody's later samples.
 
     `order`: indices of the rows, those of first samples before all others.
     """
@@ -65,7 +67,7 @@ class Instructions:
         """Of the first samples, by instruction; of those that have others."""
         self._firsts: dict[str, FirstSamples] = {}
         self._count = count
-        if count is None:
+        if count is None or not set(_COLUMNS) <= set(responses.column_names):
             return
         smallest: dict[str, list[tuple[int, str]]] = {}
         for row in _rows(responses):
@@ -79,7 +81,7 @@ class Instructions:
 
     async def run(self, response: Row, run: Callable[[], Awaitable[Verdict]]) -> Verdict | None:
         """As `FirstSamples.run`, for a row."""
-        name = response["instruction_id"]
+        name = response.get("instruction_id")
         if name not in self._last:
             return await run()
         firsts = self._firsts.setdefault(name, FirstSamples(self._count))
@@ -95,7 +97,7 @@ def _place(response: Row) -> tuple[int, str]:
 
 
 def _rows(responses: Dataset) -> Iterator[Row]:
-    for batch in responses.select_columns(["id", "instruction_id", "sample"]).iter(_READ_ROWS):
+    for batch in responses.select_columns(_COLUMNS).iter(_READ_ROWS):
         columns = dict(batch)
         for values in zip(*columns.values(), strict=True):
             yield dict(zip(columns, values, strict=True))

@@ -10,14 +10,13 @@ finds on `main` what has no tag; a push that died leaves the branch, by which th
 client honours HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_OFFLINE.
 """
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RemoteEntryNotFoundError, RepositoryNotFoundError
@@ -29,12 +28,13 @@ from sca_hf.store.calls import Result, bound_silence, call, status
 from sca_hf.store.hub_card import CARD, GENERATED
 from sca_hf.store.hub_collection import add_to_collection, collection
 from sca_hf.store.hub_commit import commit_to_branch, commit_version, listing
+from sca_hf.store.lineage import FILE as LINEAGE
+from sca_hf.store.lineage import Lineage
 from sca_hf.store.local import Store, Version
 from sca_hf.store.logs import hide_in_logs
 from sca_hf.store.manifest import MANIFEST, read_manifest
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
-_LONGEST_STAGE = "instructions"
 _THREADS = 4
 
 
@@ -49,18 +49,18 @@ class Remote:
     revision: str
     commit: str
     manifest_sha: str
-    lineage: Mapping[str, Any]
+    lineage: Lineage
     unfinished: bool = False
 
     @property
     def fingerprint(self) -> str:
         """Its fingerprint."""
-        return str(self.lineage["fingerprint"])
+        return self.lineage.fingerprint
 
     @property
     def counts(self) -> Counts:
         """Rows of the stage that made it."""
-        return Counts(**self.lineage["counts"])
+        return self.lineage.counts
 
 
 class Hub:
@@ -74,7 +74,7 @@ class Hub:
     ) -> None:
         """By default with the endpoint and the token of the environment. Raises HubError for a forbidden name."""
         self.name, self.private, self._token = name, private, token
-        self._check_name()
+        self.check_name()
         bound_silence()
         hide_in_logs(token or get_token())
         self._api = HfApi(endpoint=endpoint, token=token)
@@ -153,7 +153,7 @@ class Hub:
         `main` alone may lag behind; the next push goes on. Also if the Hub has the tag with another build, which stays.
         """
         version.verify()
-        repo, tag = self.repo(str(version.lineage["stage"])), _tag(version.fingerprint)
+        repo, tag = self.repo(version.lineage.stage), _tag(version.fingerprint)
         branch = _branch(version.fingerprint, version.manifest_sha)
         refs = self._refs(repo)
         if refs is None:
@@ -171,12 +171,12 @@ class Hub:
         check_same(version, published)
         return published
 
-    def _check_name(self) -> None:
-        longest = self.repo(_LONGEST_STAGE)
+    def check_name(self, stage: str | None = None) -> None:
+        """Raise HubError if the Hub forbids the name, or that of a stage's repository."""
         try:
             if self.name.count("/") != 1:
                 raise HFValidationError("it needs a namespace and a name")
-            validate_repo_id(longest)
+            validate_repo_id(self.name if stage is None else self.repo(stage))
         except HFValidationError as error:
             raise HubError(
                 f"--hub {self.name!r} gives no name that the Hub allows ({one_line(error)}); "
@@ -238,12 +238,12 @@ class Hub:
     def _remote(self, repo: str, revision: str, commit: str) -> Remote:
         def read() -> Remote:
             try:
-                manifest, lineage = (self._cached(repo, commit, name) for name in (MANIFEST, "lineage.json"))
-                facts = json.loads(lineage.read_text(encoding="utf-8"))
-                return Remote(repo, revision, commit, read_manifest(manifest.parent).sha, {"fingerprint": "", **facts})
+                manifest, lineage = (self._cached(repo, commit, name) for name in (MANIFEST, LINEAGE))
+                facts = Lineage.read(lineage.read_bytes())
+                return Remote(repo, revision, commit, read_manifest(manifest.parent).sha, facts)
             except RemoteEntryNotFoundError:
                 raise HubError(
-                    f"{repo}@{revision} is no version of a stage: it has no {MANIFEST} and lineage.json; "
+                    f"{repo}@{revision} is no version of a stage: it has no {MANIFEST} and {LINEAGE}; "
                     "give the tag of one (v-…), or use it as --input"
                 ) from None
 
@@ -291,10 +291,10 @@ def check_same(version: Version, remote: Remote) -> None:
     )
 
 
-def _build(lineage: Mapping[str, Any]) -> str:
-    model = lineage.get("model") or {}
-    packages = [f"{name} {number}" for name, number in sorted((lineage.get("packages") or {}).items())]
-    return ", ".join([f"{lineage['counts']['kept']} rows", *filter(None, [model.get("build")]), *packages])
+def _build(lineage: Lineage) -> str:
+    engine = [lineage.model.build] if lineage.model else []
+    packages = [f"{name} {number}" for name, number in sorted(lineage.packages.items())]
+    return ", ".join([f"{lineage.counts.kept} rows", *engine, *packages])
 
 
 def _tag(fingerprint: str) -> str:

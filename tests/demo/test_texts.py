@@ -18,9 +18,9 @@ from demo_model.stdlib import renamed
 from demo_model.task import CATEGORIES, DIFFICULTIES, Task
 from demo_model.tasks import draw_task
 
-from sca_hf.markdown import code_blocks
+from sca_hf.prompts.answers import parse_answer
+from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.sandbox import Jails, Program, Verdict
-from sca_hf.stages.responses import parse_answer
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 DIGEST = """
@@ -59,6 +59,7 @@ def test_the_same_seed_gives_the_same_texts_in_another_process() -> None:
     assert len({text.completion for text in texts}) == 100
 
 
+@pytest.mark.jail
 def test_every_generated_response_passes_its_own_tests() -> None:
     drawn = tasks(150)
     failed = [
@@ -69,12 +70,14 @@ def test_every_generated_response_passes_its_own_tests() -> None:
     assert failed == []
 
 
+@pytest.mark.jail
 def test_tests_reject_the_response_to_another_task() -> None:
     drawn = tasks(40)
     passed = [verdict.status == "passed" for verdict in verdicts(list(zip(drawn[1:], drawn, strict=False)))]
     assert sum(passed) == 0
 
 
+@pytest.mark.jail
 def test_tests_reject_a_result_that_is_off_by_one() -> None:
     drawn = [task for task in tasks(900) if "return sum(" in task.response and "/ max(" not in task.response][:20]
     wrong = [replace(task, response=task.response.replace("return sum(", "return 1 + sum(")) for task in drawn]
@@ -93,7 +96,7 @@ def test_categories_and_difficulties_come_up_as_the_recipes_ask_for_them() -> No
 
 def test_completions_are_what_the_response_stage_takes_apart() -> None:
     for task in tasks(50):
-        answer = parse_answer(response_completion(task), "stop")
+        answer = parse_answer(response_completion(task), "stop", infer_tests=True)
         assert (answer.response, answer.tests, answer.reject_reason) == (task.response, task.tests, None)
 
 

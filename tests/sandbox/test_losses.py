@@ -120,7 +120,7 @@ def test_its_verdict_is_journaled(tmp_path: Path) -> None:
     hog = Program(f"def f():\n    {HOGS['at once']}\n    return 1", "assert f() == 1")
     journal = Journal(tmp_path / "journal.sqlite")
     for made in (1, 0):
-        jails = JournaledJails(1, LIMITS, journal)
+        jails = JournaledJails(Jails(1, LIMITS), journal)
         try:
             with machine_without_memory():
                 assert asyncio.run(jails.run(hog)).status == "killed"

@@ -12,8 +12,8 @@ from datasets import Dataset
 
 from sca_hf.context import Context
 from sca_hf.recipe import load_recipe
-from sca_hf.sandbox import JAIL_VERSION, Jails, Limits, Program, Verdict
-from sca_hf.stages import execute, responses
+from sca_hf.sandbox import Jails, Limits, Program, Verdict
+from sca_hf.stages import execute
 
 Row = dict[str, Any]
 LOOPS, HOLDS, FAILS = "while True: pass", "assert f() == 1", "assert f() == 2"
@@ -39,8 +39,7 @@ def given(*instructions: str) -> list[Row]:
     for name, letters in enumerate(instructions):
         for sample, letter in enumerate(letters):
             tests = {"L": LOOPS, "H": HOLDS, "F": FAILS}[letter]
-            row: Row = {column.name: "x" for column in responses.STAGE.columns} | {"concepts": ["slicing"]}
-            row |= {"id": f"{name}.{sample}", "instruction_id": f"instruction {name}", "sample": sample}
+            row: Row = {"id": f"{name}.{sample}", "instruction_id": f"instruction {name}", "sample": sample}
             code = f"def f(): return 1\n# {name}.{sample}"
             rows.append(row | {"response": f"```python\n{code}\n```", "tests": f"```python\n{tests}\n```"})
     return rows
@@ -49,10 +48,9 @@ def given(*instructions: str) -> list[Row]:
 def executed(rows: list[Row], folder: Path, jails: Any, *changes: str) -> dict[str, str]:
     """The status of each response, by id."""
     folder.mkdir(exist_ok=True)
-    features = responses.STAGE.features
-    del features["reject_reason"]
-    context = Context(load_recipe("demo", list(changes)), folder, jails=jails)
-    made = execute.STAGE.run(Dataset.from_list(rows, features=features), context)
+    recipe = load_recipe("demo", list(changes))
+    context = Context(scratch=folder, jails=jails, concurrency=recipe.run.concurrency)
+    made = execute.execute(Dataset.from_list(rows), recipe["execute"], context)
     assert made["response_id"][:] == [row["id"] for row in rows]
     assert set(made["reject_reason"][:]) == {None}
     return dict(zip(made["response_id"], made["status"], strict=True))
@@ -102,7 +100,7 @@ def test_how_many_is_a_setting(tmp_path: Path, count: int, shown: str) -> None:
 
 @pytest.mark.parametrize("recipe", ["selfcodealign", "starcoder2-instruct"])
 def test_the_papers_recipes_execute_all_for_as_long_as_the_paper(recipe: str) -> None:
-    settings = load_recipe(recipe, []).execute
+    settings = load_recipe(recipe, [])["execute"]
     assert (settings.cpu_seconds, settings.memory_mb, settings.give_up_after) == (10.0, 4096, None)
 
 
@@ -125,6 +123,6 @@ def test_real_loops_are_given_up(tmp_path: Path) -> None:
     assert letters(executed(given("LLLL", "HFLL"), tmp_path, Real(), "execute.give_up_after=2")) == "LL-- HFLL"
 
 
-def test_what_verdicts_depend_on_is_in_the_intent() -> None:
-    assert execute.sandbox_intent()["jail"] == str(JAIL_VERSION)
-    assert load_recipe("demo", []).execute.intent()["give_up_after"] == 3
+def test_rows_of_nobody_knows_which_instruction_all_run(tmp_path: Path) -> None:
+    rows = [{name: row[name] for name in ("id", "response", "tests")} for row in given("LLLLLL")]
+    assert letters(executed(rows, tmp_path, Clock(1), "execute.give_up_after=2")) == "LLLLLL"

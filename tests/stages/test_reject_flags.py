@@ -1,7 +1,6 @@
 """Execution: a program that passed is no pass if it touches what could have made it pass."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from datasets import Dataset
@@ -9,8 +8,8 @@ from datasets import Dataset
 from sca_hf.context import Context
 from sca_hf.recipe import load_recipe
 from sca_hf.sandbox import FORGING_FLAGS, Jails, Limits, Program, Verdict
-from sca_hf.stages import execute, responses
-from sca_hf.stages.passing import Rules
+from sca_hf.stages import execute
+from sca_hf.stages.passing import PassRules
 
 PROGRAMS = {
     "": "def f(): return 1",
@@ -31,16 +30,10 @@ class Real:
 
 
 def statuses_of(codes: list[str], folder: Path, *changes: str) -> list[str]:
-    row: dict[str, Any] = {column.name: "x" for column in responses.STAGE.columns} | {"concepts": ["slicing"]}
-    rows = [
-        row | {"id": str(n), "sample": n, "response": f"```python\n{code}\n```", "tests": TESTS}
-        for n, code in enumerate(codes)
-    ]
-    features = responses.STAGE.features
-    del features["reject_reason"]
-    jails: Any = Real()
-    context = Context(load_recipe("demo", list(changes)), folder, jails=jails)
-    return list(execute.STAGE.run(Dataset.from_list(rows, features=features), context)["status"])
+    rows = [{"id": str(n), "response": f"```python\n{code}\n```", "tests": TESTS} for n, code in enumerate(codes)]
+    context = Context(scratch=folder, jails=Real())
+    settings = load_recipe("demo", list(changes))["execute"]
+    return list(execute.execute(Dataset.from_list(rows), settings, context)["status"])
 
 
 TESTS = "```python\nassert f() == 1\n```"
@@ -62,9 +55,9 @@ def test_what_failed_stays_failed(tmp_path: Path) -> None:
 
 def test_a_flagged_attempt_is_no_pass() -> None:
     attempt = {"instruction": "Write it.", "response": "x", "tests": "x", "status": execute.FLAGGED}
-    assert Rules(load_recipe("demo", []).select).reject_reason(attempt)[0] == "execution-flagged"
+    assert PassRules(load_recipe("demo", [])["select"]).reject_reason(attempt)[0] == "execution-flagged"
 
 
 @pytest.mark.parametrize("recipe", ["selfcodealign", "starcoder2-instruct"])
 def test_the_papers_recipes_reject_none(recipe: str) -> None:
-    assert load_recipe(recipe, []).execute.reject_flags == ()
+    assert load_recipe(recipe, [])["execute"].reject_flags == ()

@@ -6,38 +6,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, Features
+from datasets import Dataset
 
 from sca_hf.context import Context
+from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.recipe import load_recipe
-from sca_hf.stage import judge
-from sca_hf.stages import execute, select, sft
+from sca_hf.stage import split
+from sca_hf.stages import select, sft
 
 
 def attempt(number: int, **changes: Any) -> dict[str, Any]:
     """A passing attempt, the only one at its instruction, that duplicates no other."""
-    row = {column.name: None for column in execute.STAGE.columns}
-    return (
-        row
-        | {
-            "id": f"attempt {number}",
-            "instruction_id": f"instruction {number}",
-            "instruction": f"Write add_{number}.",
-            "response": f"Here:\n\n```python\ndef add_{number}(x):\n    return x + {number}\n```",
-            "tests": f"```python\nassert add_{number}(0) == {number}\n```",
-            "status": "passed",
-            "concepts": ["addition"],
-            "flags": [],
-        }
-        | changes
-    )
+    row = {
+        "id": f"attempt {number}",
+        "instruction_id": f"instruction {number}",
+        "instruction": f"Write add_{number}.",
+        "response": f"Here:\n\n```python\ndef add_{number}(x):\n    return x + {number}\n```",
+        "tests": f"```python\nassert add_{number}(0) == {number}\n```",
+        "status": "passed",
+    }
+    return row | changes
 
 
 def reasons(rows: list[dict[str, Any]], scratch: Path, *changes: str) -> dict[str, str | None]:
-    features = Features({column.name: column.feature for column in execute.STAGE.columns})
-    judged = select.select(Dataset.from_list(rows, features=features), Context(load_recipe("demo", changes), scratch))
-    split = judge(select.STAGE, len(rows), judged)
-    assert split.counts.kept + sum(split.counts.rejected.values()) == len(rows)
+    recipe = load_recipe("demo", changes)
+    judged = select.select(Dataset.from_list(rows), recipe["select"], Context(recipe.seed, scratch))
+    parts = split(select.STAGE, len(rows), judged)
+    assert parts.counts.kept + sum(parts.counts.rejected.values()) == len(rows)
     return dict(zip(judged["execute_id"], judged["reject_reason"], strict=True))
 
 
@@ -49,12 +44,31 @@ def reasons(rows: list[dict[str, Any]], scratch: Path, *changes: str) -> dict[st
         ({"status": "no-assertion"}, "execution-no-assertion"),
         ({"response": "```python\ndef f():\n    pass  # TODO\n```"}, "leftover"),
         ({"tests": "```python\nassert f() is None  # Your code here\n```"}, "leftover"),
+        ({"response": "```python\ndef f(x):\n    ...\n```"}, "leftover"),
+        ({"response": "```python\nclass TodoList:\n    pass\n```"}, None),
         ({"instruction": "word " * 201}, "long-instruction"),
         ({"instruction": "word " * 200}, None),
     ],
 )
 def test_rules_of_one_attempt(tmp_path: Path, changes: dict[str, Any], reason: str | None) -> None:
     assert reasons([attempt(1, **changes)], tmp_path) == {"attempt 1": reason}
+
+
+@pytest.mark.parametrize(
+    ("response", "by_words", "by_substrings"),
+    [
+        ("El método de Mastodon.\n\n```python\ndef add_todo(x):\n    return x\n```", None, "leftover"),
+        ("```python\nclass A(ABC):\n    def f(self):\n        raise NotImplementedError\n```", None, "leftover"),
+        ("```python\ndef f(x):\n    return x  # TODO\n```", "leftover", "leftover"),
+        ("```python\ndef f(x):\n    ...\n```", "leftover", None),
+    ],
+)
+def test_leftovers_by_words_or_as_in_the_paper(
+    tmp_path: Path, response: str, by_words: str | None, by_substrings: str | None
+) -> None:
+    rows = [attempt(1, response=response)]
+    assert list(reasons(rows, tmp_path / "words").values()) == [by_words]
+    assert list(reasons(rows, tmp_path / "substrings", "select.leftover_rule=substrings").values()) == [by_substrings]
 
 
 def test_what_has_a_benchmark_in_its_instruction_or_response_goes(tmp_path: Path) -> None:
@@ -120,10 +134,9 @@ def test_one_random_pass_an_instruction(tmp_path: Path) -> None:
 
 def test_conversations(tmp_path: Path) -> None:
     rows = [attempt(number) for number in range(400)]
-    context = Context(load_recipe("demo"), tmp_path)
-    features = Features({column.name: column.feature for column in execute.STAGE.columns})
-    selected = judge(select.STAGE, 400, select.select(Dataset.from_list(rows, features=features), context)).kept
-    made = sft.sft(selected, context)
+    context = Context(scratch=tmp_path)
+    selected = split(select.STAGE, 400, select.select(Dataset.from_list(rows), select.SelectSettings(), context)).kept
+    made = sft.sft(selected, sft.SftSettings(), context)
     assert made["select_id"][:] == selected["id"][:]
     with_tests = 0
     for row in made:
@@ -138,9 +151,64 @@ def test_conversations(tmp_path: Path) -> None:
 
 def test_long_tests_stay_out_of_the_instruction(tmp_path: Path) -> None:
     tests = "```python\n" + "\n".join(f"assert add_1({number}) == {number + 1}" for number in range(6)) + "\n```"
-    context = Context(load_recipe("demo", ["sft.tests_probability=1"]), tmp_path)
-    features = Features({column.name: column.feature for column in execute.STAGE.columns})
-    rows = Dataset.from_list([attempt(1, tests=tests), attempt(2)], features=features)
-    first, second = sft.sft(judge(select.STAGE, 2, select.select(rows, context)).kept, context)
+    rows = Dataset.from_list([attempt(1, tests=tests), attempt(2)])
+    first, second = sft.sft(rows, sft.SftSettings(tests_probability=1.0), Context(scratch=tmp_path))
     assert first["messages"][0]["content"] == first["instruction"]
     assert "assert add_2(0) == 2" in second["messages"][0]["content"]
+
+
+def test_tests_with_backticks_stay_whole_in_the_instruction(tmp_path: Path) -> None:
+    code = 'assert add_1(0) == 1, """\n```\n"""'
+    rows = Dataset.from_list([attempt(1, tests=f"````python\n{code}\n````")])
+    (row,) = sft.sft(rows, sft.SftSettings(tests_probability=1.0), Context(scratch=tmp_path))
+    assert code_blocks(row["messages"][0]["content"]) == [f"{code}\n"]
+
+
+def chosen(rows: list[dict[str, Any]], scratch: Path) -> list[dict[str, Any]]:
+    recipe = load_recipe("demo")
+    judged = select.select(Dataset.from_list(rows), recipe["select"], Context(recipe.seed, scratch))
+    return split(select.STAGE, len(rows), judged).kept.to_list()
+
+
+def test_a_kept_row_has_the_pass_rate_of_its_instruction_and_a_failure(tmp_path: Path) -> None:
+    same = {"instruction_id": "one", "instruction": "Write it."}
+    failed = attempt(4, **same, status="failed")
+    rows = [attempt(0, **same), attempt(1, **same), attempt(2, **same, status="timeout"), failed]
+    (row,) = chosen(rows, tmp_path)
+    assert row["pass_rate"] == 0.5
+    assert row["failed_response"] == failed["response"]
+
+
+@pytest.mark.parametrize(
+    "status", ["timeout", "out-of-memory", "killed", "early-exit", "no-assertion", "passed", "failed", "syntax-error"]
+)
+def test_what_the_machine_ended_is_not_a_failure(status: str, tmp_path: Path) -> None:
+    same = {"instruction_id": "one", "instruction": "Write it."}
+    rows = [attempt(0, **same), *(attempt(number, **same, status=status) for number in range(1, 9))]
+    wrong = chosen(rows, tmp_path)[0]["failed_response"]
+    assert (wrong is not None) == (status in {"failed", "syntax-error"})
+
+
+def test_a_response_is_not_its_own_failure(tmp_path: Path) -> None:
+    same = {"instruction_id": "one", "instruction": "Write it."}
+    passed = attempt(0, **same)
+    rows = [passed, attempt(1, **same, status="failed", response=passed["response"])]
+    assert chosen(rows, tmp_path)[0]["failed_response"] is None
+
+
+def test_the_failure_is_drawn_evenly_and_in_no_order(tmp_path: Path) -> None:
+    rows = []
+    for number in range(400):
+        same = {"instruction_id": f"{number}", "instruction": f"Write add_{number}."}
+        rows.append(attempt(number, **same))
+        rows += [
+            attempt(number, **same, status="failed", id=f"{number} {k}", response=f"```python\n{k}\n```")
+            for k in range(4)
+        ]
+    drawn = [row["failed_response"] for row in chosen(rows, tmp_path / "a")]
+    backwards = {row["instruction_id"]: row["failed_response"] for row in chosen(rows[::-1], tmp_path / "b")}
+    assert drawn == [backwards[f"{number}"] for number in range(400)]
+    counts = Counter(drawn)
+    assert len(counts) == 4
+    # Chi-square with 3 degrees of freedom: one draw in a thousand is over 16.3, and this one is always the same.
+    assert sum((count - 100) ** 2 / 100 for count in counts.values()) < 16.3

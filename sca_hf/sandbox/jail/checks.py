@@ -4,7 +4,16 @@ an error is expected, and what fails by hand (`if f(1) != 2: raise AssertionErro
 import ast
 from typing import Any
 
-from .forms import is_constant, is_same, name_of, says_nothing, truth
+from .forms import (
+    fails,
+    is_constant,
+    is_in_place_of_message,
+    is_too_broad,
+    name_of,
+    raises_by_itself,
+    says_nothing,
+    truth,
+)
 from .instrument import Names, Survey, bodies_of, call, docstring_length, is_main_guard, place_of
 from .record import CALLED, COMPARED, EXERCISED, Test, hook_name
 
@@ -20,7 +29,15 @@ _INSPECTING = frozenset(
 )
 _EXPECTING = ("assert", "raises", "warns", "deprecated_call")
 _ABOUT_CALLS = ("_call", "_await")
-_TOO_BROAD = frozenset({"Exception", "BaseException", "AssertionError"})
+_OPERATIONS = {
+    "assertNotEqual": ast.NotEq,
+    "assertIn": ast.In,
+    "assertLess": ast.Lt,
+    "assertGreater": ast.Gt,
+    "assertLessEqual": ast.LtE,
+    "assertGreaterEqual": ast.GtE,
+}
+"""Of what the first argument is to the second; of other assertion methods it is as if they were to be equal."""
 _TRUE = ("assertTrue", "assert_")
 _TEST_CLASS = ("TestCase", "Tests", "Test")
 
@@ -84,7 +101,7 @@ class _Rewriting:
     # Checks.
 
     def _assert(self, node: ast.Assert) -> None:
-        counts = not says_nothing(node.test, self._constants) and not _is_in_place_of_message(node.test, node.msg)
+        counts = not says_nothing(node.test, self._constants) and not is_in_place_of_message(node.test, node.msg)
         node.test = call("held" if counts else "bare", [self._checked(node.test)], node.test)
 
     def _call(self, node: ast.Expr | ast.Return, check: ast.Call) -> ast.stmt:
@@ -109,16 +126,16 @@ class _Rewriting:
             return False
         if name in _TRUE or name == "assertFalse":
             tested = first if name in _TRUE else ast.UnaryOp(ast.Not(), first)
-            return says_nothing(tested, self._constants) or _is_in_place_of_message(first, second)
-        return (second is not None and is_same(first, second)) or all(
-            is_constant(argument, self._constants) for argument in check.args
-        )
+            return says_nothing(tested, self._constants) or is_in_place_of_message(first, second)
+        if second is None:
+            return is_constant(first, self._constants)
+        return says_nothing(ast.Compare(first, [_OPERATIONS.get(name, ast.Eq)()], [second]), self._constants)
 
     def _with(self, node: ast.With | ast.AsyncWith) -> ast.stmt:
         names = [name_of(item.context_expr) for item in node.items if isinstance(item.context_expr, ast.Call)]
         expects = any(name.startswith(_EXPECTING) and name not in self._own_functions for name in names)
         # A block that raises by itself says nothing.
-        counts = not all(_raises_by_itself(statement) for statement in node.body)
+        counts = not all(raises_by_itself(statement) for statement in node.body)
         self._expressions(node)
         outer, self._expecting = self._expecting, expects or self._expecting
         node.body = self.body(node.body)
@@ -128,28 +145,28 @@ class _Rewriting:
     def _if(self, node: ast.If, expected: bool) -> None:
         """One of whose branches fails: the others are where a check held."""
         counts = not says_nothing(node.test, self._constants) and self._fails_somewhere(node)
-        failing = [_fails(node.body), _fails(node.orelse)]
+        failing = [fails(node.body), fails(node.orelse)]
         node.test = self._checked(node.test) if counts else self._expression(node.test, COMPARED)
         node.body, node.orelse = self.body(node.body, expected), self.body(node.orelse, expected)
         if counts:
-            for body, fails in zip((node.body, node.orelse), failing, strict=True):
-                if not fails and not (len(body) == 1 and isinstance(body[0], ast.If)):
+            for body, is_failure in zip((node.body, node.orelse), failing, strict=True):
+                if not is_failure and not (len(body) == 1 and isinstance(body[0], ast.If)):
                     body.insert(0, _say("count", [], node))
 
     def _fails_somewhere(self, node: ast.If) -> bool:
         if self._class is not None and not _is_test_class(self._class):
             return False
         inner = node.orelse[0] if len(node.orelse) == 1 else None
-        return _fails(node.body) or _fails(node.orelse) or (isinstance(inner, ast.If) and self._fails_somewhere(inner))
+        return fails(node.body) or fails(node.orelse) or (isinstance(inner, ast.If) and self._fails_somewhere(inner))
 
     def _try(self, node: ast.Try) -> None:
         """Whose block fails where nothing was raised: the handlers are where a check held, if they say of what."""
-        counts = _fails(node.body) or _fails(node.orelse)
+        counts = fails(node.body) or fails(node.orelse)
         outer, self._expecting = self._expecting, counts
         node.body = self.body(node.body)
         self._expecting = outer
         for handler in node.handlers:
-            expected = handler.type is not None and not _is_too_broad(handler.type)
+            expected = handler.type is not None and not is_too_broad(handler.type)
             self._expressions(handler)
             handler.body = self.body(handler.body)
             if counts and expected:
@@ -248,10 +265,10 @@ class _Rewriting:
 
     def _asked(self, node: Any) -> Any:
         """An object of the answer, or an attribute of it, of which is only asked what it is."""
-        root = node
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        return node if isinstance(root, ast.Name) else self._expression(node, COMPARED)
+        if isinstance(node, ast.Attribute):
+            node.value = self._asked(node.value)
+            return node
+        return node if isinstance(node, ast.Name) else self._expression(node, COMPARED)
 
 
 _NOT_EXPRESSIONS = (ast.stmt, ast.ExceptHandler, ast.match_case)
@@ -266,37 +283,6 @@ def _called_check(node: ast.expr | None) -> ast.Call | None:
     name = name_of(node)
     expects_of_call = name in ("raises", "warns") and len(node.args) > 1
     return node if name.startswith("assert") or name == "fail" or expects_of_call else None
-
-
-def _is_in_place_of_message(tested: ast.expr, message: ast.expr | None) -> bool:
-    """Return whether an expected value stands where the message belongs: `assert add(1, 2), 3`."""
-    is_value = isinstance(message, ast.Tuple | ast.List | ast.Dict | ast.Set | ast.UnaryOp) or (
-        isinstance(message, ast.Constant) and type(message.value) is not str
-    )
-    return is_value and not isinstance(tested, ast.Compare)
-
-
-def _raises_by_itself(statement: ast.stmt) -> bool:
-    """Return whether a statement raises something, and uses nothing that could."""
-    names = [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
-    is_plain = isinstance(statement, ast.Expr | ast.Assign) and set(names) <= {"int", "float"}
-    return is_plain or isinstance(statement, ast.Raise | ast.Pass)
-
-
-def _fails(body: list[ast.stmt]) -> bool:
-    """Return whether a body ends in a failure."""
-    last = body[-1] if body else None
-    if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
-        name, arguments = name_of(last.value), last.value.args
-        return name == "fail" or (name == "exit" and bool(arguments) and truth(arguments[0]) is True)
-    return isinstance(last, ast.Raise) or (
-        isinstance(last, ast.Assert) and isinstance(last.test, ast.Constant) and not last.test.value
-    )
-
-
-def _is_too_broad(expected: ast.expr) -> bool:
-    kinds = expected.elts if isinstance(expected, ast.Tuple) else [expected]
-    return any(name_of(kind) in _TOO_BROAD for kind in kinds)
 
 
 def _is_test_class(node: ast.ClassDef) -> bool:

@@ -1,4 +1,4 @@
-"""Tells which expressions are what they are whatever the answer does: an assertion of such a form never counts.
+"""Tells by its form what an expression or a statement of tests comes to: an assertion that always holds never counts.
 
 Only what can be read off the form is told here. Whether code of the answer ran is found out while the tests run
 (`record`), and whether an expected value is right is nobody's business in a jail.
@@ -18,6 +18,7 @@ PURE = frozenset(
 _SCOPES = (ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
 _NEVER_CONSTANT = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr)
 _DISPLAYS = (ast.Tuple, ast.List, ast.Set)
+_TOO_BROAD = frozenset({"Exception", "BaseException", "AssertionError"})
 _OF_SAME = {
     **dict.fromkeys((ast.Eq, ast.Is, ast.LtE, ast.GtE), True),
     **dict.fromkeys((ast.NotEq, ast.IsNot, ast.Lt, ast.Gt), False),
@@ -83,6 +84,38 @@ def is_same(one: object, other: object) -> bool:
     if isinstance(one, ast.Call) and name_of(one)[:1].isupper():
         return False
     return all(is_same(getattr(one, field), getattr(other, field)) for field in one._fields if field != "ctx")
+
+
+def is_in_place_of_message(tested: ast.expr, message: ast.expr | None) -> bool:
+    """Return whether an expected value stands where the message belongs: `assert add(1, 2), 3`."""
+    is_value = isinstance(message, ast.Tuple | ast.List | ast.Dict | ast.Set | ast.UnaryOp) or (
+        isinstance(message, ast.Constant) and type(message.value) is not str
+    )
+    return is_value and not isinstance(tested, ast.Compare)
+
+
+def raises_by_itself(statement: ast.stmt) -> bool:
+    """Return whether a statement raises something, and uses nothing that could."""
+    names = [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    is_plain = isinstance(statement, ast.Expr | ast.Assign) and set(names) <= {"int", "float"}
+    return is_plain or isinstance(statement, ast.Raise | ast.Pass)
+
+
+def fails(body: list[ast.stmt]) -> bool:
+    """Return whether a body ends in a failure."""
+    last = body[-1] if body else None
+    if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
+        name, arguments = name_of(last.value), last.value.args
+        return name == "fail" or (name == "exit" and bool(arguments) and truth(arguments[0]) is True)
+    return isinstance(last, ast.Raise) or (
+        isinstance(last, ast.Assert) and isinstance(last.test, ast.Constant) and not last.test.value
+    )
+
+
+def is_too_broad(expected: ast.expr) -> bool:
+    """Return whether a handler of this takes a failed assertion for the error that is expected."""
+    kinds = expected.elts if isinstance(expected, ast.Tuple) else [expected]
+    return any(name_of(kind) in _TOO_BROAD for kind in kinds)
 
 
 def _of_operation(node: ast.BoolOp) -> bool | None:

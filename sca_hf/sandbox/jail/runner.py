@@ -13,6 +13,7 @@ import resource
 import sys
 import types
 import warnings
+from collections.abc import Callable
 from types import CodeType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -121,10 +122,8 @@ def make_record() -> Record:
 def execute(code: CodeType, tests: CodeType, facts: Facts, record: Record, runners: "Runners | None") -> Outcome:
     """Run a compiled program and judge it. Raises _Needs."""
     record.offset = facts.offset
-    if runners is not None:
-        runners.begin(facts)
-    elif facts.uses_pytest or facts.uses_mocks:
-        raise _Needs("full")
+    if facts.uses_pytest or facts.uses_mocks:
+        _of_runners(runners, lambda found: found.begin(facts))
     _let_import(facts.modules)
     if facts.sources is not None:
         for name, source in zip((CODE, TESTS), facts.sources, strict=True):
@@ -152,7 +151,8 @@ def _run(code: CodeType, tests: CodeType, facts: Facts, record: Record, runners:
             record.begin_tests(facts.defined)
             begun = True
             exec(tests, record.namespace)
-            _run_rest(facts, record, runners)
+            if record.missing(facts.tests):
+                _of_runners(runners, lambda found: found.run_rest(facts))
         except SystemExit as reason:
             if not begun or not _is_end(reason, facts, record):
                 raise
@@ -180,13 +180,12 @@ def _run(code: CodeType, tests: CodeType, facts: Facts, record: Record, runners:
     return "passed", None, None
 
 
-def _run_rest(facts: Facts, record: Record, runners: "Runners | None") -> None:
-    if not record.missing(facts.tests):
-        return
+def _of_runners(runners: "Runners | None", call: "Callable[[Runners], None]") -> None:
+    """Call what a full jail has. Raises _Needs."""
     if runners is None:
         raise _Needs("full")
     try:
-        runners.run_rest(facts)
+        call(runners)
     except ImportError:
         raise _Needs("pytest") from None
 

@@ -1,7 +1,6 @@
 """The test runners that are recognised, whose results are watched whatever a program does with them: unittest, doctest,
 pytest, and mocks. Only full jails have this."""
 
-import contextlib
 import doctest
 import sys
 import unittest
@@ -22,13 +21,11 @@ class Runners:
         _watch_doctest(record)
 
     def begin(self, facts: Facts) -> None:
-        """Before a program runs: watch what is too large to be imported for all. Where there is no pytest, a program
-        finds out itself."""
+        """Before a program runs: watch what is too large to be imported for all. Raises ImportError."""
         if facts.uses_mocks:
             _watch_mocks(self._record)
         if facts.uses_pytest:
-            with contextlib.suppress(ImportError):
-                pytest_runner.install(self._record)
+            pytest_runner.install(self._record)
 
     def run_rest(self, facts: Facts) -> None:
         """Run what nothing has run and a runner can: test cases by unittest, test functions by pytest. Raises
@@ -52,43 +49,36 @@ class Runners:
 def _watch_unittest(record: Record) -> None:
     program: Any = unittest.TestProgram
     result: Any = unittest.TestResult
+    run_tests = program.runTests
+    failures_before = 0
 
     def started(_test: Any) -> None:
-        began[:] = [len(record.failures)]
+        nonlocal failures_before
+        failures_before = len(record.failures)
 
     def skipped(test: Any, _reason: object) -> None:
-        record.started.add(first_line(getattr(test, getattr(test, "_testMethodName", ""), None)))
+        record.start(first_line(getattr(test, getattr(test, "_testMethodName", ""), None)))
 
-    def failed(_test: Any, reason: Any) -> None:
-        record.fail_by(reason[1])
+    def failed(*test_and_reason: Any) -> None:
+        if test_and_reason[-1] is not None:
+            record.fail_by(test_and_reason[-1][1])
 
-    def failed_in_part(_test: Any, _part: Any, reason: Any) -> None:
-        if reason is not None:
-            record.fail_by(reason[1])
+    def failed_as_expected(*_: Any) -> None:
+        del record.failures[failures_before:]
 
-    def failed_as_expected(_test: Any, _reason: Any) -> None:
-        del record.failures[began[0] :]
-
-    def held_unexpectedly(_test: Any) -> None:
-        record.fail("UnexpectedSuccess", None)
-
-    began = [0]
-    _before(result, "startTest", started)
-    _before(result, "addSkip", skipped)
-    _before(result, "addError", failed)
-    _before(result, "addFailure", failed)
-    _before(result, "addSubTest", failed_in_part)
-    _before(result, "addExpectedFailure", failed_as_expected)
-    _before(result, "addUnexpectedSuccess", held_unexpectedly)
-    run_tests = program.runTests
-
-    def watched_run(self: Any) -> None:
+    def ended(self: Any) -> None:
         try:
             run_tests(self)
         finally:
             record.runner_ended = True
 
-    program.runTests = watched_run
+    program.runTests = ended
+    _before(result, "startTest", started)
+    _before(result, "addSkip", skipped)
+    for name in ("addError", "addFailure", "addSubTest"):
+        _before(result, name, failed)
+    _before(result, "addExpectedFailure", failed_as_expected)
+    _before(result, "addUnexpectedSuccess", lambda _: record.fail("UnexpectedSuccess", None))
 
 
 def _watch_doctest(record: Record) -> None:
@@ -97,19 +87,17 @@ def _watch_doctest(record: Record) -> None:
         if example.want:
             record.count()
 
-    def failed(_out: object, test: Any, example: Any, _got: object) -> None:
+    def failed(*_: object) -> None:
         record.doctests += 1
         record.fail("DocTestFailure", None)
 
-    runner: Any = doctest.DocTestRunner
-    _before(runner, "report_success", held)
-    _before(runner, "report_failure", failed)
-    _before(runner, "report_unexpected_exception", failed)
+    _before(doctest.DocTestRunner, "report_success", held)
+    _before(doctest.DocTestRunner, "report_failure", failed)
+    _before(doctest.DocTestRunner, "report_unexpected_exception", failed)
 
 
 def _watch_mocks(record: Record) -> None:
     """A mock that the tests themselves call says nothing of the answer, whatever ran before."""
-
     import unittest.mock
 
     def called(*_arguments: object, **_options: object) -> None:

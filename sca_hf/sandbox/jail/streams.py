@@ -92,12 +92,7 @@ class Streams:
 
     def take(self, stream: int, kept: int) -> tuple[bytes, int]:
         """The first and the last `kept` bytes of `out` or `err`, and its size. Leaves it as if nothing had been."""
-        found = os.fstat(stream)
-        # Blocks may lie beyond the end.
-        seen = found.st_size, found.st_blocks, found.st_mode & 0o7777, found.st_atime_ns, found.st_mtime_ns
-        if seen == (0, 0, _MODE, 0, 0) and not os.lseek(stream, 0, os.SEEK_CUR):
-            return b"", 0
-        size = found.st_size
+        size = os.fstat(stream).st_size
         if size <= 2 * kept:
             read = os.pread(stream, size, 0)
         else:
@@ -106,6 +101,7 @@ class Streams:
         return read, size
 
     def _clear(self, stream: int) -> None:
+        # Frees blocks beyond the end too.
         os.ftruncate(stream, 0)
         os.lseek(stream, 0, os.SEEK_SET)
         os.fchmod(stream, _MODE)
