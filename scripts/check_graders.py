@@ -84,9 +84,8 @@ def wrong_answers(references: dict[str, str], tasks: Any) -> Iterator[Answer]:
         chance = random.Random(task)
         texts = [without_bodies(reference)]
         entry = getattr(tasks[task], "entry", "")
-        for other in chance.sample(ids, _OTHERS + 1):
-            if other != task:
-                texts.append(renamed(references[other], getattr(tasks[other], "entry", ""), entry))
+        others = [other for other in chance.sample(ids, _OTHERS + 1) if other != task]
+        texts += [renamed(references[other], getattr(tasks[other], "entry", ""), entry) for other in others]
         texts += mutants(reference, chance)
         for sample, text in enumerate(texts):
             yield Answer(task, sample, solution=text)

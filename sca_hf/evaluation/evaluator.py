@@ -10,7 +10,7 @@ from sca_hf.benchmarks import Answer, Benchmark
 from sca_hf.evaluation.grading import grade_all
 from sca_hf.evaluation.results import Made, Result
 from sca_hf.journal import Journal, JournaledJails
-from sca_hf.sandbox import Limits
+from sca_hf.sandbox import Jails, Limits
 
 Tell = Callable[[str], None]
 _STEP = 50
@@ -47,7 +47,7 @@ class Evaluator:
 
     def _jails_of(self, limits: Limits) -> JournaledJails:
         if limits not in self._jails:
-            self._jails[limits] = JournaledJails(self._workers, limits, self._journal)
+            self._jails[limits] = JournaledJails(Jails(self._workers, limits), self._journal)
         return self._jails[limits]
 
     def __enter__(self) -> Self:

@@ -5,16 +5,17 @@ from typing import Any, NoReturn
 
 from datasets import Dataset, Value
 
-from sca_hf.context import Context
 from sca_hf.errors import ScaError
 from sca_hf.evaluation.results import Result
 from sca_hf.identity import digest, fingerprint, published_name, row_id
 from sca_hf.sandbox import JAIL_VERSION
-from sca_hf.stage import REJECT_REASON, Column, Stage, judge
+from sca_hf.settings import Settings
+from sca_hf.stage import REJECT_REASON, Column, Stage, split
 from sca_hf.store import Build, Store, Version
+from sca_hf.store.lineage import Making
 
 
-def _not_a_step(rows: Any, context: Context) -> NoReturn:
+def _not_a_step(rows: Any, settings: Any, context: Any) -> NoReturn:
     raise ScaError("grades are made by `python -m sca_hf.evaluate`, not by a run")
 
 
@@ -22,8 +23,8 @@ STAGE = Stage(
     name="grades",
     version=1,
     title="A model's answers to a benchmark, each with its grade.",
-    reads=(),
-    columns=(
+    uses=(),
+    adds=(
         Column("id", Value("string"), "hash of the benchmark, the task, the answer's index and its text"),
         Column("benchmark", Value("string"), "name of the benchmark"),
         Column("revision", Value("string"), "hash of the benchmark's rows"),
@@ -36,9 +37,10 @@ STAGE = Stage(
         Column("status", Value("string"), "passed, failed, timeout, out-of-memory, killed, syntax-error, early-exit"),
         Column("reason", Value("string"), "the exception, or the first test that the answer failed"),
     ),
-    needs="sandbox",
-    settings="",
+    settings=Settings,
     run=_not_a_step,
+    needs="sandbox",
+    card="Each row is one answer, with the verdict of the benchmark's tests on it.",
 )
 
 
@@ -77,13 +79,8 @@ def keep(root: Path, result: Result) -> Version:
         "stage": STAGE.version,
     }
     dataset = f"{result.benchmark.replace('+', 'plus').replace('@', '-')}-grades"
-    lineage = {
-        "dataset": dataset,
-        "stage": STAGE.name,
-        "intent": {**intent, "model": published_name(made.model)},
-        "parents": [],
-        "recipe": {},
-        "packages": {},
-    }
-    judged = judge(STAGE, len(rows), Dataset.from_list(rows, features=STAGE.features))
-    return Store(root).write(dataset, fingerprint(intent), Build(STAGE, judged, lineage, timings={}))
+    making = Making(
+        stage=STAGE.name, stage_version=STAGE.version, intent={**intent, "model": published_name(made.model)}
+    )
+    judged = split(STAGE, len(rows), Dataset.from_list(rows, features=STAGE.features({})))
+    return Store(root).write(dataset, fingerprint(intent), Build(STAGE, STAGE.adds, judged, making, timings={}))

@@ -150,7 +150,7 @@ def test_the_restored_types_are_those_of_the_published_literals(data: Path) -> N
     ours = EvalPlus("mbpp+", data)
     file = data / "mbppplus" / "MbppPlus-OriginFmt.jsonl.gz"
     compared = 0
-    for line in gzip.open(file, "rt", encoding="utf-8"):
+    for line in gzip.decompress(file.read_bytes()).decode().splitlines():
         row = json.loads(line)
         task = ours.tasks[f"Mbpp/{row['task_id']}"]
         for node in ast.parse(row["test"]).body:

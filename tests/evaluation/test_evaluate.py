@@ -38,10 +38,8 @@ def _samples(folder: Path, name: str, rows: list[dict[str, Any]]) -> str:
 
 
 def _run(folder: Path, *arguments: str) -> int:
-    return main(
-        ["--benchmark", "humaneval", "--data-dir", str(folder), "--store", str(folder / "store"), "--jails", "2"]
-        + list(arguments)
-    )
+    store = str(folder / "store")
+    return main(["--benchmark", "humaneval", "--data-dir", str(folder), "--store", store, "--jails", "2", *arguments])
 
 
 def test_both_layouts_are_graded_and_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
