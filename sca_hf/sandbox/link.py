@@ -12,7 +12,8 @@ from sca_hf.sandbox.start import Tier
 from sca_hf.sandbox.verdict import Program, Verdict
 
 _LENGTH = struct.Struct("!I")
-_MESSAGE_BYTES = 1 << 20
+# Both streams as a verdict may have them, escaped.
+_MESSAGE_BYTES = 64 << 20
 # Small enough that the allocator need not ask the kernel for it each time.
 _PART_BYTES = 1 << 16
 _END_SECONDS = 2.0

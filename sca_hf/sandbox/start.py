@@ -99,6 +99,7 @@ def start_jail(tier: Tier, limits: Limits, core: int) -> tuple[subprocess.Popen[
             "wall_seconds": limits.wall_seconds,
             "memory_bytes": limits.memory_mb << 20,
             "output_bytes": limits.output_bytes,
+            "kept_bytes": limits.kept_bytes,
             "file_bytes": limits.file_bytes,
             "files": limits.files,
             "open_files": limits.open_files,

@@ -43,6 +43,8 @@ class Limits:
     """Address space, MiB, that of the interpreter included."""
     output_bytes: int = 1 << 20
     """Of stdout, and of stderr. Beyond it: `killed`, exception `OutputLimit`."""
+    kept_bytes: int = 4000
+    """Of stdout, and of stderr, that a verdict has: all if it is no more, else the first and the last half."""
     file_bytes: int = 64 << 20
     """Of one file, and of all files in /tmp, and of those in /dev/shm."""
     files: int = 1024
@@ -64,6 +66,7 @@ _LEAST = {
     "wall_seconds": 0.05,
     "memory_mb": 64,
     "output_bytes": 0,
+    "kept_bytes": 0,
     "file_bytes": 4096,
     "files": 1,
     "open_files": 16,
@@ -95,7 +98,7 @@ class Verdict:
     - assertions: how many checks that mean something held.
     - flags: sorted. What makes a pass less sure: FORGING_FLAGS ("always-equal": an `__eq__` that always says yes;
       "jail": it looks for the runner), "flaky" (another verdict under a second hash seed).
-    - stdout, stderr: first and last 2,000 characters.
+    - stdout, stderr: all, or the first and the last half of `Limits.kept_bytes`.
     """
 
     status: Status

@@ -23,6 +23,7 @@ class Settings(NamedTuple):
     wall_seconds: float
     memory_bytes: int
     output_bytes: int
+    kept_bytes: int
     file_bytes: int
     files: int
     open_files: int

@@ -17,8 +17,6 @@ from .settings import SCRATCH, TOKEN_BYTES, Common
 from .streams import Streams
 from .watch import Broken, Ended, Watch
 
-_KEPT_CHARS = 2000
-
 Look = tuple[list[str], int, int, int, int, tuple[int, int, int]]
 
 
@@ -94,7 +92,7 @@ class _Supervisor:
         return found or reports.report("early-exit")
 
     def _output(self, stream: int) -> tuple[str, bool]:
-        kept, size = self._streams.take(stream, _KEPT_CHARS)
+        kept, size = self._streams.take(stream, self._settings.kept_bytes // 2)
         return kept.decode("utf-8", "replace"), size > self._settings.output_bytes
 
     def _mount_scratch(self, path: str) -> Look:
