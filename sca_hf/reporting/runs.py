@@ -12,8 +12,8 @@ import pyarrow.dataset as pa_dataset
 
 from sca_hf.errors import StoreError
 from sca_hf.store import Store, Version
-from sca_hf.store.lineage import ancestors, named
-from sca_hf.store.local import LINEAGE
+from sca_hf.store.history import ancestors, named
+from sca_hf.store.lineage import FILE as LINEAGE
 
 Row = Mapping[str, Any]
 
@@ -36,9 +36,9 @@ class Step:
 
     @cached_property
     def lineage(self) -> Mapping[str, Any]:
-        """Its lineage, as the file has it."""
-        facts: Mapping[str, Any] = json.loads((self.version.path / LINEAGE).read_text(encoding="utf-8"))
-        return facts
+        """Its lineage, as the file has it; what is null there is left out, as what older versions don't say."""
+        facts = json.loads((self.version.path / LINEAGE).read_text(encoding="utf-8"))
+        return {name: value for name, value in facts.items() if value is not None}
 
     @property
     def counts(self) -> Mapping[str, Any]:
