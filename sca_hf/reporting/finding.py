@@ -6,7 +6,7 @@ from typing import Any
 
 from sca_hf.errors import InputError, StoreError
 from sca_hf.identity import row_id
-from sca_hf.reporting.runs import Run, Step, id_column, run_of
+from sca_hf.reporting.runs import Run, id_column, run_of
 from sca_hf.store import Store, Version
 
 _LEAST = 4
@@ -48,7 +48,7 @@ def _leaves(store: Store) -> list[Version]:
     versions = store.versions()
     if not versions:
         raise StoreError(f"there is no version in {store.root}; give the folder of a store with --store")
-    parents = {parent["fingerprint"] for version in versions for parent in Step(version).lineage.get("parents", ())}
+    parents = {parent.fingerprint for version in versions for parent in version.lineage.parents}
     leaves = [version for version in versions if version.fingerprint not in parents]
     return sorted(leaves, key=lambda version: version.path.stat().st_mtime_ns, reverse=True)
 
@@ -85,7 +85,7 @@ def _by_derivation(run: Run, prefix: str) -> Iterator[Match]:
     for parent, step in zip(run.steps, run.steps[1:], strict=False):
         samples: list[tuple[int, ...]] = [()]
         if step.stage == "responses":
-            count = step.lineage.get("recipe", {}).get("responses", {}).get("samples", 0)
+            count = step.lineage.recipe.get(step.stage, {}).get("samples", 0)
             samples = [(sample,) for sample in range(count)]
         for batch in parent.batches(["id"]):
             for parent_id in batch["id"]:

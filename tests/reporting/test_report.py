@@ -47,7 +47,7 @@ def page(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def expected(steps: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Figures by name, as the lineage has them."""
-    figures = {}
+    figures: dict[str, int] = {}
     for counts in steps:
         stage, reasons = counts["stage"], counts["rejected"]
         figures |= {f"{stage}.{name}": counts[name] for name in ("rows_in", "judged", "kept")}
