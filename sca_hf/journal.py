@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -49,7 +49,7 @@ class Journal:
             raise self._failure(error) from error
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The value of `key` (hex digits), or None."""
+        """Return the value of `key` (hex digits), or None."""
         with self._lock:
             try:
                 row = self._connection.execute(
@@ -104,6 +104,26 @@ class Journal:
         )
 
 
+def find_completion(journal: Journal, engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> Completion | None:
+    """The completion of a call that was made by the engine of this identity (`EngineIdentity.intent`), or None."""
+    stopped, cut = _keys(engine, prompt, sampling)
+    value = journal.get(stopped)
+    if value is None or value["completion_tokens"] > sampling.max_tokens:
+        value = journal.get(cut)
+    return None if value is None else Completion(**value)
+
+
+def _keys(engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> tuple[str, str]:
+    """Of a completion that ended with "stop", and of one that max_tokens cut off."""
+    settings = asdict(sampling)
+    max_tokens = settings.pop("max_tokens")
+    if sampling.repetition_detection is None:  # as in journals of versions that knew of none
+        del settings["repetition_detection"]
+    maker = json.dumps(engine, sort_keys=True)
+    stopped = digest("completion", maker, prompt, json.dumps(settings, sort_keys=True))
+    return stopped, digest(stopped, max_tokens)
+
+
 class JournaledEngine:
     """An engine whose finished completions are in the journal: a call that it holds is not made again.
 
@@ -120,7 +140,7 @@ class JournaledEngine:
         self._engine = engine
         self._journal = journal
         self._once = _Once()
-        self._maker = json.dumps(engine.identity.intent(), sort_keys=True)
+        self._intent = engine.identity.intent()
 
     @property
     def identity(self) -> EngineIdentity:
@@ -133,21 +153,14 @@ class JournaledEngine:
         return getattr(self._engine, "usage", None)
 
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
-        """One sample, from the journal or the engine. Raises what the engine raises, and StoreError."""
-        kept = asdict(sampling)
-        max_tokens = kept.pop("max_tokens")
-        if sampling.repetition_detection is None:  # as in journals of versions that knew of none
-            del kept["repetition_detection"]
-        stopped = digest("completion", self._maker, prompt, json.dumps(kept, sort_keys=True))
-        cut = digest(stopped, max_tokens)
+        """Return one sample, from the journal or the engine. Raises what the engine raises, and StoreError."""
+        stopped, cut = _keys(self._intent, prompt, sampling)
 
         async def make() -> Completion:
-            found = self._journal.get(stopped)
-            if found is None or found["completion_tokens"] > max_tokens:
-                found = self._journal.get(cut)
-            if found is not None:
+            record = find_completion(self._journal, self._intent, prompt, sampling)
+            if record is not None:
                 self.reused += 1
-                return Completion(**found)
+                return record
             completion = await self._engine.complete(prompt, sampling)
             self._journal.put(stopped if completion.finish_reason == "stop" else cut, asdict(completion))
             self.made += 1
@@ -179,14 +192,14 @@ class JournaledJails:
         self._maker = json.dumps([JAIL_VERSION, sys.version, asdict(jails.limits), jails.repeat], sort_keys=True)
 
     async def run(self, program: Program) -> Verdict:
-        """The verdict on a program, from the journal or a jail. Raises SandboxUnavailable and StoreError."""
+        """Return the verdict on a program, from the journal or a jail. Raises SandboxUnavailable and StoreError."""
         key = digest("verdict", self._maker, program.code, program.tests)
 
         async def make() -> Verdict:
-            found = self._journal.get(key)
-            if found is not None:
+            record = self._journal.get(key)
+            if record is not None:
                 self.reused += 1
-                return Verdict(**found | {"flags": tuple(found["flags"])})
+                return Verdict(**record | {"flags": tuple(record["flags"])})
             verdict = await self._started().run(program)
             self._journal.put(key, asdict(verdict))
             self.made += 1
@@ -223,7 +236,7 @@ class _Once:
         self._under_way: dict[str, Future[Any]] = {}
 
     async def make(self, key: str, make: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
-        """The result of `make`, and whether it was another's."""
+        """Return the result of `make`, and whether it was another's."""
         while True:
             with self._lock:
                 other = self._under_way.get(key)

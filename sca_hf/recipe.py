@@ -107,7 +107,7 @@ def load_recipe(name_or_file: str, changes: Iterable[str] = ()) -> Recipe:
         values = _changed(values, change)
     model = _model_of(values, f"recipe {name_or_file!r}")
     try:
-        # By JSON, where a list may stand for a tuple and all else stays strict.
+        # By JSON, where a list may be given for a tuple and all else stays strict.
         return model.model_validate_json(json.dumps(values))
     except ValidationError as error:
         raise RecipeError(f"recipe {name_or_file!r}: {'; '.join(explain(error, model, _NOT_LISTED))}") from error
@@ -125,9 +125,9 @@ def _model_of(values: dict[str, Any], what: str) -> type[Recipe]:
     null = {name for name in known if name in values and values[name] is None}
     for name in null:
         del values[name]
-    kept = [name for name, each in stages.items() if each.name not in null]
-    values |= {"stages": kept} if listed else {}
-    chain = tuple(stages[name] for name in kept)
+    remaining = [name for name, each in stages.items() if each.name not in null]
+    values |= {"stages": remaining} if listed else {}
+    chain = tuple(stages[name] for name in remaining)
     names = [each.name for each in chain]
     taken = {name for name in names if names.count(name) > 1 or name in Recipe.model_fields}
     if taken or len(stages) < len(listed):
@@ -147,7 +147,7 @@ def _bundled() -> Any:
 
 
 def _read(name_or_file: str, extended: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The values of a recipe over those of the one that it extends."""
+    """Return the values of a recipe over those of the one that it extends."""
     if name_or_file in extended:
         raise RecipeError(f"recipe {name_or_file!r} extends itself ({' -> '.join([*extended, name_or_file])})")
     if name_or_file in recipe_names():

@@ -63,6 +63,7 @@ def recipe(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.jail
 def test_a_stage_between_two_bundled_ones(tmp_path: Path, recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = tmp_path / "store"
     answered(store, [f"assert double({number}) == {2 * number}" for number in range(3)], "brief-responses")

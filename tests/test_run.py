@@ -137,6 +137,7 @@ def answered(store: Path, tests: list[str], dataset: str = "demo-responses") -> 
     Store(store).write(dataset, "0123456789abcdef", build)
 
 
+@pytest.mark.jail
 def test_from_execute_to_conversations(tmp_path: Path) -> None:
     answered(tmp_path, ["assert double(2) == 4", "assert double(2) == 5", "while True: pass", "double(2)"])
     arguments = ("--recipe", "demo", "--store", tmp_path, "--from", "execute", "--set", "execute.cpu_seconds=0.5")
@@ -159,6 +160,7 @@ def test_from_execute_to_conversations(tmp_path: Path) -> None:
     assert len(Store(tmp_path).versions()) == 4
 
 
+@pytest.mark.jail
 def test_a_pilot_predicts_the_whole_and_is_no_waste(tmp_path: Path) -> None:
     answered(tmp_path, [f"assert double({n}) == {2 * n if n % 2 else 0}" for n in range(1, 41)])
     arguments = ("--recipe", "demo", "--store", tmp_path, "--from", "execute")
@@ -177,6 +179,7 @@ def test_a_pilot_predicts_the_whole_and_is_no_waste(tmp_path: Path) -> None:
     assert (whole.timings["made"], whole.timings["reused"]) == (30, 10)
 
 
+@pytest.mark.jail
 def test_no_user_namespaces(tmp_path: Path) -> None:
     answered(tmp_path, ["assert double(2) == 4"])
     # The limit holds below the namespace in which it is set, so only for this command.

@@ -132,7 +132,7 @@ def test_the_head_names_models_and_datasets_of_the_hub_alone(tmp_path: Path, toy
 
 
 def test_the_picture_is_the_same_for_the_same_counts(tmp_path: Path, toy: "Toy") -> None:
-    many = toy.rows(60).map(_one_reason_a_row, features=toy.stage().features)
+    many = toy.rows(60).map(_one_reason_a_row, features=toy.stage().features({}))
     pictures = [
         Store(tmp_path / name).write("toy", "f0", toy.build(rows)).path.joinpath("funnel.png").read_bytes()
         for name, rows in (("a", many), ("b", many), ("c", toy.rows(60)))
