@@ -26,7 +26,7 @@ AHEAD = 16
 _READ_ROWS = 64
 
 
-class WorkedAhead:
+class OrderedMap:
     """Awaits `function` for the rows in a thread and an event loop of its own, `concurrency` of them at once.
 
     Rows start in `order` (indices of all of them; None: as they are), no further than AHEAD x `concurrency` before the

@@ -22,6 +22,8 @@ from sca_hf.store import Version
 SAMPLE_ROWS = 3
 SAMPLE_LINES = 24
 
+_LINE_CHARACTERS = 400
+
 
 class Console:
     """Prints to the standard output; errors go to the standard error, one line each."""
@@ -78,13 +80,16 @@ class Console:
             if outcome.published:
                 self._terminal.print(f"    on the Hub: {outcome.published}", soft_wrap=True)
         last = outcomes[-1]
-        if last.stage.name == "sft":
-            self._samples(last.version)
+        if last.stage.shows:
+            self._samples(last.version, last.stage.shows)
         self._terminal.print("\n[bold]Next[/bold]")
         python = _python()
         load = f"import datasets; print(datasets.load_dataset('{last.version.path}'))"
-        changed = shlex.join([*arguments, "--set", "select.max_instruction_words=30", "--dry-run"])
+        version = f"{last.version.dataset}/{last.version.fingerprint}"
+        store = last.version.path.parents[1]
+        changed = shlex.join([*arguments, "--set", "seed=1", "--dry-run"])
         self._terminal.print(f'  {python} -c "{load}"', soft_wrap=True)
+        self._terminal.print(f"  {python} -m sca_hf.versions show {version} --store {store}", soft_wrap=True)
         self._terminal.print(f"  {python} -m sca_hf.run {changed}", soft_wrap=True)
 
     def error(self, error: ScaError) -> None:
@@ -95,19 +100,17 @@ class Console:
         """After Ctrl-C."""
         self._errors.print("interrupted; what is finished is kept, run the same command to go on")
 
-    def _samples(self, version: Version) -> None:
+    def _samples(self, version: Version, columns: Sequence[str]) -> None:
         rows = version.load()
         step = max(1, len(rows) // SAMPLE_ROWS)
         self._terminal.print(f"\n[bold]{min(SAMPLE_ROWS, len(rows))} of {len(rows)} rows[/bold]")
         for index in range(0, len(rows), step)[:SAMPLE_ROWS]:
             row = rows[index]
-            text = Text.assemble(
-                (f"{row['instruction']}\n\n", "bold"),
-                _shortened(row["response"]),
-                ("\n\ntests: ", "dim"),
-                _shortened(row["tests"]),
+            text = Text("\n\n").join(
+                Text.assemble((f"{name}: ", "dim"), _shortened(str(row[name]))) for name in columns if row.get(name)
             )
-            title = escape(f"{row['id']} · seed {row['path']}: {row['name']} · {', '.join(row['concepts'])}")
+            origin = [str(row[name]) for name in ("path", "name") if row.get(name)]
+            title = escape(" · ".join([row["id"], ": ".join(origin)]))
             self._terminal.print(Panel(text, title=title, title_align="left"))
 
 
@@ -156,5 +159,8 @@ def _bound(rows: int | None, exact: bool) -> str:
 
 def _shortened(text: str) -> str:
     lines = text.strip().splitlines()
-    kept = [textwrap.shorten(line, 160) if len(line) > 160 else line for line in lines[:SAMPLE_LINES]]
+    kept = [
+        textwrap.shorten(line, _LINE_CHARACTERS) if len(line) > _LINE_CHARACTERS else line
+        for line in lines[:SAMPLE_LINES]
+    ]
     return "\n".join(kept + ([f"… {len(lines) - SAMPLE_LINES} more lines"] if len(lines) > SAMPLE_LINES else []))

@@ -1,30 +1,43 @@
-"""What a running stage is given besides its rows, and the one way in which rows are mapped."""
+"""What a stage is given next to its rows and settings, and the one way in which rows are mapped."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import atexit
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from datasets import Dataset, Features
 
-from sca_hf.ahead import AHEAD, Row, Worked, WorkedAhead
-from sca_hf.engines import Engine, Sampling
-from sca_hf.errors import ScaError
-from sca_hf.order import put_back
-from sca_hf.progress import Progress
+from sca_hf.ahead import AHEAD, OrderedMap, Row
+from sca_hf.engines import Engine, Sampling, Usage
+from sca_hf.errors import SandboxUnavailable, ScaError
+from sca_hf.identity import RUN_SEED, row_id
+from sca_hf.order import restore_order
 from sca_hf.prompts.few_shot import FewShot
 from sca_hf.sandbox import Program, Verdict
+from sca_hf.stage import Stage
 
-if TYPE_CHECKING:  # a recipe holds the stages' settings, and stages are given a context
-    from sca_hf.recipe import Recipe
-
-__all__ = ["Context", "Row", "Runner", "Tokens"]
+__all__ = ["Context", "PassRule", "Progress", "Row", "Runner", "Tokens"]
 
 
 class Runner(Protocol):
     """Runs programs in jails: `sca_hf.sandbox.Jails`, or the journal before it."""
 
     async def run(self, program: Program) -> Verdict: ...
+
+
+class PassRule(Protocol):
+    """Says which attempts pass, before the stage that selects among them is there."""
+
+    def can_pass(self, instruction: str) -> bool:
+        """Return whether an attempt at the instruction could pass at all."""
+        ...
+
+    def passes(self, attempt: Row) -> bool:
+        """Return whether an attempt (`instruction`, `response`, `tests`, `status`) passes."""
+        ...
 
 
 @dataclass
@@ -35,23 +48,59 @@ class Tokens:
     completion: int = 0
 
 
-@dataclass(frozen=True)
-class Context:
-    """`scratch`: a folder for the Arrow files of one stage, which its owner removes.
+@dataclass
+class Progress:
+    """Counts of a running stage. `usage`: what its engine has done, before this stage too; None without an engine.
 
-    `engine`, `few_shot` and `jails` are there for the stages that declare to need them.
+    `slots`: calls that the engine works on at once; `jails`: programs that run at once.
     """
 
-    recipe: "Recipe"
-    scratch: Path
+    usage: Usage | None = None
+    slots: int = 0
+    jails: int = 0
+    rows: int = 0
+    rows_done: int = 0
+    calls: int = 0
+    programs: int = 0
+    programs_done: int = 0
+    passes: int = 0
+
+
+def _own_folder() -> Path:
+    """A folder that is gone with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="sca-hf-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage works with. All of it has a default, for notebooks.
+
+    `seed`: the run's, from which every random choice comes. `scratch`: a folder for Arrow files, which must be there as
+    long as the rows that a stage returned. `engine`, `few_shot`, `jails`, `pass_rule`: for stages that need them.
+    `concurrency`: rows in the works at once; `batch_size`: rows a write; `workers`: processes for CPU work.
+    `checkpoints`: a folder that keeps the finished parts of a long stage until it is done, so that it can go on.
+    """
+
+    seed: int = RUN_SEED
+    scratch: Path = field(default_factory=_own_folder)
     engine: Engine | None = None
     jails: Runner | None = None
     few_shot: FewShot | None = None
+    pass_rule: PassRule | None = None
+    concurrency: int = 512
+    batch_size: int = 1000
+    workers: int = 1
+    checkpoints: Path | None = None
     tokens: Tokens = field(default_factory=Tokens)
     progress: Progress = field(default_factory=Progress)
 
     async def complete(self, prompt: str, sampling: Sampling) -> tuple[str, str]:
-        """Text and finish reason of one sample. Raises RowFailure for this call, EngineUnavailable for all."""
+        """Return text and finish reason of one sample.
+
+        Raises RowFailure for this call, EngineUnavailable for all.
+        """
         if self.engine is None:
             raise ScaError("this stage needs an engine, and the context has none; give Context(engine=…)")
         self.progress.calls += 1
@@ -63,68 +112,96 @@ class Context:
         self.tokens.completion += completion.completion_tokens
         return completion.text, completion.finish_reason
 
+    async def execute(self, program: Program) -> Verdict:
+        """Return the verdict on a program. Raises SandboxUnavailable, never for what the program did."""
+        if self.jails is None:
+            raise SandboxUnavailable("this stage needs jails, and the context has none; give Context(jails=…)")
+        self.progress.programs += 1
+        try:
+            verdict = await self.jails.run(program)
+        finally:
+            self.progress.programs -= 1
+        self.progress.programs_done += 1
+        self.progress.passes += verdict.status == "passed"
+        return verdict
+
     def map_rows(
         self,
+        stage: Stage,
         rows: Dataset,
-        function: Callable[[Row], Awaitable[Worked]],
-        features: Features,
-        title: str,
+        function: Callable[[Row], Awaitable[Row | list[Row]]],
         order: Sequence[int] | None = None,
     ) -> Dataset:
-        """`Dataset.map` of an async function of one row, which gives a row or a list of them.
+        """Map an async function over the rows, which returns what `stage` adds to a row, or a list: one a new row.
 
-        At most `run.concurrency` rows are in the works, started in `order` (indices of all rows; None: as they are).
-        The result has `features`' columns only, in the order of `rows`, whatever `order` is. Works inside a running
-        event loop too (a notebook). The first exception of the function ends the map.
+        The result has the columns of `rows`, then those that the stage adds, in the order of `rows`. At most
+        `concurrency` rows are in the works, started in `order` (indices of all rows; None: as they are). Works inside a
+        running event loop too (a notebook). The first exception of the function ends the map.
         """
+        features = stage.features(rows.features)
         if not len(rows):
             return _empty(features)
-        run = self.recipe.run
         self.progress.rows = len(rows)
 
-        async def counted(row: Row) -> Worked:
-            worked = await function(row)
+        async def whole(row: Row) -> list[Row]:
+            added = await function(row)
             self.progress.rows_done += 1
-            return worked
+            if isinstance(added, list):
+                return [row | more | _ids(stage, row, index) for index, more in enumerate(added)]
+            return [row | added | _ids(stage, row)]
 
-        with WorkedAhead(rows, counted, run.concurrency, order) as ahead:
+        with OrderedMap(rows, whole, self.concurrency, order) as ahead:
 
             def results(indices: list[int]) -> Row:
-                worked = ahead.take(len(indices))
-                return {name: [row[name] for row in worked] for name in features}
+                mapped = ahead.take(len(indices))
+                return {name: [row[name] for row in mapped] for name in features}
 
             # Each write costs memory for good, so they aren't small; and no more than is worked on ahead.
-            batch_size = min(run.batch_size, AHEAD // 4 * run.concurrency)
+            batch_size = min(self.batch_size, AHEAD // 4 * self.concurrency)
             mapped = self._map(
-                rows, results, features, title, batched=True, batch_size=batch_size, with_indices=True, input_columns=[]
+                stage, rows, results, features, batch_size=batch_size, with_indices=True, input_columns=[]
             )
-        return mapped if order is None else put_back(mapped, order, ahead.counts, self.scratch)
+        return mapped if order is None else restore_order(mapped, order, ahead.counts, self.scratch)
 
-    def map_batches(self, rows: Dataset, function: Callable[[Row], Row], features: Features, title: str) -> Dataset:
-        """Batched `Dataset.map` of a CPU function, which may return more or fewer rows than it got."""
+    def map_batches(self, stage: Stage, rows: Dataset, function: Callable[[Row], Row]) -> Dataset:
+        """Map a function over batches, which returns the columns that `stage` adds to a batch, one value a row."""
 
-        def plain(batch: Row) -> Row:
-            return function(dict(batch))  # of the lazy one, `|` would lose what was not read yet
+        def whole(batch: Row) -> Row:
+            carried = dict(batch)  # of the lazy one, `|` would lose what was not read yet
+            added = function(carried)
+            if stage.parent_id is not None:
+                parents = carried["id"]
+                added |= {"id": [row_id(parent, stage.name) for parent in parents], stage.parent_id: parents}
+            return carried | added
 
-        return self._map(rows, plain, features, title, batched=True, batch_size=self.recipe.run.batch_size)
+        return self._map(stage, rows, whole, stage.features(rows.features), batch_size=self.batch_size)
 
-    def _map(self, rows: Dataset, function: Callable[..., Row], features: Features, title: str, **how: Any) -> Dataset:
-        name = title.replace(" ", "-")
+    def _map(
+        self, stage: Stage, rows: Dataset, function: Callable[..., Row], features: Features, **how: Any
+    ) -> Dataset:
         if not len(rows):
             return _empty(features)
         return rows.map(
             function,
+            batched=True,
             remove_columns=rows.column_names,
             features=features,
-            desc=title,
-            writer_batch_size=self.recipe.run.batch_size,
+            desc=stage.name,
+            writer_batch_size=self.batch_size,
             load_from_cache_file=False,
-            cache_file_name=str(self.scratch / f"{name}.arrow"),
-            new_fingerprint=name,
+            cache_file_name=str(self.scratch / f"{stage.name}.arrow"),
+            new_fingerprint=stage.name,
             **how,
         )
 
 
+def _ids(stage: Stage, row: Mapping[str, Any], *sample: int) -> Row:
+    """The id of a new row, and its parent's under the name that the stage declares."""
+    if stage.parent_id is None:
+        return {}
+    return {"id": row_id(row["id"], stage.name, *sample), stage.parent_id: row["id"]}
+
+
 def _empty(features: Features) -> Dataset:
-    """What `map` does not give: of an empty dataset it keeps the old features."""
+    """What `map` does not return: of an empty dataset it keeps the old features."""
     return Dataset.from_dict({column: [] for column in features}, features=features)

@@ -14,7 +14,7 @@ from ahocorasick_rs import BytesAhoCorasick
 from pydantic import Field
 
 from sca_hf.benchmark_texts import BENCHMARKS, BenchmarkText, load_texts
-from sca_hf.identity import digest
+from sca_hf.identity import digest, published_name
 from sca_hf.settings import Settings
 from sca_hf.shingles import shingles
 
@@ -47,9 +47,13 @@ class DecontaminateSettings(Settings):
         return dict.fromkeys(names) | dict(self.files)
 
     def intent(self) -> dict[str, Any]:
-        """The texts, however they were had. Loads them."""
+        """Return the texts in place of where they come from. Loads them."""
         contaminants = load_contaminants(self)
         return {"texts": contaminants.sha, "min_chars": self.min_chars, "ngram": self.ngram}
+
+    def published(self) -> dict[str, Any]:
+        """Return the settings with the names of files alone."""
+        return super().published() | {"files": {name: published_name(file) for name, file in self.files.items()}}
 
 
 class Contaminants:

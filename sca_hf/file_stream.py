@@ -10,7 +10,7 @@ from huggingface_hub import HfApi, constants
 
 from sca_hf.errors import HubError, InputError, ScaError, one_line
 from sca_hf.identity import digest
-from sca_hf.layouts import FEATURES, Layout, layout_of
+from sca_hf.layouts import FEATURES, ColumnMap, column_map
 from sca_hf.store.calls import bound_silence, call
 
 SCHEME = "hf://"
@@ -98,7 +98,7 @@ class FileStream:
             position += count
 
     @cached_property
-    def _opened(self) -> tuple[IterableDataset, Layout]:
+    def _opened(self) -> tuple[IterableDataset, ColumnMap]:
         bound_silence()
         source = self.source
         rows = call(f"seed source {source}", self._load, None)
@@ -107,7 +107,7 @@ class FileStream:
         features = rows.features or call(f"seed source {source}", lambda: rows._resolve_features().features, None)
         if not features:
             raise InputError(f"seed source {source} has no row; give one with at least one source file")
-        layout = layout_of(str(source), features, source.column)
+        layout = column_map(str(source), features, source.column)
         used = {layout.content, layout.path, layout.repository, layout.licenses} - {""}
         return rows.select_columns(sorted(used)), layout
 

@@ -1,6 +1,6 @@
 """Finished parts of a long stage, kept on disk until the stage is done: what is killed goes on where it was.
 
-finished = FinishedParts(folder, "seeds", settings)
+finished = Checkpoints(folder, "seeds", settings)
 rows = finished.part(("files", sha), lambda: judge(files))
 """
 
@@ -16,7 +16,7 @@ from sca_hf.identity import digest
 Made = TypeVar("Made")
 
 
-class FinishedParts:
+class Checkpoints:
     """Parts in `folder` (null: nothing is kept), by all that determines them: `scope` and the key of the part.
 
     A part is written aside and renamed, so it is there whole or not at all. Many processes may share a folder.

@@ -8,6 +8,9 @@ import json
 import random
 from pathlib import Path
 
+RUN_SEED = 3407
+"""The run's seed where none is given: the paper's."""
+
 
 def digest(*parts: str | int) -> str:
     """SHA-256, hex, of the parts; each part is length-prefixed, so ("ab", "c") and ("a", "bc") differ."""

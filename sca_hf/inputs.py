@@ -1,70 +1,36 @@
 """Ready-made rows that a run starts from: a version, a data file, a folder or a dataset on the Hub.
 
 Rows in the layout of the reference are understood: seeds with `content`, `sha1`, `id`; SFT rows with `instruction`,
-`response`, `seed`, `concepts`, `sha1` and others. What a stage asks for and such rows can't say is filled in: ids from
-the rows' texts, an unknown license, empty names.
+`response`, `seed`, `concepts`, `sha1` and others. Rows that lack ids get them from their texts. A column has its name
+or an alias that its stage declares; columns that no stage before declares are left out.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, Features, Value, load_dataset
+from datasets import Dataset, Features, load_dataset
 from huggingface_hub import DatasetInfo, HfApi
 
 from sca_hf.errors import InputError, StoreError
 from sca_hf.identity import digest, row_id
-from sca_hf.stage import Column, Stage
+from sca_hf.stage import Column, Stage, fit
 from sca_hf.store import Version
 from sca_hf.store.calls import call, without
 from sca_hf.store.hub_commit import listing
 from sca_hf.store.local import LINEAGE
 from sca_hf.store.manifest import MANIFEST, read_manifest
 
-# What a row must have for a stage; each text may come under one of these names. Everything else can be filled in.
-_NEEDED: Mapping[str, tuple[str, ...]] = {
-    "seeds": ("content",),
-    "judge": ("seed",),
-    "concepts": ("seed",),
-    "instructions": ("seed", "concepts"),
-    "responses": ("instruction",),
-    "execute": ("instruction", "response", "tests"),
-    "select": ("instruction", "response", "tests", "status"),
-    "sft": ("instruction", "response"),
-}
-_ALIASES: Mapping[str, tuple[str, ...]] = {"seed": ("content",), "response": ("output", "completion")}
-_FILLED: Mapping[str, Any] = {
-    "license": "unknown",
-    "language": "Python",
-    "status": "unknown",
-    "sample": 0,
-    "flags": [],
-    "line": None,
-    "assertions": None,
-}
-# The column that a stage is the first to need, last stages first: rows that have it go on with that stage.
-_SIGNS: Mapping[str, str] = {
-    "status": "select",
-    "tests": "execute",
-    "response": "sft",
-    "output": "sft",
-    "completion": "sft",
-    "instruction": "responses",
-    "concepts": "instructions",
-    "verdict": "concepts",
-    "seed": "judge",
-    "content": "seeds",
-}
 _FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Rows as they lie at `where`; `name`: for cards, "repository@commit", "dataset/fingerprint" or a file's.
+    """Rows as they are at `where`; `name`: for cards, "repository@commit", "dataset/fingerprint" or a file's.
 
-    `version`: of a stage, if that is what they are; of one on the Hub there is nothing in its folder but the lineage.
+    `version`: the version that they are, if they are one; the folder of one on the Hub has nothing but the lineage.
     """
 
     where: str
@@ -72,26 +38,41 @@ class Loaded:
     name: str
     version: Version | None = None
 
-    def first_stage(self, names: Sequence[str]) -> str:
-        """The stage, among those of a recipe, that reads such rows.
+    def first_stage(self, chain: Sequence[Stage], end: int) -> str:
+        """Return the name of the stage in `chain` that reads such rows, in a run up to the stage at `end`.
 
-        Raises InputError if their columns don't tell, or nothing comes after them.
+        It is the one after the stage that made them, if they are a version; else the first that they fit, after the
+        last stage that adds one of their columns. Raises InputError if their columns don't tell, or nothing comes
+        after them.
         """
+        names = [stage.name for stage in chain]
         made_by = self.version.lineage["stage"] if self.version else None
         if made_by in names[:-1]:
             return names[names.index(made_by) + 1]
-        sign = next((column for column in _SIGNS if column in self.rows.column_names), None)
-        if sign is None or made_by == names[-1] or "messages" in self.rows.column_names:
-            raise InputError(
-                f"--input {self.where}: its columns {self.rows.column_names} don't tell which stage reads them; "
-                f"give --from STAGE, one of {', '.join(names)}"
-            )
-        return _SIGNS[sign] if _SIGNS[sign] in names else "concepts"  # which reads what a judge would have read
+        places = {place for name in self.rows.column_names if (place := _place(chain, name)) is not None}
+        if made_by != names[-1] and len(chain) not in places:
+            for place in sorted(places, reverse=True):
+                for number in range(place, end + 1):
+                    if self._has(_needed(chain[number : end + 1]), chain):
+                        return names[number]
+        raise InputError(
+            f"--input {self.where}: its columns {self.rows.column_names} don't tell which stage reads them; "
+            f"give --from STAGE, one of {', '.join(names)}"
+        )
+
+    def source(self, column: str, chain: Sequence[Stage]) -> str | None:
+        """Return the name under which the rows have a column, if they do."""
+        aliases = [alias for stage in chain for added in stage.adds if added.name == column for alias in added.aliases]
+        return next((name for name in (column, *aliases) if name in self.rows.column_names), None)
+
+    def _has(self, columns: Iterable[str], chain: Sequence[Stage]) -> bool:
+        ids = _ids(chain)
+        return all(column in ids or self.source(column, chain) for column in columns)
 
 
 @dataclass(frozen=True)
-class Given:
-    """`rows` with the columns that a stage reads; `sha` (64 hex digits) of their content; where they were loaded."""
+class ReadyMade:
+    """`rows` as the first stage reads them; `sha` (64 hex digits) of their content; where they were loaded."""
 
     rows: Dataset
     sha: str
@@ -104,7 +85,7 @@ class Given:
 
 
 def load_input(where: str) -> Loaded:
-    """The rows at `where`: a folder or file, or a dataset repository, `namespace/name` or `namespace/name@revision`.
+    """Load the rows at `where`: a folder or file, or a dataset repository, `namespace/name[@revision]`.
 
     Raises InputError if there is none, or it has no row; HubError if the Hub refuses.
     """
@@ -114,30 +95,49 @@ def load_input(where: str) -> Loaded:
     return loaded
 
 
-def read_input(loaded: Loaded, stage: Stage, columns: Mapping[str, Column]) -> Given:
-    """The rows as `stage` reads them, by `columns` (of all stages, by name).
+def read_input(loaded: Loaded, chain: Sequence[Stage], start: int, end: int) -> ReadyMade:
+    """Return the rows as the stages from `start` to `end` read them: all columns that are made before, and their ids.
 
-    Raises InputError if they lack a column that can't be filled in.
+    Raises InputError if the rows lack a column that one of the stages needs.
     """
-    rows = loaded.rows
-    needed = {column: _source(rows.column_names, column) for column in _NEEDED[stage.name]}
-    missing = [column for column, source in needed.items() if source is None]
-    if missing:
-        raise InputError(
-            f"--input {loaded.where}: stage {stage.name!r} needs column {', '.join(map(repr, missing))}; "
-            f"the input has {rows.column_names}"
-        )
-    features = Features({column: _feature(column, stage, columns) for column in stage.reads})
+    stages, rows, ids = chain[start : end + 1], loaded.rows, _ids(chain)
+    before = {column.name for stage in chain[:start] for column in stage.adds}
+    taken = [name for name in rows.column_names if name in before | {*stages[0].optional}]
+    needed = _needed(stages)
+    sources = {name: name for name in taken} | {name: loaded.source(name, chain) for name in needed}
+    sources = {name: source for name, source in sources.items() if source or name in ids}
+    declared = {column.name: column for stage in chain for column in stage.adds}
+    columns = {name: declared.get(name) or Column(name, rows.features[name], "") for name in sources}
+    fit(stages, [*columns.values()], chain, f"--input {loaded.where}")
+    texts = [name for name in needed if name not in ids]
+
+    def read(batch: dict[str, list[Any]], numbers: list[int]) -> dict[str, list[Any]]:
+        own = list(zip(*(batch[str(sources[name])] for name in texts), strict=True)) or [()] * len(numbers)
+        values: dict[str, list[Any]] = {}
+        for name, source in sources.items():
+            cells = batch[source] if source else [None] * len(numbers)
+            if name in ids:  # a row that has no id gets one from its number and texts
+                cells = [
+                    cell
+                    if isinstance(cell, str) and cell
+                    else row_id("input", stages[0].name, name, number, *own_texts)
+                    for cell, number, own_texts in zip(
+                        cells, numbers, [list(map(str, each)) for each in own], strict=True
+                    )
+                ]
+            values[name] = list(map(columns[name].parse or (lambda cell: cell), cells))
+        return values
+
     rows = rows.map(
-        _reading(stage, rows.column_names),
+        read,
         batched=True,
         with_indices=True,
         remove_columns=rows.column_names,
-        features=features,
+        features=Features({name: column.feature for name, column in columns.items()}),
         load_from_cache_file=False,
         desc="input",
     )
-    return Given(rows, _content(rows), loaded)
+    return ReadyMade(rows, _content(rows), loaded)
 
 
 def _load(where: str) -> Loaded:
@@ -192,47 +192,32 @@ def _version(folder: Path, dataset: str) -> Version:
     return Version(dataset, lineage["fingerprint"], folder, lineage["manifest_sha"], lineage)
 
 
-def _source(present: Sequence[str], column: str) -> str | None:
-    """The name, among those present, under which an input has a column."""
-    return next((name for name in (column, *_ALIASES.get(column, ())) if name in present), None)
+def _needed(stages: Sequence[Stage]) -> list[str]:
+    """The columns that stages use and none of them makes before; and an id, which every row of a version has."""
+    needed: dict[str, None] = {} if stages[0].origin else {"id": None}
+    made: set[str] = set()
+    for stage in stages:
+        needed |= dict.fromkeys(name for name in stage.uses if name not in made)
+        made |= {column.name for column in stage.adds}
+    return list(needed)
 
 
-def _feature(column: str, stage: Stage, columns: Mapping[str, Column]) -> Any:
-    if stage.name == "seeds":
-        return Value("binary") if column == "content" else Value("string")
-    return columns[column].feature
+def _ids(chain: Sequence[Stage]) -> set[str]:
+    return {"id", *(stage.parent_id for stage in chain if stage.parent_id)}
 
 
-def _reading(stage: Stage, present: Sequence[str]) -> Callable[[dict[str, list[Any]], list[int]], dict[str, list[Any]]]:
-    """The function of a batch that gives the columns which the stage reads."""
-    sources = {column: _source(present, column) for column in stage.reads}
-
-    def read(batch: dict[str, list[Any]], numbers: list[int]) -> dict[str, list[Any]]:
-        texts = [batch[str(sources[column])] for column in _NEEDED[stage.name]]
-        rows = list(zip(numbers, zip(*texts, strict=True), strict=True))
-        filled: dict[str, list[Any]] = {}
-        for column, source in sources.items():
-            values = batch[source] if source else [_FILLED.get(column, "")] * len(numbers)
-            filled[column] = [
-                _value(column, value, stage.name, number, own)
-                for value, (number, own) in zip(values, rows, strict=True)
-            ]
-        return filled
-
-    return read
-
-
-def _value(column: str, value: Any, stage: str, number: int, texts: Sequence[Any]) -> Any:
-    """A cell as the stage wants it; ids come from the number and the texts of a row that has none of its own."""
-    if column == "id" or column.endswith("_id"):
-        return value if isinstance(value, str) and value else row_id("input", stage, column, number, *map(str, texts))
-    if column == "concepts":
-        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value or []
-    if column == "path" and stage == "seeds":
-        return value or f"input:{number + 1}"
-    if column == "content" and isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass")
-    return value
+def _place(chain: Sequence[Stage], column: str) -> int | None:
+    """The place of the first stage that could read rows because they have this column; None if it tells nothing."""
+    if column in _ids(chain):
+        return None
+    for place, stage in enumerate(chain):
+        if stage.origin is not None and column in {*stage.uses, *stage.optional}:
+            return place
+    for name_of in (lambda added: (added.name,), lambda added: added.aliases):
+        for place, stage in enumerate(chain):
+            if any(column in name_of(added) for added in stage.adds):
+                return place + 1
+    return None
 
 
 def _content(rows: Dataset) -> str:

@@ -1,6 +1,6 @@
 """A function of batches in a process of its own, which may crash, hang or run out of memory.
 
-with Isolated(judge_files) as judged:
+with CrashProofWorker(judge_files) as judged:
     rows = judged(files)      # one result each; None for one of which the process came to no end
 """
 
@@ -40,7 +40,7 @@ class _Child:
         self.pipe.close()
 
 
-class Isolated(Generic[Given, Made]):
+class CrashProofWorker(Generic[Given, Made]):
     """`function` gives one result for each of its batch, and can be sent to workers, and so can this.
 
     `cpu_seconds`: that a batch may take; wall-clock time is bounded at 20 times as much. `memory`: bytes that it may
@@ -57,7 +57,7 @@ class Isolated(Generic[Given, Made]):
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_child": None}
 
-    def __enter__(self) -> "Isolated[Given, Made]":
+    def __enter__(self) -> "CrashProofWorker[Given, Made]":
         return self
 
     def __exit__(

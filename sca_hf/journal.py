@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from sca_hf.engines import Completion, Engine, EngineIdentity, Sampling, Usage
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
-from sca_hf.sandbox import JAIL_VERSION, Jails, Limits, Program, Verdict
+from sca_hf.sandbox import JAIL_VERSION, Jails, Program, Verdict
 
 T = TypeVar("T")
 
@@ -107,9 +107,9 @@ class Journal:
 class JournaledEngine:
     """An engine whose finished completions are in the journal: a call that it holds is not made again.
 
-    A completion that ended with "stop" serves every `max_tokens` that is at least its length. One that was cut off
-    serves its own `max_tokens` only: any other is asked again. A RowFailure is not kept: what a prompt may have in
-    tokens is no part of the key.
+    A completion that ended with "stop" serves every `max_tokens` that is at least its length. One that was cut off, or
+    that repeats itself, serves its own `max_tokens` only: any other is asked again. A RowFailure is not kept: what a
+    prompt may have in tokens is no part of the key.
 
     `made`: calls that the engine has answered; `reused`: calls that it was spared.
     """
@@ -136,6 +136,8 @@ class JournaledEngine:
         """One sample, from the journal or the engine. Raises what the engine raises, and StoreError."""
         kept = asdict(sampling)
         max_tokens = kept.pop("max_tokens")
+        if sampling.repetition_detection is None:  # as in journals of versions that knew of none
+            del kept["repetition_detection"]
         stopped = digest("completion", self._maker, prompt, json.dumps(kept, sort_keys=True))
         cut = digest(stopped, max_tokens)
 
@@ -161,22 +163,20 @@ class JournaledEngine:
 
 
 class JournaledJails:
-    """Jails whose verdicts are in the journal. They are started at the first program that it does not hold.
+    """Jails whose verdicts are in the journal. They are entered at the first program that it does not hold.
 
     `made`: programs that ran; `reused`: programs that were spared. A verdict is kept with what was measured.
     """
 
-    def __init__(self, workers: int, limits: Limits, journal: Journal, repeat: int = 1) -> None:
+    def __init__(self, jails: Jails, journal: Journal) -> None:
         self.made = 0
         self.reused = 0
-        self._workers = workers
-        self._limits = limits
-        self._repeat = repeat
+        self._jails = jails
         self._journal = journal
         self._once = _Once()
         self._lock = threading.Lock()
-        self._jails: Jails | None = None
-        self._maker = json.dumps([JAIL_VERSION, sys.version, asdict(limits), repeat], sort_keys=True)
+        self._entered = False
+        self._maker = json.dumps([JAIL_VERSION, sys.version, asdict(jails.limits), jails.repeat], sort_keys=True)
 
     async def run(self, program: Program) -> Verdict:
         """The verdict on a program, from the journal or a jail. Raises SandboxUnavailable and StoreError."""
@@ -199,14 +199,15 @@ class JournaledJails:
     def close(self) -> None:
         """End the jails; the journal stays open."""
         with self._lock:
-            jails, self._jails = self._jails, None
-        if jails is not None:
-            _in_a_loop_of_its_own(jails.__aexit__(None, None, None))
+            entered, self._entered = self._entered, False
+        if entered:
+            _in_a_loop_of_its_own(self._jails.__aexit__(None, None, None))
 
     def _started(self) -> Jails:
         with self._lock:
-            if self._jails is None:
-                self._jails = _in_a_loop_of_its_own(Jails(self._workers, self._limits, self._repeat).__aenter__())
+            if not self._entered:
+                _in_a_loop_of_its_own(self._jails.__aenter__())
+                self._entered = True
             return self._jails
 
 

@@ -18,7 +18,7 @@ _BLOBS = "blob_id"  # what The Stack v2 has in place of texts
 
 
 @dataclass(frozen=True)
-class Layout:
+class ColumnMap:
     """The columns for a file's text, path, repository and licenses; "" where there is none.
 
     A path begins with the repository where the data say it; several licenses of one file are joined by " AND ".
@@ -40,7 +40,7 @@ class Layout:
         }
 
 
-def layout_of(source: str, features: Mapping[str, Any], column: str) -> Layout:
+def column_map(source: str, features: Mapping[str, Any], column: str) -> ColumnMap:
     """The layout of data with these features whose text is in `column`.
 
     Raises InputError, which names `source`, when the column is missing or one of the columns is no text.
@@ -57,7 +57,7 @@ def layout_of(source: str, features: Mapping[str, Any], column: str) -> Layout:
             f"seed source {source!r} has no column {column!r}, only {names}; "
             "set seeds.column to the one with the source text"
         )
-    layout = Layout(column, *(_first(known, names) for known in (_PATHS, _REPOSITORIES, _LICENSES)))
+    layout = ColumnMap(column, *(_first(known, names) for known in (_PATHS, _REPOSITORIES, _LICENSES)))
     for name in sorted({column, layout.path, layout.repository, layout.licenses} - {""}):
         if not _is_text(features[name], bytes_too=name == column, lists_too=name == layout.licenses):
             raise InputError(f"column {name!r} of seed source {source!r} is {features[name]}; give it as text")

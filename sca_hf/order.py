@@ -12,7 +12,7 @@ from datasets.table import MemoryMappedTable
 _PART = 1 << 16
 
 
-def put_back(made: Dataset, order: Sequence[int], counts: Sequence[int], folder: Path) -> Dataset:
+def restore_order(made: Dataset, order: Sequence[int], counts: Sequence[int], folder: Path) -> Dataset:
     """`made` in the order of the rows that it was made from.
 
     They were sent in `order` (indices of all of them), and became `counts` rows each, in the order sent. The new

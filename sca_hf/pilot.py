@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sca_hf.errors import InputError
 from sca_hf.pipeline import Outcome
 from sca_hf.plan import Planned
 from sca_hf.recipe import Recipe
@@ -14,7 +13,7 @@ _95_PERCENT = 1.96
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and the range in which it lies with about 95 % probability."""
+    """A figure and its range of about 95 % probability."""
 
     low: float
     middle: float
@@ -45,7 +44,7 @@ class Forecast:
 def forecast(
     recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[Planned], limit: int | None
 ) -> list[Forecast]:
-    """The stages of the `planned` run, at most `limit` of its rows, from a pilot's `outcomes`.
+    """Forecast the stages of the `planned` run, at most `limit` of its rows, from a pilot's `outcomes`.
 
     Yields are taken as binomial, so the ranges say what a pilot of this size can't know. They don't say that duplicates
     become more frequent with more rows.
@@ -55,24 +54,24 @@ def forecast(
     forecasts = []
     rows, spread = float(min(whole_rows, limit or whole_rows)), 0.0
     for outcome in outcomes:
-        if outcome.stage.name == "seeds":
+        if outcome.stage.origin is not None:
             continue
         counts, lineage = outcome.version.counts, outcome.version.lineage
-        given = _estimate(rows, spread)
-        calls = given.times(counts.judged / counts.rows_in if outcome.stage.needs else 0.0)
+        rows_in = _estimate(rows, spread)
+        calls = rows_in.times(counts.judged / counts.rows_in if outcome.stage.needs else 0.0)
         tokens = lineage["tokens"]
         share = counts.kept / counts.judged
         # Samples of one row pass or fail together more often than not, so the rows count and not the samples.
         spread += (1 - share) / (share * counts.rows_in)
         rows *= counts.kept / counts.rows_in
-        hours = _hours(given, outcome)
+        hours = _hours(rows_in, outcome)
         forecasts.append(
             Forecast(
                 stage=outcome.stage.name,
-                rows=given,
+                rows=rows_in,
                 calls=calls,
-                prompt_tokens=given.times(tokens["prompt"] / counts.rows_in),
-                completion_tokens=given.times(tokens["completion"] / counts.rows_in),
+                prompt_tokens=rows_in.times(tokens["prompt"] / counts.rows_in),
+                completion_tokens=rows_in.times(tokens["completion"] / counts.rows_in),
                 kept=_estimate(rows, spread),
                 hours=hours,
                 gpu_hours=hours.times(gpus) if gpus and outcome.stage.needs == "engine" else None,
@@ -90,23 +89,11 @@ def _hours(rows: Estimate, outcome: Outcome) -> Estimate:
 
 
 def _whole_rows(recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[Planned], limit: int | None) -> int:
-    """Rows of the whole run: those of its input, or, where seeds were made, all that passed, their count at most.
-
-    Of a source on the Hub the pilot read no more than it needed, so there it is what is asked for.
-    """
-    if planned[0].stage.name != "seeds":
+    """Rows of the whole run: those of its input, or what its first stage would make of its source."""
+    first = planned[0].stage
+    if first.origin is None:
         return planned[0].most_rows or 0
-    if recipe.seeds.is_streamed:
-        asked = recipe.seeds.count or limit
-        if asked is None:
-            raise InputError(
-                f"how many seeds {recipe.seeds.source} gives is not known before it is read; "
-                "forecast so many of them: --limit N, or --set seeds.count=N"
-            )
-        return asked
-    counts = outcomes[0].version.counts
-    passed = counts.kept + counts.rejected.get("not-sampled", 0)
-    return min(passed, recipe.seeds.count or passed)
+    return first.origin.all_rows(recipe[first.name], outcomes[0].version.counts, limit)
 
 
 def _gpus(recipe: Recipe, outcomes: Sequence[Outcome]) -> int:

@@ -5,35 +5,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
+
+from datasets import Dataset
 
 from sca_hf import __version__
 from sca_hf.command import command
-from sca_hf.context import Context
+from sca_hf.context import Context, Progress
 from sca_hf.errors import HubError, InputError
 from sca_hf.file_stream import FileStream
 from sca_hf.inputs import load_input, read_input
 from sca_hf.journal import JournaledJails
-from sca_hf.plan import (
-    COLUMNS,
-    MAKERS,
-    NAMES,
-    Intents,
-    Planned,
-    StageInput,
-    calls_a_row,
-    from_version,
-    most_kept,
-    stages_of,
-)
-from sca_hf.progress import Progress, WatchedJails
+from sca_hf.plan import Intents, Planned, StageInput, executing, from_version, most_calls, most_kept
 from sca_hf.recipe import Recipe
 from sca_hf.resources import Resources
-from sca_hf.stage import Stage, check_columns, judge
-from sca_hf.stages import execute, responses
+from sca_hf.stage import Column, Stage, fit, split
 from sca_hf.store import Build, Store, Version
 from sca_hf.store.hub import Hub
-from sca_hf.store.shelf import Shelf
+from sca_hf.store.shelf import VersionResolver
 
 Watch = Callable[[str, Progress], AbstractContextManager[None]]
 
@@ -53,9 +43,9 @@ class Outcome:
 class Pipeline:
     """A recipe over a store. `first`, `last`: the stages to run; `limit`: at most so many seeds, or rows of `first`.
 
-    With `first`, its input is the latest version of the stage before it, as it lies in the store; or, with `revision`,
-    that of the Hub. `rows`: a folder, file or dataset repository that `first` reads instead (see `sca_hf.inputs`).
-    With `hub`, a version that is there is pulled and not made, and one that is not is pushed.
+    With `first`, its input is the latest version of the stage before it in the store; or, with `revision`, that of the
+    Hub. `rows`: a folder, file or dataset repository that `first` reads instead (see `sca_hf.inputs`). With `hub`, a
+    version that is there is pulled and not made, and one that is not is pushed.
     """
 
     def __init__(
@@ -70,41 +60,45 @@ class Pipeline:
         revision: str | None = None,
         rows: str | None = None,
     ) -> None:
-        stages = stages_of(recipe)
+        chain = recipe.chain
         loaded = load_input(rows) if rows is not None else None
+        end = recipe.place(last or chain[-1].name)
         if loaded is not None and first is None:
-            first = loaded.first_stage([stage.name for stage in stages])
-        start, end = (_place(name, stages) for name in (first or NAMES[0], last or NAMES[-1]))
+            first = loaded.first_stage(chain, end)
+        start = recipe.place(first or chain[0].name)
         if start > end:
-            order = " -> ".join(stage.name for stage in stages)
+            order = " -> ".join(stage.name for stage in chain)
             raise InputError(f"--from {first} comes after --to {last}; the order is {order}")
-        if limit is not None and start == 0 and loaded is None:
-            seed_count = min(limit, recipe.seeds.count or limit)
-            recipe = recipe.model_copy(update={"seeds": recipe.seeds.model_copy(update={"count": seed_count})})
+        origin = chain[start].origin
+        if limit is not None and origin is not None and loaded is None:
+            recipe = recipe.with_settings(chain[start].name, origin.limited(recipe[chain[start].name], limit))
             limit = None
         self.recipe, self.store, self.limit = recipe, store, limit
-        self._shelf, self._revision = Shelf(store, hub), revision
-        self.stages = stages[start : end + 1]
-        self._before = stages[start - 1] if start else None
-        self._given = read_input(loaded, self.stages[0], COLUMNS) if loaded is not None else None
+        self.stages = chain[start : end + 1]
+        self._versions, self._revision = VersionResolver(store, hub), revision
+        if hub is not None:
+            for stage in self.stages:
+                hub.check_name(stage.name)
+        self._before = chain[start - 1] if start else None
+        self._rows = read_input(loaded, chain, start, end) if loaded is not None else None
         self._intents = Intents(recipe)
 
     def plan(self) -> list[Planned]:
-        """What a run would do, without doing any of it."""
+        """Return what a run would do, without doing any of it."""
         planned: list[Planned] = []
         try:
-            given: StageInput | None = self._input(fetch=False)
+            source: StageInput | None = self._input(fetch=False)
         except HubError:
             if self._before is not None:
                 raise
-            given = None  # the source's commit is not known without the Hub
-        most_rows = given.rows if given else None
+            source = None  # the source's commit is not known without the Hub
+        most_rows = source.rows if source else None
         for stage in self.stages:
-            key = self._intents.fingerprint(stage, given) if given else None
-            cached = self._shelf.look(stage, self._dataset(stage), key) if key else None
-            calls = None if most_rows is None else most_rows * calls_a_row(self.recipe, stage)
+            key = self._intents.fingerprint(stage, source) if source else None
+            cached = self._versions.look(stage, self._dataset(stage), key) if key else None
+            calls = most_calls(self.recipe, stage, most_rows)
             planned.append(Planned(stage, self._dataset(stage), key, cached, most_rows, calls))
-            given = from_version(cached) if cached else None
+            source = from_version(cached) if cached else None
             most_rows = cached.counts.kept if cached else most_kept(self.recipe, stage, most_rows)
         return planned
 
@@ -116,120 +110,142 @@ class Pipeline:
         A stage that needs an engine or a sandbox runs inside `watch`, given its name and its progress.
         """
         outcomes: list[Outcome] = []
-        given = self._input(fetch=True)
+        source = self._input(fetch=True)
         with ExitStack() as stack:
             resources = stack.enter_context(Resources(self.recipe, self.store.root))
             for stage in self.stages:
-                key = self._intents.fingerprint(stage, given)
-                cached = self._shelf.find(stage, self._dataset(stage), key)
+                key = self._intents.fingerprint(stage, source)
+                cached = self._versions.find(stage, self._dataset(stage), key)
                 announce(stage, cached)
-                made = cached or self._make(stage, given, key, resources, watch)
-                outcomes.append(Outcome(stage, made, cached is not None, self._shelf.keep(made)))
-                given = from_version(made)
-                if not given.rows:
-                    reasons = ", ".join(f"{reason}: {count}" for reason, count in made.counts.rejected.items())
+                version = cached or self._make(stage, source, key, resources, watch)
+                outcomes.append(Outcome(stage, version, cached is not None, self._versions.keep(version)))
+                source = from_version(version)
+                if not source.rows:
+                    reasons = ", ".join(f"{reason}: {count}" for reason, count in version.counts.rejected.items())
                     raise InputError(
                         f"no row left after stage {stage.name!r} ({reasons or 'it got none'}); "
-                        f"loosen its settings, or look at the rejected rows in {made.path}"
+                        f"loosen its settings, or look at the rejected rows in {version.path}"
                     )
         return outcomes
 
-    def _make(self, stage: Stage, given: StageInput, key: str, resources: Resources, watch: Watch) -> Version:
-        self._shelf.check_writable()
-        rows = given.load()
-        check_columns(stage, rows, MAKERS)
+    def _make(self, stage: Stage, source: StageInput, key: str, resources: Resources, watch: Watch) -> Version:
+        self._versions.check_writable()
+        rows = source.load()
+        before = self.recipe.chain[: self.recipe.place(stage.name)]
+        fit([stage], _columns(rows, before), self.recipe.chain, f"recipe {self.recipe.name!r}")
         with self.store.scratch() as scratch:
-            engine = resources.engine() if stage.needs == "engine" else None
-            jails = self._jails(stage, resources)
-            progress = Progress(
-                usage=engine.usage if engine else None,
-                slots=self.recipe.engine.max_num_seqs * max(1, len(self.recipe.engine.urls)),
-                jails=self.recipe.run.jails if jails else 0,
-            )
-            context = Context(
-                recipe=self.recipe,
-                scratch=scratch,
-                engine=engine,
-                jails=WatchedJails(jails, progress) if jails else None,
-                few_shot=self._intents.few_shot,
-                progress=progress,
-            )
-            with _measured(resources) as timings, watch(stage.name, progress) if stage.needs else nullcontext():
-                made = stage.run(rows, context)
-            judged = judge(stage, rows.files if isinstance(rows, FileStream) else len(rows), made)
+            context = self._context(stage, resources, scratch)
+            shown = watch(stage.name, context.progress) if stage.needs else nullcontext()
+            with _measured(resources) as timings, shown:
+                judged_rows = stage.run(rows, self.recipe[stage.name], context)
+            judged = split(stage, rows.files if isinstance(rows, FileStream) else len(rows), judged_rows)
             lineage = {
                 "sca_hf": __version__,
                 "recipe": self.recipe.published(),
                 "stage": stage.name,
                 "stage_version": stage.version,
                 "fingerprint": key,
-                "intent": self._intents.of(stage, given),
+                "intent": self._intents.of(stage, source),
                 "parents": [
                     {"dataset": parent.dataset, "fingerprint": parent.fingerprint, "manifest_sha": parent.manifest_sha}
-                    for parent in given.parents
+                    for parent in source.parents
                 ],
-                "input": given.name,
+                "input": source.name,
                 "command": command(self.recipe, stage.name, self._start()),
                 "model": self._intents.engine().published() if stage.needs == "engine" else None,
                 "packages": _packages(),
-                "counts": judged.counts.published(),
                 "tokens": {"prompt": context.tokens.prompt, "completion": context.tokens.completion},
             }
-            return self.store.write(
-                self._dataset(stage),
-                key,
-                Build(stage, judged, lineage, timings, [parent.lineage for parent in given.parents]),
+            build = Build(
+                stage,
+                _columns(judged.kept, [*before, stage]),
+                judged,
+                lineage,
+                timings,
+                [parent.lineage for parent in source.parents],
             )
+            return self.store.write(self._dataset(stage), key, build)
+
+    def _context(self, stage: Stage, resources: Resources, scratch: Path) -> Context:
+        run, settings = self.recipe.run, self.recipe[stage.name]
+        engine = resources.engine() if stage.needs == "engine" else None
+        jails = self._jails(stage, resources)
+        until_pass = stage.until_pass is not None and stage.until_pass(settings)
+        return Context(
+            seed=self.recipe.seed,
+            scratch=scratch,
+            engine=engine,
+            jails=jails,
+            few_shot=self._intents.few_shot,
+            pass_rule=self._intents.pass_rule(stage) if until_pass else None,
+            concurrency=run.concurrency,
+            batch_size=run.batch_size,
+            workers=run.workers,
+            checkpoints=scratch.parent,
+            progress=Progress(
+                usage=engine.usage if engine else None,
+                slots=self.recipe.engine.slots,
+                jails=run.jails if jails else 0,
+            ),
+        )
+
+    def _jails(self, stage: Stage, resources: Resources) -> JournaledJails | None:
+        """Also for attempts that are to run in this run: they do so while others are written."""
+        if stage.jails is not None:
+            return resources.jails(stage)
+        if stage.until_pass is None:
+            return None
+        runs_later = any(later.jails is not None for later in self.stages[self.stages.index(stage) :])
+        if runs_later or stage.until_pass(self.recipe[stage.name]):
+            return resources.jails(executing(self.recipe, stage), beside_engine=True)
+        return None
 
     def _input(self, fetch: bool) -> StageInput:
         """What the first stage is made from. `fetch`: have it in the store, if it is on the Hub."""
         first = self.stages[0]
-        if self._given is not None:
-            given = self._given
-            count = len(given.rows) if self.limit is None else min(self.limit, len(given.rows))
+        if self._rows is not None:
+            ready = self._rows
+            count = len(ready.rows) if self.limit is None else min(self.limit, len(ready.rows))
             return StageInput(
-                lambda: given.rows.select(range(count)), given.sha, count, given.parents, self.limit, given.loaded.name
+                lambda: ready.rows.select(range(count)), ready.sha, count, ready.parents, self.limit, ready.loaded.name
             )
-        if self._before is None:
-            source = self.recipe.seeds.open(patient=fetch)
+        if first.origin is not None:
+            source = first.origin.open(self.recipe[first.name], fetch)
             files = None if isinstance(source.rows, FileStream) else len(source.rows)
             return StageInput(lambda: source.rows, source.sha, files, (), name=source.name)
+        assert self._before is not None
         dataset = self._dataset(self._before)
-        parent = self._shelf.before(self._before, dataset, self._revision)
+        parent = self._versions.before(self._before, dataset, self._revision)
         if parent is None:
             raise InputError(
                 f"--from {first.name}: no version of {dataset} in {self.store.root}; run without --from first"
             )
-        return from_version(self._shelf.fetched(parent, dataset) if fetch else parent, self.limit)
-
-    def _jails(self, stage: Stage, resources: Resources) -> JournaledJails | None:
-        """Also for responses that are to run in this run: they do so while others are drawn."""
-        if stage is responses.STAGE and (execute.STAGE in self.stages or self.recipe.responses.until != "all"):
-            return resources.jails(beside_engine=True)
-        return resources.jails() if stage.needs == "sandbox" else None
+        return from_version(self._versions.fetched(parent, dataset) if fetch else parent, self.limit)
 
     def _start(self) -> list[str]:
         """Arguments of the run that made a stage from rows which the recipe alone does not lead to."""
         start = [] if self.limit is None else [f"--limit {self.limit}"]
-        start += [] if self._given is None else [f"--input {self._given.loaded.name}"]
+        start += [] if self._rows is None else [f"--input {self._rows.loaded.name}"]
         return [f"--from {self.stages[0].name}", *start] if start else []
 
     def _dataset(self, stage: Stage) -> str:
         return f"{self.recipe.name}-{stage.name}"
 
 
-def _place(name: str, stages: Sequence[Stage]) -> int:
-    """The place of a stage among those of a recipe."""
-    names = [stage.name for stage in stages]
-    if name not in names:
-        raise InputError(f"the recipe has no stage {name!r}; add its section: --set {name}={{}}")
-    return names.index(name)
+def _columns(rows: Dataset | FileStream, stages: Sequence[Stage]) -> tuple[Column, ...]:
+    """The columns of rows that `stages` made, as they declare them."""
+    declared = {column.name: column for stage in stages for column in stage.adds}
+    features = {} if isinstance(rows, FileStream) else rows.features
+    return tuple(
+        declared.get(name) or Column(name, features.get(name), "carried along from the rows that were read")
+        for name in rows.column_names
+    )
 
 
 @contextmanager
 def _measured(resources: Resources) -> Iterator[dict[str, Any]]:
-    """What one stage took: `seconds`, of these `starting` (loading the model), calls `made`, calls `reused` from the
-    journal."""
+    """Measure what one stage takes: `seconds`, of these `starting` (loading the model), calls `made`, calls `reused`
+    from the journal."""
     timings: dict[str, Any] = {}
     calls, starting, began = resources.calls(), resources.starting_seconds, time.monotonic()
     yield timings
@@ -239,10 +255,10 @@ def _measured(resources: Resources) -> Iterator[dict[str, Any]]:
 
 
 def _packages() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in _PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -1,40 +1,28 @@
 """What a run would do: the stages in order, what each is made from, and what determines its rows.
 
-A stage's fingerprint is known once its parent's manifest is; see `Intents` for what goes into it.
+A stage's fingerprint is known once its parent's manifest is; see `Intents` for what enters it.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from datasets import Dataset
 
 from sca_hf.engines import EngineIdentity
-from sca_hf.engines.chosen import chosen_identity
+from sca_hf.engines.registry import identity_of
 from sca_hf.errors import InputError
 from sca_hf.file_stream import FileStream
 from sca_hf.identity import fingerprint
 from sca_hf.prompts.build import step_sha
 from sca_hf.prompts.few_shot import FewShot, load_few_shot
-from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.recipe import Recipe
+from sca_hf.sandbox import JAIL_VERSION
 from sca_hf.stage import Stage
-from sca_hf.stages import concepts, execute, instructions, judge, responses, seeds, select, sft
-from sca_hf.stages.passing import Rules
+from sca_hf.stages.sampling import ShotSettings
 from sca_hf.store import Version
 from sca_hf.store.hub import Remote
-
-STAGES: tuple[Stage, ...] = tuple(
-    module.STAGE for module in (seeds, judge, concepts, instructions, responses, execute, select, sft)
-)
-NAMES = tuple(stage.name for stage in STAGES)
-MAKERS = {column.name: stage.name for stage in reversed(STAGES) for column in stage.columns}
-COLUMNS = {column.name: column for stage in reversed(STAGES) for column in stage.columns}
-
-
-def stages_of(recipe: Recipe) -> tuple[Stage, ...]:
-    """The stages of a recipe: all but those whose section it does not have."""
-    return tuple(stage for stage in STAGES if getattr(recipe, stage.settings) is not None)
 
 
 @dataclass(frozen=True)
@@ -56,8 +44,8 @@ class Planned:
 class StageInput:
     """What a stage is made from: its rows, what identifies them, and the versions that hold them (none: a source).
 
-    `rows`: how many; None: not known before they are read. `limit`: at most so many rows of what `sha` identifies;
-    `name`: of rows that were given with --input, or of a source on the Hub.
+    `rows`: how many; None: not known before they are read. `limit`: at most this many of the rows that `sha`
+    identifies; `name`: of rows that were given with --input, or of a source on the Hub.
     """
 
     load: Callable[[], Dataset | FileStream]
@@ -76,83 +64,119 @@ class Intents:
 
     def __init__(self, recipe: Recipe) -> None:
         self.few_shot = _few_shot(recipe)
-        if recipe.judge is not None:
-            load_judge_prompts(recipe.judge.prompts, recipe.judge.shots)
+        for stage in recipe.chain:
+            if stage.check is not None:
+                stage.check(recipe[stage.name])
         self._recipe = recipe
         self._identity: EngineIdentity | None = None
 
-    def of(self, stage: Stage, given: StageInput) -> dict[str, Any]:
-        """The intent of a stage, JSON-able. Raises EngineUnavailable if there is no such model."""
+    def of(self, stage: Stage, source: StageInput) -> dict[str, Any]:
+        """Return the intent of a stage, JSON-able. Raises EngineUnavailable if there is no such model."""
+        settings = self._recipe[stage.name]
         intent: dict[str, Any] = {
             "stage": stage.name,
             "version": stage.version,
-            "settings": getattr(self._recipe, stage.settings).intent(),
-            "input": given.sha,
-            "limit": given.limit,
+            "settings": settings.intent(),
+            "input": source.sha,
+            "limit": source.limit,
         }
-        if stage.needs == "sandbox":
-            return intent | {"sandbox": execute.sandbox_intent()}
-        if stage is not judge.STAGE:  # it draws nothing
+        if stage.draws:
             intent["seed"] = self._recipe.seed
+        if stage.needs == "sandbox":
+            intent["sandbox"] = _sandbox_intent()
         if stage.needs == "engine":
             intent["engine"] = self.engine().intent() | self._recipe.engine.intent()
         if stage.step:
             intent["prompts"] = step_sha(self.few_shot, stage.step)
-        if stage is responses.STAGE and self._recipe.responses.until != "all":
+        if stage.until_pass is not None and stage.until_pass(settings):
+            executor = executing(self._recipe, stage)
             intent["pass"] = {
-                "sandbox": execute.sandbox_intent(),
-                "execute": self._recipe.execute.intent(),
-                "select": Rules(self._recipe.select).intent(),
+                "sandbox": _sandbox_intent(),
+                executor.name: self._recipe[executor.name].intent(),
+                choosing(self._recipe, stage).name: self.pass_rule(stage).intent(),
             }
         return intent
 
-    def fingerprint(self, stage: Stage, given: StageInput) -> str:
-        """The fingerprint of a stage's version."""
-        return fingerprint(self.of(stage, given))
+    def fingerprint(self, stage: Stage, source: StageInput) -> str:
+        """Return the fingerprint of a stage's version."""
+        return fingerprint(self.of(stage, source))
+
+    def pass_rule(self, stage: Stage) -> Any:
+        """Return the rule by which the attempts of a stage pass. Raises InputError if no stage after it has one."""
+        chooser = choosing(self._recipe, stage)
+        assert chooser.pass_rule is not None
+        return chooser.pass_rule(self._recipe[chooser.name])
 
     def engine(self) -> EngineIdentity:
-        """Identity of the recipe's engine. It is looked up when it is first needed. Raises EngineUnavailable."""
+        """Return the identity of the recipe's engine, looked up when it is first needed. Raises EngineUnavailable."""
         if self._identity is None:
-            self._identity = chosen_identity(self._recipe.model, self._recipe.engine)
+            self._identity = identity_of(self._recipe.model, self._recipe.engine)
         return self._identity
 
 
-def from_version(made: Version | Remote, limit: int | None = None) -> StageInput:
-    """The kept rows of a version as the input of the next stage, the first `limit` of them.
+def executing(recipe: Recipe, stage: Stage) -> Stage:
+    """Return the stage after `stage` that runs programs. Raises InputError if there is none."""
+    return _later(recipe, stage, lambda later: later.jails is not None, "executes its attempts")
 
-    What is on the Hub alone can be planned with; its rows can't be loaded.
+
+def choosing(recipe: Recipe, stage: Stage) -> Stage:
+    """Return the stage after `stage` that has a rule on what passes. Raises InputError if there is none."""
+    return _later(recipe, stage, lambda later: later.pass_rule is not None, "says which of them pass")
+
+
+def from_version(version: Version | Remote, limit: int | None = None) -> StageInput:
+    """Return the kept rows of a version as the input of the next stage, the first `limit` of them.
+
+    A version that is on the Hub alone can be planned with; its rows can't be loaded.
     """
-    rows = made.counts.kept if limit is None else min(limit, made.counts.kept)
-    if isinstance(made, Remote):
-        return StageInput(lambda: _not_fetched(made), made.manifest_sha, rows, (), limit)
-    return StageInput(lambda: made.load().select(range(rows)), made.manifest_sha, rows, (made,), limit)
+    rows = version.counts.kept if limit is None else min(limit, version.counts.kept)
+    if isinstance(version, Remote):
+        return StageInput(lambda: _not_fetched(version), version.manifest_sha, rows, (), limit)
+    return StageInput(lambda: version.load().select(range(rows)), version.manifest_sha, rows, (version,), limit)
 
 
-def calls_a_row(recipe: Recipe, stage: Stage) -> int:
-    """Completions or programs that one row asks for, at most."""
-    if stage.needs is None:
-        return 0
-    return recipe.responses.samples if stage is responses.STAGE else 1
+def most_calls(recipe: Recipe, stage: Stage, rows: int | None) -> int | None:
+    """Return the completions or programs that this many rows ask for, at most."""
+    if rows is None or stage.needs is None:
+        return None if rows is None else 0
+    return rows * stage.calls(recipe[stage.name])
 
 
 def most_kept(recipe: Recipe, stage: Stage, rows: int | None) -> int | None:
-    """Rows that a stage can keep of so many, at most; None: not known before it has run."""
-    if stage is seeds.STAGE:
-        return recipe.seeds.count
-    return None if rows is None else rows * (recipe.responses.samples if stage is responses.STAGE else 1)
+    """Return the rows that a stage can keep of this many, at most; None: not known before it has run."""
+    settings = recipe[stage.name]
+    if stage.origin is not None:
+        return stage.origin.most_rows(settings)
+    return None if rows is None else rows * stage.most_rows(settings)
 
 
-def _not_fetched(made: Remote) -> Dataset:
-    raise AssertionError(f"{made.repo}@{made.revision} was planned with, not fetched")
+def _later(recipe: Recipe, stage: Stage, fits: Callable[[Stage], bool], what: str) -> Stage:
+    after: Sequence[Stage] = recipe.chain[recipe.place(stage.name) + 1 :]
+    later = next(filter(fits, after), None)
+    if later is None:
+        raise InputError(
+            f"stage {stage.name!r} is to go on until an attempt passes, and no stage after it {what}; "
+            "add one to the recipe's stages, or let it make all attempts"
+        )
+    return later
+
+
+def _sandbox_intent() -> dict[str, str]:
+    """What of the sandbox determines verdicts."""
+    return {"jail": str(JAIL_VERSION), "python": ".".join(map(str, sys.version_info[:2]))}
+
+
+def _not_fetched(version: Remote) -> Dataset:
+    raise AssertionError(f"{version.repo}@{version.revision} was planned with, not fetched")
 
 
 def _few_shot(recipe: Recipe) -> FewShot:
     few_shot = load_few_shot(recipe.prompts)
-    for section in ("concepts", "instructions", "responses"):
-        shots = getattr(recipe, section).shots
-        if shots > len(few_shot.exemplars):
+    for stage in recipe.chain:
+        settings = recipe[stage.name]
+        if stage.step and isinstance(settings, ShotSettings) and settings.shots > len(few_shot.exemplars):
             raise InputError(
-                f"{section}.shots = {shots}, but few-shot file {recipe.prompts!r} has "
+                f"{stage.name}.shots = {settings.shots}, but few-shot file {recipe.prompts!r} has "
                 f"{len(few_shot.exemplars)} exemplars; lower the one or add to the other"
             )
     return few_shot

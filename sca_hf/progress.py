@@ -1,4 +1,4 @@
-"""How far a stage is: counted while it runs, and shown once a moment."""
+"""How far a stage is, shown once a moment while it runs."""
 
 import sys
 import threading
@@ -6,60 +6,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from datasets.utils.logging import disable_progress_bar, enable_progress_bar
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from sca_hf.context import Progress
 from sca_hf.engines import Usage
-from sca_hf.sandbox import Program, Verdict
 
 _TERMINAL_SECONDS = 0.25
 _LINE_SECONDS = 15.0
 _BAR_WIDTH = 12
-
-
-@dataclass
-class Progress:
-    """Counts of a running stage. `usage`: what its engine has done, before this stage too; None without an engine.
-
-    `slots`: calls that the engine works on at once; `jails`: programs that run at once.
-    """
-
-    usage: Usage | None = None
-    slots: int = 0
-    jails: int = 0
-    rows: int = 0
-    rows_done: int = 0
-    calls: int = 0
-    programs: int = 0
-    programs_done: int = 0
-    passes: int = 0
-
-
-class _Jails(Protocol):
-    async def run(self, program: Program) -> Verdict: ...
-
-
-class WatchedJails:
-    """Jails whose programs are counted."""
-
-    def __init__(self, jails: _Jails, progress: Progress) -> None:
-        self._jails = jails
-        self._progress = progress
-
-    async def run(self, program: Program) -> Verdict:
-        """The verdict on a program, as the jails give it."""
-        self._progress.programs += 1
-        try:
-            verdict = await self._jails.run(program)
-        finally:
-            self._progress.programs -= 1
-        self._progress.programs_done += 1
-        self._progress.passes += verdict.status == "passed"
-        return verdict
 
 
 @dataclass

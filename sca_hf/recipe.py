@@ -1,152 +1,152 @@
 """Recipes: the validated settings of a run, one YAML file each.
 
     recipe = load_recipe("demo", ["responses.samples=8", "run.jails=4"])
+    recipe["responses"].samples
 
-A section a stage, named after it; `engine` and `run` beside them. What stands in `run` never changes a result. A run
-has stage `judge` if its recipe has that section; all other stages are in every run.
+A recipe lists its `stages`. It may have a section a stage, named after it, and `engine` and `run` next to them. With
+`extends` it builds on another recipe and gives what differs: keys of its sections replace those of the other. A section
+that is null takes its stage out. Settings under `run:` never affect results.
 """
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, ClassVar, get_args
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, create_model
 
-from sca_hf.errors import RecipeError, one_line
-from sca_hf.identity import published_name
+from sca_hf.engines.settings import EngineSettings
+from sca_hf.errors import InputError, RecipeError, one_line
+from sca_hf.identity import RUN_SEED, published_name
 from sca_hf.settings import Settings
-from sca_hf.stages.concepts import ConceptsSettings
-from sca_hf.stages.execute import ExecuteSettings
-from sca_hf.stages.instructions import InstructionsSettings
-from sca_hf.stages.judge import JudgeSettings
-from sca_hf.stages.responses import ResponsesSettings
-from sca_hf.stages.seeds import SeedSettings
-from sca_hf.stages.select import SelectSettings
-from sca_hf.stages.sft import SftSettings
-
-_CORES = os.cpu_count() or 1
-_RUNS_FOREIGN_CODE = {"trust_remote_code", "load_format"}  # Python files of a repository; pickled weights
+from sca_hf.stage import Stage, fit
+from sca_hf.stages import BUNDLED, stage
 
 
-class EngineSettings(Settings):
-    """`kind`: vLLM in this process, or servers at `urls`: OpenAI-compatible ones, or TGI.
-
-    `max_prompt_tokens`: rows with a longer prompt are rejected. `max_num_seqs`, `gpu_memory_utilization` and `options`
-    (any other argument of vLLM's engine, parallelism above all) are about the speed of vLLM. Of servers, a request is
-    given up after `request_seconds`, and the run after `patience` seconds without a success. None of these, nor where
-    the servers are, is part of a fingerprint; what they say that they run is.
-    """
-
-    kind: Literal["vllm", "openai", "tgi"] = "vllm"
-    urls: tuple[str, ...] = ()
-    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
-    max_model_len: int | None = Field(default=None, ge=64)
-    max_prompt_tokens: int | None = Field(default=None, ge=1)
-    max_num_seqs: int = Field(default=256, ge=1)
-    gpu_memory_utilization: float = Field(default=0.9, gt=0.0, le=1.0)
-    options: dict[str, bool | int | float | str] = Field(default={})
-    request_seconds: float = Field(default=600.0, gt=0.0)
-    patience: float = Field(default=300.0, gt=0.0)
-
-    @field_validator("options")
-    @classmethod
-    def _no_foreign_code(cls, options: dict[str, bool | int | float | str]) -> dict[str, bool | int | float | str]:
-        refused = sorted(_RUNS_FOREIGN_CODE & options.keys())
-        if refused:
-            raise ValueError(f"{refused} would run code that comes with a model; take them out")
-        return options
-
-    @model_validator(mode="after")
-    def _urls_fit(self) -> Self:
-        if (self.kind == "vllm") == bool(self.urls):
-            raise ValueError(
-                f"engine.kind {self.kind} and engine.urls {list(self.urls)} don't fit; urls are for servers"
-            )
-        if not all(url.startswith(("http://", "https://")) for url in self.urls):
-            raise ValueError("engine.urls must begin with http:// or https://")
-        return self
-
-    def intent(self) -> dict[str, Any]:
-        """What decides which prompts are too long; the dtype is the engine's to tell."""
-        return self.model_dump(mode="json", include={"max_model_len", "max_prompt_tokens"})
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 class RunSettings(Settings):
-    """How a run uses the machine. `concurrency`: rows in the works at once; `batch_size`: rows a write."""
+    """How a run uses the machine. `concurrency`: rows in the works at once; `batch_size`: rows a write.
+
+    `workers`: processes for CPU work; `jails`: programs that run at once. Both default to the cores that this process
+    may use.
+    """
 
     concurrency: int = Field(default=512, ge=1)
     batch_size: int = Field(default=1000, ge=1)
-    workers: int = Field(default=_CORES, ge=1)
-    jails: int = Field(default=_CORES, ge=1)
+    workers: int = Field(default_factory=_usable_cores, ge=1)
+    jails: int = Field(default_factory=_usable_cores, ge=1)
 
 
 class Recipe(Settings):
-    """All settings of a run. `seed`: the run seed, from which every random choice comes. `prompts`: few-shot file."""
+    """All settings of a run; a subclass made by `load_recipe` has a field for the section of each stage.
+
+    `seed`: the run seed, from which every random choice comes. `prompts`: few-shot file. `stages`: names of bundled
+    stages, or `module:NAME` of others, in order.
+    """
+
+    chain: ClassVar[tuple[Stage, ...]] = ()
+    """The declarations of `stages`."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$")
     about: str = ""
     model: str = Field(min_length=1)
     prompts: str = "default"
-    seed: int = Field(default=3407, ge=0)
+    seed: int = Field(default=RUN_SEED, ge=0)
+    stages: tuple[str, ...] = Field(min_length=1)
     engine: EngineSettings = EngineSettings()
-    seeds: SeedSettings = SeedSettings()
-    judge: JudgeSettings | None = None
-    concepts: ConceptsSettings = ConceptsSettings()
-    instructions: InstructionsSettings = InstructionsSettings()
-    responses: ResponsesSettings = ResponsesSettings()
-    execute: ExecuteSettings = ExecuteSettings()
-    select: SelectSettings = SelectSettings()
-    sft: SftSettings = SftSettings()
-    run: RunSettings = RunSettings()
+    run: RunSettings = Field(default_factory=RunSettings)
+
+    def __getitem__(self, stage: str) -> Any:
+        """Return the settings of a stage, by its name."""
+        return getattr(self, self._declared(stage).name)
+
+    def place(self, stage: str) -> int:
+        """Return the place of a stage, by its name, in `chain`. Raises InputError if the recipe lacks it."""
+        return self.chain.index(self._declared(stage))
+
+    def with_settings(self, stage: str, settings: Settings) -> "Recipe":
+        """Return this recipe with other settings of a stage."""
+        return self.model_copy(update={stage: settings})
 
     def published(self) -> dict[str, Any]:
-        """For lineage and cards: the settings that make the rows, with names in place of this machine's paths."""
-        values = self.model_dump(mode="json", exclude={"run", "engine"})
-        values["engine"] = self.engine.intent() | {"dtype": self.engine.dtype}
-        values["model"], values["prompts"] = published_name(self.model), published_name(self.prompts)
-        values["seeds"]["source"] = published_name(self.seeds.source)
-        if self.judge is None:
-            del values["judge"]
-        else:
-            values["judge"]["prompts"] = published_name(self.judge.prompts)
-        for section in (values["seeds"], values["select"]):
-            if section["decontaminate"]:
-                files = section["decontaminate"]["files"]
-                section["decontaminate"]["files"] = {name: published_name(file) for name, file in files.items()}
-        return values
+        """Return the settings that make the rows, JSON-able, with names in place of this machine's paths."""
+        values = self.model_dump(mode="json", include={"name", "about", "seed", "stages"})
+        values |= {"model": published_name(self.model), "prompts": published_name(self.prompts)}
+        values |= {stage.name: self[stage.name].published() for stage in self.chain}
+        return values | {"engine": self.engine.intent() | {"dtype": self.engine.dtype}}
+
+    def _declared(self, stage: str) -> Stage:
+        for each in self.chain:
+            if each.name == stage:
+                return each
+        order = ", ".join(each.name for each in self.chain)
+        raise InputError(f"recipe {self.name!r} has no stage {stage!r}; its stages are {order}")
 
 
 def recipe_names() -> list[str]:
-    """Names of the bundled recipes."""
+    """Return the names of the bundled recipes."""
     return sorted(entry.name.removesuffix(".yaml") for entry in _bundled().iterdir() if entry.name.endswith(".yaml"))
 
 
 def load_recipe(name_or_file: str, changes: Iterable[str] = ()) -> Recipe:
-    """A bundled recipe by name, or a YAML file, with `key=value` changes (dotted keys, YAML values).
+    """Load a bundled recipe by name, or a YAML file, with `key=value` changes (dotted keys, YAML values).
 
-    Raises RecipeError that names the key, the value and what is allowed.
+    Raises RecipeError that names the key, the value and what is allowed, or the column that a stage lacks.
     """
     values = _read(name_or_file)
-    for change in changes:
-        _change(values, change)
+    for change in sorted(changes, key=lambda change: not change.startswith("stages=")):  # they decide on sections
+        values = _changed(values, change)
+    model = _model_of(values, f"recipe {name_or_file!r}")
     try:
         # By JSON, where a list may stand for a tuple and all else stays strict.
-        return Recipe.model_validate_json(json.dumps(values))
+        return model.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        raise RecipeError(f"recipe {name_or_file!r}: {'; '.join(_explain(error))}") from error
+        raise RecipeError(f"recipe {name_or_file!r}: {'; '.join(_explain(model, error))}") from error
     except TypeError as error:
         raise RecipeError(f"recipe {name_or_file!r}: {error}; use plain YAML values (quote dates)") from error
+
+
+def _model_of(values: dict[str, Any], what: str) -> type[Recipe]:
+    """The type of the recipe, with a field for each of its stages. Takes out of `values` stages that are null."""
+    listed = values.get("stages", [])
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        raise RecipeError(f"{what}: stages = {listed!r}; give a list of names, such as [{', '.join(BUNDLED)}]")
+    stages = {name: stage(name) for name in listed}
+    known = {*BUNDLED, *(each.name for each in stages.values())}
+    null = {name for name in known if name in values and values[name] is None}
+    for name in null:
+        del values[name]
+    kept = [name for name, each in stages.items() if each.name not in null]
+    values |= {"stages": kept} if listed else {}
+    chain = tuple(stages[name] for name in kept)
+    names = [each.name for each in chain]
+    taken = {name for name in names if names.count(name) > 1 or name in Recipe.model_fields}
+    if taken or len(stages) < len(listed):
+        raise RecipeError(f"{what}: stages {listed} need names of their own, none of them twice; take one out")
+    try:
+        fit(chain, (), [*chain, *map(stage, BUNDLED)], what)
+    except InputError as error:
+        raise RecipeError(str(error)) from None
+    sections: dict[str, Any] = {each.name: (each.settings, Field(default_factory=each.settings)) for each in chain}
+    model: type[Recipe] = create_model("Recipe", __base__=Recipe, __module__=__name__, **sections)
+    model.chain = chain
+    return model
 
 
 def _bundled() -> Any:
     return files("sca_hf") / "recipes"
 
 
-def _read(name_or_file: str) -> dict[str, Any]:
+def _read(name_or_file: str, extended: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The values of a recipe over those of the one that it extends."""
+    if name_or_file in extended:
+        raise RecipeError(f"recipe {name_or_file!r} extends itself ({' -> '.join([*extended, name_or_file])})")
     if name_or_file in recipe_names():
         source = _bundled() / f"{name_or_file}.yaml"
     else:
@@ -160,32 +160,55 @@ def _read(name_or_file: str) -> dict[str, Any]:
         raise RecipeError(f"recipe file {name_or_file!r} can't be read: {one_line(error)}; give a YAML file") from error
     if not isinstance(values, dict):
         raise RecipeError(f"recipe file {name_or_file!r} holds {type(values).__name__}; give 'key: value' lines")
-    return values
+    base = values.pop("extends", None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise RecipeError(f"recipe {name_or_file!r}: extends = {base!r}; give the name or the path of one recipe")
+    beside = Path(name_or_file).parent / base
+    return _over(_read(base if base in recipe_names() else str(beside), (*extended, name_or_file)), values)
 
 
-def _change(values: dict[str, Any], change: str) -> None:
+def _over(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` over `base`, key by key in sections, without the sections of stages that `values` doesn't list."""
+    merged = dict(base)
+    listed = values.get("stages")
+    if isinstance(listed, list):
+        for name in set(base.get("stages", ())) - set(listed):
+            merged.pop(stage(name).name, None)
+    for key, value in values.items():
+        inner = merged.get(key)
+        merged[key] = {**inner, **value} if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _changed(values: dict[str, Any], change: str) -> dict[str, Any]:
     key, equals, text = change.partition("=")
     if not (key and equals):
         raise RecipeError(f"--set {change!r}: write key=value, such as responses.samples=8")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {change!r}: {text!r} is not a YAML value; quote it") from error
+    if key == "stages":
+        return _over(values, {key: value})
     *sections, last = key.split(".")
     place = values
     for section in sections:
-        inner = place.setdefault(section, {})
-        if not isinstance(inner, dict):
-            raise RecipeError(f"--set {change!r}: {section!r} is no section; {_allowed(())}")
-        place = inner
-    try:
-        place[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"--set {change!r}: {text!r} is no YAML value; quote it") from error
+        place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            raise RecipeError(f"--set {change!r}: {section!r} is not a section; {_allowed(Recipe, ())}")
+    place[last] = value
+    return values
 
 
-def _explain(error: ValidationError) -> list[str]:
+def _explain(model: type[Recipe], error: ValidationError) -> list[str]:
     explained = []
     for wrong in error.errors():
         key = ".".join(str(part) for part in wrong["loc"])
         if wrong["type"] == "extra_forbidden":
-            explained.append(f"unknown key {key!r} (value {wrong['input']!r}); {_allowed(wrong['loc'][:-1])}")
+            allowed = "put this stage into stages" if key in BUNDLED else _allowed(model, wrong["loc"][:-1])
+            explained.append(f"unknown key {key!r} (value {wrong['input']!r}); {allowed}")
         elif wrong["type"] == "missing":
             explained.append(f"{key!r} is missing; give it")
         else:
@@ -193,9 +216,9 @@ def _explain(error: ValidationError) -> list[str]:
     return explained
 
 
-def _allowed(location: Sequence[int | str]) -> str:
-    """The keys that may stand in the section at `location`."""
-    model: Any = Recipe
+def _allowed(recipe: type[Recipe], location: Sequence[int | str]) -> str:
+    """The keys that are allowed in the section at `location`."""
+    model: Any = recipe
     for part in location:
         annotation = model.model_fields[part].annotation
         model = next((kind for kind in get_args(annotation) if hasattr(kind, "model_fields")), annotation)

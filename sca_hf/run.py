@@ -37,56 +37,57 @@ Exit codes: 0 done, 2 an error that you can fix, 130 interrupted.
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    from sca_hf.plan import NAMES
     from sca_hf.recipe import recipe_names
+    from sca_hf.stages import BUNDLED
 
-    made = argparse.ArgumentParser(
+    command = argparse.ArgumentParser(
         prog="python -m sca_hf.run",
         description="Let a base code model write its own instruction data, checked by execution.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument(
+    command.add_argument(
         "--recipe", required=True, metavar="NAME|FILE.yaml", help=f"bundled: {', '.join(recipe_names())}; or a file"
     )
-    made.add_argument("--model", metavar="ID|FOLDER", help="base model: Hub id (id@revision), a folder, or 'demo'")
-    made.add_argument(
+    command.add_argument("--model", metavar="ID|FOLDER", help="base model: Hub id (id@revision), a folder, or 'demo'")
+    command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a setting; repeatable"
     )
-    made.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="where versions lie (./store)")
-    made.add_argument(
+    command.add_argument(
+        "--store", type=Path, default=Path("store"), metavar="DIR", help="where versions lie (./store)"
+    )
+    command.add_argument(
         "--shard-mb",
         type=_positive,
         default=500,
         metavar="MB",
         help="size at which a Parquet file ends (500); another size is another build of the same rows",
     )
-    made.add_argument("--limit", type=_positive, metavar="N", help="at most N seeds, or N rows of the --from stage")
-    made.add_argument("--from", choices=NAMES, dest="first", metavar="STAGE", help=f"first stage: {', '.join(NAMES)}")
-    made.add_argument("--to", choices=NAMES, dest="last", metavar="STAGE", help="last stage")
-    made.add_argument(
+    command.add_argument("--limit", type=_positive, metavar="N", help="at most N seeds, or N rows of the --from stage")
+    command.add_argument("--from", dest="first", metavar="STAGE", help=f"first stage: {', '.join(BUNDLED)}, or another")
+    command.add_argument("--to", dest="last", metavar="STAGE", help="last stage")
+    command.add_argument(
         "--input", metavar="PATH|REPO[@REVISION]", help="rows of your own: a folder, a file, a Hub dataset"
     )
-    made.add_argument(
+    command.add_argument(
         "--hub", metavar="NS/NAME[@REVISION]", help="publish to NS/NAME-<stage>; with --from, @REVISION to start from"
     )
-    visibility = made.add_mutually_exclusive_group()
+    visibility = command.add_mutually_exclusive_group()
     visibility.add_argument("--private", action="store_true", help="new repositories are private (the default)")
     visibility.add_argument("--public", action="store_true", help="new repositories are public")
-    made.add_argument("--dry-run", action="store_true", help="print the plan, run nothing")
-    made.add_argument(
+    command.add_argument("--dry-run", action="store_true", help="print the plan, run nothing")
+    command.add_argument(
         "--pilot", type=_positive, metavar="N", help="with --dry-run: run N rows, and predict what the whole would take"
     )
-    return made
+    return command
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; gives the exit code."""
-    given = parser().parse_args(arguments)
+    """Run the command and return the exit code."""
+    options = parser().parse_args(arguments)
     from sca_hf.console import Console
     from sca_hf.pilot import forecast
     from sca_hf.pipeline import Pipeline
-    from sca_hf.plan import NAMES
     from sca_hf.progress import shown
     from sca_hf.recipe import load_recipe
     from sca_hf.store import Store
@@ -94,33 +95,35 @@ def main(arguments: list[str] | None = None) -> int:
 
     console = Console()
     try:
-        changes = [*given.changes, *([f"model={given.model}"] if given.model else [])]
-        recipe = load_recipe(given.recipe, changes)
-        name, _, revision = (given.hub or "").partition("@")
-        if revision and (given.first in {None, NAMES[0]} or given.input):
-            raise InputError(f"--hub {given.hub}: @{revision} goes with --from STAGE alone, and is what it starts from")
-        if given.pilot and not given.dry_run:
-            raise InputError(f"--pilot {given.pilot} goes with --dry-run; to make that many rows for good: --limit")
-        if given.pilot and revision:
-            raise InputError(f"--pilot {given.pilot} and --hub {given.hub}: run the pilot without @{revision}")
-        hub = Hub(name, private=not given.public) if given.hub is not None else None
+        changes = [*options.changes, *([f"model={options.model}"] if options.model else [])]
+        recipe = load_recipe(options.recipe, changes)
+        name, _, revision = (options.hub or "").partition("@")
+        if revision and (options.first in {None, recipe.chain[0].name} or options.input):
+            raise InputError(
+                f"--hub {options.hub}: @{revision} goes with --from STAGE alone, and is what it starts from"
+            )
+        if options.pilot and not options.dry_run:
+            raise InputError(f"--pilot {options.pilot} goes with --dry-run; to make that many rows for good: --limit")
+        if options.pilot and revision:
+            raise InputError(f"--pilot {options.pilot} and --hub {options.hub}: run the pilot without @{revision}")
+        hub = Hub(name, private=not options.public) if options.hub is not None else None
         pipeline_of = partial(
             Pipeline,
             recipe,
-            Store(given.store, given.shard_mb * 1_000_000),
-            first=given.first,
-            last=given.last,
+            Store(options.store, options.shard_mb * 1_000_000),
+            first=options.first,
+            last=options.last,
             hub=hub,
             revision=revision or None,
-            rows=given.input,
+            rows=options.input,
         )
-        pipeline = pipeline_of(limit=given.limit)
-        if given.dry_run:
+        pipeline = pipeline_of(limit=options.limit)
+        if options.dry_run:
             planned = pipeline.plan()
             console.plan(planned)
-            if given.pilot:
-                outcomes = pipeline_of(limit=given.pilot, hub=None).run(console.stage, shown)
-                console.forecast(forecast(recipe, outcomes, planned, given.limit))
+            if options.pilot:
+                outcomes = pipeline_of(limit=options.pilot, hub=None).run(console.stage, shown)
+                console.forecast(forecast(recipe, outcomes, planned, options.limit))
             return 0
         console.outcomes(pipeline.run(console.stage, shown), sys.argv[1:] if arguments is None else arguments)
     except ScaError as error:
@@ -134,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
 
 

@@ -6,10 +6,14 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """One section of a recipe. Types are strict: "3" is no int."""
+    """One section of a recipe. Types are strict: "3" is not an int."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     def intent(self) -> dict[str, Any]:
-        """What of the settings determines a stage's rows, JSON-able: goes into its fingerprint."""
+        """Return what of the settings determines a stage's rows, JSON-able: it enters the fingerprint."""
+        return self.model_dump(mode="json")
+
+    def published(self) -> dict[str, Any]:
+        """Return the settings for lineage and cards, JSON-able, with names in place of this machine's paths."""
         return self.model_dump(mode="json")

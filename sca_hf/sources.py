@@ -23,7 +23,7 @@ from sca_hf.checkouts import is_checkout, open_checkout
 from sca_hf.errors import InputError
 from sca_hf.file_stream import SCHEME, File, FileStream, open_hub_source
 from sca_hf.identity import row_id
-from sca_hf.layouts import FEATURES, layout_of
+from sca_hf.layouts import FEATURES, column_map
 
 STDLIB = "stdlib"
 STDLIB_LICENSE = "PSF-2.0"
@@ -193,7 +193,7 @@ def _from_data(source: Path, files: Sequence[Path], format: str, column: str, li
         raise InputError(f"seed source {str(source)!r} can't be read as {format} ({cause}); give {_KINDS}") from error
     if not rows:
         raise InputError(f"seed source {str(source)!r} has no row; give one with at least one source file")
-    layout = layout_of(str(source), rows.features, column)
+    layout = column_map(str(source), rows.features, column)
 
     def as_files(batch: dict[str, list[Any]], numbers: list[int]) -> dict[str, list[Any]]:
         return layout.files(batch, [f"{source.name}:{number + 1}" for number in numbers], license)

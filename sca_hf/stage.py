@@ -1,69 +1,39 @@
-"""What a stage is: a function from Dataset to Dataset, and its declaration beside it.
+"""What a stage is: a function of rows, settings and a context, and a declaration next to it.
 
-A stage that judges gives every row that it was asked about, with a `reject_reason` (null: kept). `judge` splits them,
-so that kept + rejected per reason = judged, exactly.
+    def brevity(rows: Dataset, settings: BrevitySettings, context: Context) -> Dataset: ...
+
+    STAGE = Stage(name="brevity", version=1, uses=("response",), adds=(Column(...),), settings=BrevitySettings, ...)
+
+The function uses some columns, adds others and leaves the rest as they are. It returns every row that it judged, with a
+`reject_reason` (null: kept). `split` parts them, so that kept + rejected per reason = judged, exactly.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from datasets import Dataset, Features, Value
 
 from sca_hf.errors import InputError
 from sca_hf.prompts.few_shot import Step
-
-if TYPE_CHECKING:
-    from sca_hf.context import Context
-    from sca_hf.file_stream import FileStream
+from sca_hf.settings import Settings
 
 REJECT_REASON = "reject_reason"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a stage's result: its name, its `datasets` feature, and what it means (for cards)."""
+    """A column: its name, its `datasets` feature, and what it means (for cards).
+
+    `aliases`: names under which ready-made rows may have it; `parse`: its value from theirs.
+    """
 
     name: str
     feature: Any
     meaning: str
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Declaration of a stage.
-
-    `reads`: columns that it needs. `columns`: all columns of its rows, in order, `reject_reason` left out.
-    `step`: the few-shot step whose prompts it sends. `writes`: whether what its model says becomes part of the data.
-    `settings`: name of the recipe's section that it reads, and with it all that enters its fingerprint.
-    `run(rows, context)`: gives the judged rows: `columns`, then `reject_reason`, then any `measured` columns, which are
-    no part of a row's identity and go to the side file of the version.
-    """
-
-    name: str
-    version: int
-    title: str
-    reads: tuple[str, ...]
-    columns: tuple[Column, ...]
-    needs: Literal["engine", "sandbox"] | None
-    settings: str
-    run: Callable[[Any, "Context"], Dataset]
-    step: Step | None = None
-    writes: bool = True
-    measured: tuple[Column, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return tuple(column.name for column in self.columns)
-
-    @property
-    def features(self) -> Features:
-        """Features of the judged rows."""
-        declared = {column.name: column.feature for column in self.columns}
-        measured = {column.name: column.feature for column in self.measured}
-        return Features({**declared, REJECT_REASON: Value("string"), **measured})
+    aliases: tuple[str, ...] = ()
+    parse: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,14 +52,89 @@ class Counts:
                 f"counts don't add up: kept {self.kept} + rejected {dict(self.rejected)} != {self.judged}"
             )
 
-    def published(self) -> dict[str, Any]:
-        """For lineage, JSON-able."""
-        return {"rows_in": self.rows_in, "judged": self.judged, "kept": self.kept, "rejected": dict(self.rejected)}
+
+@dataclass(frozen=True)
+class Origin:
+    """How a stage that makes rows from a source, and not from another stage's rows, gets and counts them.
+
+    `open(settings, patient)`: the source (see `sca_hf.sources.Source`). `limited(settings, rows)`: settings that keep
+    at most this many rows. `most_rows(settings)`: rows that it can keep, None if only a run can tell.
+    `all_rows(settings, counts, limit)`: rows that a run without a limit would keep, from the counts of a run with one.
+    """
+
+    open: Callable[[Any, bool], Any]
+    limited: Callable[[Any, int], Any]
+    most_rows: Callable[[Any], int | None]
+    all_rows: Callable[[Any, Counts, int | None], int]
+
+
+def _one(settings: Any) -> int:
+    return 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Declaration of a stage: all that others need to know of it.
+
+    `run(rows, settings, context)` returns the judged rows: the columns of `rows`, `adds`, `reject_reason`, and
+    `measured` columns, which are not part of a row's identity and go to a side file of the version.
+
+    `uses`: columns that it must be given; `optional`: columns that it also uses where they are there.
+    `parent_id`: column of `adds` that keeps the id of the row that a row was made from; None: rows keep their ids.
+    `settings`: type of its section in a recipe, which has the stage's name. All of it enters the fingerprint.
+    `needs`: what its rows call. `calls`: how many calls a row makes at most, `most_rows`: how many rows it becomes at
+    most, both by its settings. `draws`: whether chance has a part in it, so that the run's seed enters the fingerprint.
+    `step`: the few-shot step whose prompts it sends. `writes`: whether what its model says becomes part of the rows.
+    `origin`: for a stage that reads a source. Its rows have the columns `adds` alone.
+    `check(settings)`: raises InputError before a run if the settings name something that is not there.
+    `jails(settings, workers)`: the pool of jails that a stage which needs a sandbox runs its programs in.
+    `pass_rule(settings)`: the rule by which an executed attempt passes (see `sca_hf.stages.passing`).
+    `until_pass(settings)`: for a stage that writes attempts, whether it goes on until one passes. It may run them while
+    it writes: it is lent the jails of the stage that executes them, and the rule of the stage that has one.
+    `shows`: columns to print as an example when a run ends with this stage.
+    `card`: Markdown on what its rows are, for a stage that has no template in `cards/`.
+    """
+
+    name: str
+    version: int
+    title: str
+    uses: tuple[str, ...]
+    adds: tuple[Column, ...]
+    settings: type[Settings]
+    run: Callable[[Any, Any, Any], Dataset]
+    optional: tuple[str, ...] = ()
+    parent_id: str | None = None
+    needs: Literal["engine", "sandbox"] | None = None
+    calls: Callable[[Any], int] = _one
+    most_rows: Callable[[Any], int] = _one
+    draws: bool = False
+    step: Step | None = None
+    writes: bool = True
+    measured: tuple[Column, ...] = ()
+    origin: Origin | None = None
+    check: Callable[[Any], object] | None = None
+    jails: Callable[[Any, int], Any] | None = None
+    pass_rule: Callable[[Any], Any] | None = None
+    until_pass: Callable[[Any], bool] | None = None
+    shows: tuple[str, ...] = ()
+    card: str = ""
+
+    def columns(self, before: Sequence[Column] = ()) -> tuple[Column, ...]:
+        """The columns of its kept rows, made from rows with the columns `before`: those, then the added ones."""
+        carried = () if self.origin else before
+        return tuple({column.name: column for column in (*carried, *self.adds)}.values())
+
+    def features(self, rows: Mapping[str, Any]) -> Features:
+        """The features of its judged rows, from those of the rows that it is given."""
+        carried = {} if self.origin else dict(rows)
+        added = {column.name: column.feature for column in self.adds}
+        measured = {column.name: column.feature for column in self.measured}
+        return Features({**carried, **added, REJECT_REASON: Value("string"), **measured})
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A stage's rows, split: `kept` and `rejected` have the declared columns (`rejected` also `reject_reason`)."""
+    """A stage's rows, split. `rejected` has the columns of `kept` and `reject_reason`."""
 
     kept: Dataset
     rejected: Dataset
@@ -97,28 +142,50 @@ class Judged:
     counts: Counts
 
 
-def judge(stage: Stage, rows_in: int, rows: Dataset) -> Judged:
+def split(stage: Stage, rows_in: int, rows: Dataset) -> Judged:
     """Split the judged rows of a stage on `reject_reason`."""
     reasons = rows.with_format("arrow")[REJECT_REASON][:].to_pylist() if len(rows) else []
     kept = [index for index, reason in enumerate(reasons) if reason is None]
     rejected = [index for index, reason in enumerate(reasons) if reason is not None]
-    names = list(stage.names)
+    measured = [column.name for column in stage.measured]
+    names = [name for name in rows.column_names if name not in {REJECT_REASON, *measured}]
     return Judged(
         kept=rows.select(kept).select_columns(names),
         rejected=rows.select(rejected).select_columns([*names, REJECT_REASON]),
-        measured=rows.select_columns(["id", *(column.name for column in stage.measured)]) if stage.measured else None,
+        measured=rows.select_columns(["id", *measured]) if measured else None,
         counts=Counts(rows_in, len(rows), len(kept), dict(sorted(Counter(filter(None, reasons)).items()))),
     )
 
 
-def carried(parent: Stage) -> tuple[Column, ...]:
-    """The columns of `parent` that its child keeps: all but the id, which the child keeps under another name."""
-    return tuple(column for column in parent.columns if column.name != "id")
+def fit(stages: Sequence[Stage], before: Sequence[Column], makers: Sequence[Stage], what: str) -> list[list[Column]]:
+    """Return the columns of each stage's rows, from those of the rows that the first one is given.
+
+    Raises InputError that names the column, the stage that needs it and the stages among `makers` that make it, where
+    the columns don't fit; `what` names the rows or the recipe.
+    """
+    columns = list(before)
+    all_columns: list[list[Column]] = []
+    for stage in stages:
+        names = {column.name for column in columns}
+        missing = [name for name in stage.uses if name not in names] if not (stage.origin and not columns) else []
+        if missing:
+            needed = ", ".join(f"{name!r}{_made_by(name, makers)}" for name in missing)
+            raise InputError(f"{what}: stage {stage.name!r} needs column {needed}; there is {_listed(columns)}")
+        twice = [column.name for column in stage.adds if column.name in names - {"id"} and not stage.origin]
+        if twice:
+            raise InputError(
+                f"{what}: stage {stage.name!r} adds column {', '.join(map(repr, twice))}, which is there before it; "
+                "take one of the stages that make it out"
+            )
+        columns = list(stage.columns(columns))
+        all_columns.append(columns)
+    return all_columns
 
 
-def check_columns(stage: Stage, rows: "Dataset | FileStream", makers: Mapping[str, str]) -> None:
-    """Raise InputError that names the columns which `stage` lacks in `rows`, and the stage that makes each."""
-    missing = [name for name in stage.reads if name not in rows.column_names]
-    if missing:
-        made_by = ", ".join(f"{name!r} (made by stage {makers.get(name, '?')})" for name in missing)
-        raise InputError(f"stage {stage.name!r} needs column {made_by}; the input has {rows.column_names}")
+def _made_by(column: str, makers: Sequence[Stage]) -> str:
+    names = [stage.name for stage in makers if any(added.name == column for added in stage.adds)]
+    return f" (made by stage {', '.join(dict.fromkeys(names))})" if names and column != "id" else ""
+
+
+def _listed(columns: Sequence[Column]) -> str:
+    return ", ".join(column.name for column in columns) or "no column before it"

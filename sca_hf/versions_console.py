@@ -116,8 +116,9 @@ def _model(model: Mapping[str, str]) -> str:
 
 def _source(version: Version) -> str:
     """What the first stage of a line read."""
-    given = version.lineage.get("input")
-    return str(given or version.lineage.get("recipe", {}).get("seeds", {}).get("source", "unknown source"))
+    lineage = version.lineage
+    settings = lineage.get("recipe", {}).get(lineage["stage"], {})
+    return str(lineage.get("input") or settings.get("source", "unknown source"))
 
 
 def _value(value: Any) -> str:

@@ -72,11 +72,12 @@ def write(folder: Path, given: argparse.Namespace) -> None:
     """Make a version of random text, which does not compress below half, in the store."""
     from datasets import Dataset, Value
 
-    from sca_hf.stage import Column, Stage, judge
+    from sca_hf.settings import Settings
+    from sca_hf.stage import Column, Stage, split
     from sca_hf.store import Build, Store
 
     columns = (Column("id", Value("string"), "number of the row"), Column("text", Value("string"), "random text"))
-    stage = Stage("sft", 1, "Random texts.", (), columns, None, "sft", lambda rows, context: rows)
+    stage = Stage("sft", 1, "Random texts.", (), columns, Settings, lambda rows, settings, context: rows)
 
     def rows() -> Any:
         random_ = random.Random(7)
@@ -84,8 +85,8 @@ def write(folder: Path, given: argparse.Namespace) -> None:
             text = random_.randbytes(given.row_bytes // 2).hex()
             yield {"id": f"{number}", "text": text, "reject_reason": None}
 
-    made = Dataset.from_generator(rows, features=stage.features, cache_dir=str(folder / "cache"))
-    build = Build(stage, judge(stage, len(made), made), {"stage": "sft", "stage_version": 1}, {})
+    made = Dataset.from_generator(rows, features=stage.features({}), cache_dir=str(folder / "cache"))
+    build = Build(stage, columns, split(stage, len(made), made), {"stage": "sft", "stage_version": 1}, {})
     version = Store(folder / "store", shard_bytes=given.shard_mb * 1_000_000).write("demo-sft", FINGERPRINT, build)
     size = sum(path.stat().st_size for path in version.path.rglob("*"))
     print(f"{given.rows:,} rows, {size / 1e6:,.0f} MB in {len(list((version.path / 'data').iterdir()))} shards")

@@ -14,15 +14,17 @@ from datasets import Dataset
 
 from sca_hf.identity import row_id
 from sca_hf.pipeline import Pipeline
-from sca_hf.plan import NAMES, STAGES
 from sca_hf.recipe import Recipe, load_recipe
-from sca_hf.stage import REJECT_REASON, Stage, judge
+from sca_hf.stage import REJECT_REASON, Column, Stage, split
 from sca_hf.store import Build, Store, Version
 from sca_hf.store.hub import Hub
 from tests.store.conftest import loopback
 from tests.store.loopback_hub import LoopbackHub
 
 __all__ = ["loopback"]
+
+STAGES = load_recipe("selfcodealign").chain
+NAMES = tuple(stage.name for stage in STAGES)
 
 FUNCTION = '''
 def add_{0}(a, b):
@@ -31,12 +33,6 @@ def add_{0}(a, b):
 '''
 RESPONSE = "Here it is.\n\n```python\ndef add_{0}(a, b):\n    return a + b + {0}\n```"
 TESTS = "```python\nassert add_{0}(1, 2) == 3 + {0}\n```"
-PARENT_ID = {
-    "concepts": "seed_id",
-    "instructions": "concepts_id",
-    "responses": "instruction_id",
-    "execute": "response_id",
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -83,7 +79,11 @@ def arguments_in(folder: Path) -> list[str]:
 def command_line(folder: Path) -> list[str]:
     changes = (f"seeds.source={folder / 'code'}", "select.decontaminate=null", "seeds.decontaminate=null")
     rules = ("seeds.near_duplicates=null", "seeds.type_check=null", "select.near_duplicates=null")
-    settings = [part for change in (*changes, *rules, "judge={shots: 4}") for part in ("--set", change)]
+    settings = [
+        part
+        for change in (*changes, *rules, f"stages=[{', '.join(NAMES)}]", "judge.shots=4")
+        for part in ("--set", change)
+    ]
     return ["--recipe", "demo", "--model", str(folder / "model"), *settings]
 
 
@@ -102,35 +102,37 @@ def finish(recipe: Recipe, store: Store) -> dict[str, Version]:
             parent = store.latest(f"demo-{NAMES[NAMES.index(stage.name) - 1]}")
             assert step.fingerprint is not None
             assert parent is not None
-            store.write(step.dataset, step.fingerprint, _scripted(stage, parent, step.fingerprint))
+            store.write(step.dataset, step.fingerprint, _scripted(stage, parent))
     return {version.dataset.removeprefix("demo-"): version for version in store.versions()}
 
 
-def _scripted(stage: Stage, parent: Version, fingerprint: str) -> Build:
-    rows = [_scripted_row(stage, row, number) for number, row in enumerate(parent.load())]
-    judged = judge(stage, len(rows), Dataset.from_list(rows, features=stage.features))
+def _scripted(stage: Stage, parent: Version) -> Build:
+    before = parent.load()
+    features = stage.features(before.features)
+    rows = [_scripted_row(stage, row, number, list(features)) for number, row in enumerate(before)]
+    judged = split(stage, len(rows), Dataset.from_list(rows, features=features))
+    columns = [Column(name, feature, "scripted") for name, feature in judged.kept.features.items()]
     parents = [
         {"dataset": parent.dataset, "fingerprint": parent.fingerprint, "manifest_sha": parent.manifest_sha},
     ]
     lineage = {"stage": stage.name, "stage_version": stage.version, "parents": parents, "tokens": _TOKENS}
-    return Build(stage, judged, lineage, {"seconds": 0.0})
+    return Build(stage, columns, judged, lineage, {"seconds": 0.0})
 
 
 _TOKENS = {"prompt": 0, "completion": 0}
 
 
-def _scripted_row(stage: Stage, parent: dict[str, Any], number: int) -> dict[str, Any]:
-    if stage.name == "judge":
-        return parent | {"verdict": "Yes", REJECT_REASON: None}
+def _scripted_row(stage: Stage, parent: dict[str, Any], number: int, names: list[str]) -> dict[str, Any]:
+    ids = {"id": row_id(parent["id"], stage.name), stage.parent_id: parent["id"]} if stage.parent_id else {}
     made = {
-        "id": row_id(parent["id"], stage.name),
-        PARENT_ID[stage.name]: parent["id"],
+        "verdict": "Yes",
         "concepts": ["addition"],
         "category": "function implementation",
         "language": "Python",
         "difficulty": "easy",
         "instruction": f"Add two numbers and {number}.",
         "sample": 0,
+        "tests_inferred": False,
         "response": RESPONSE.format(number),
         "tests": TESTS.format(number),
         "status": "passed",
@@ -138,8 +140,8 @@ def _scripted_row(stage: Stage, parent: dict[str, Any], number: int) -> dict[str
         "flags": [],
         REJECT_REASON: None,
     }
-    row = parent | made
-    return {name: row.get(name) for name in stage.features}
+    row = made | parent | ids
+    return {name: row.get(name) for name in names}
 
 
 @pytest.fixture

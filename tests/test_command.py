@@ -14,7 +14,7 @@ CHANGES = [
     ["seeds.forbidden_words=[a word, 'it''s']", "engine.max_model_len=null", "select.leftovers=['$HOME', '#x']"],
     ["run.batch_size=3", "run.workers=1"],
     ["judge=null"],
-    ["judge={shots: 2}"],
+    ["stages=[seeds, concepts]", "concepts.shots=2"],
 ]
 
 

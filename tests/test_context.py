@@ -10,31 +10,52 @@ from datasets import Dataset, Features, Value
 
 from sca_hf.ahead import AHEAD
 from sca_hf.context import Context
-from sca_hf.recipe import load_recipe
+from sca_hf.settings import Settings
+from sca_hf.stage import REJECT_REASON, Column, Stage
 
-FEATURES = Features({"number": Value("int64"), "twice": Value("int64")})
+STAGE = Stage(
+    name="twice",
+    version=1,
+    title="Numbers and their doubles.",
+    uses=("number",),
+    adds=(Column("twice", Value("int64"), "twice the number"),),
+    settings=Settings,
+    run=lambda rows, settings, context: doubled(rows, context),
+)
+FEATURES = Features(
+    {"number": Value("int64"), "left over": Value("string"), "twice": Value("int64"), REJECT_REASON: Value("string")}
+)
 
 
 def context(scratch: Path, concurrency: int) -> Context:
-    return Context(load_recipe("demo", [f"run.concurrency={concurrency}", "run.batch_size=7"]), scratch)
+    return Context(scratch=scratch, concurrency=concurrency, batch_size=7)
+
+
+def numbers(count: int) -> Dataset:
+    return Dataset.from_dict({"number": list(range(count))})
+
+
+def doubled(rows: Dataset, context: Context) -> Dataset:
+    return context.map_rows(STAGE, rows, twice)
 
 
 async def twice(row: dict[str, Any]) -> dict[str, Any]:
     await asyncio.sleep(0.002 * (row["number"] % 5))
-    return row | {"twice": 2 * row["number"]}
+    return {"twice": 2 * row["number"], REJECT_REASON: None}
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 64, 1000])
 def test_order_and_columns(tmp_path: Path, concurrency: int) -> None:
     rows = Dataset.from_dict({"number": list(range(200)), "left over": ["x"] * 200})
-    made = context(tmp_path, concurrency).map_rows(rows.remove_columns("left over"), twice, FEATURES, "twice")
+    made = doubled(rows, context(tmp_path, concurrency))
     assert made.features == FEATURES
+    assert made["left over"][:] == ["x"] * 200
     assert made["twice"][:] == list(range(0, 400, 2))
 
 
 def test_no_rows(tmp_path: Path) -> None:
-    rows = Dataset.from_dict({"number": []})
-    assert context(tmp_path, 4).map_rows(rows, twice, FEATURES, "twice").features == FEATURES
+    rows = Dataset.from_dict({"number": [], "left over": []}, features=Features(list(FEATURES.items())[:2]))
+    assert doubled(rows, context(tmp_path, 4)).features == FEATURES
 
 
 def test_behind_a_slow_row_only_so_many_start(tmp_path: Path) -> None:
@@ -46,9 +67,9 @@ def test_behind_a_slow_row_only_so_many_start(tmp_path: Path) -> None:
         if row["number"] == 0:
             await asyncio.sleep(0.5)
             at_the_end_of_the_slow_one.extend(started)
-        return row | {"twice": 2 * row["number"]}
+        return {"twice": 2 * row["number"], REJECT_REASON: None}
 
-    made = context(tmp_path, 4).map_rows(Dataset.from_dict({"number": list(range(500))}), slow_first, FEATURES, "twice")
+    made = context(tmp_path, 4).map_rows(STAGE, numbers(500), slow_first)
     assert len(at_the_end_of_the_slow_one) == 4 * AHEAD
     assert made["number"][:] == list(range(500))
 
@@ -65,7 +86,7 @@ def test_only_so_many_are_in_the_works(tmp_path: Path) -> None:
         in_the_works -= 1
         return made
 
-    context(tmp_path, 5).map_rows(Dataset.from_dict({"number": list(range(100))}), counted, FEATURES, "twice")
+    context(tmp_path, 5).map_rows(STAGE, numbers(100), counted)
     assert most == 5
 
 
@@ -76,20 +97,21 @@ def test_rows_sent_in_another_order_come_back_in_their_own(tmp_path: Path, concu
     async def several(row: dict[str, Any]) -> list[dict[str, Any]]:
         sent.append(row["number"])
         await asyncio.sleep(0.001 * (row["number"] % 3))
-        return [row | {"twice": copy} for copy in range(row["number"] % 4)]
+        return [{"twice": copy, REJECT_REASON: None} for copy in range(row["number"] % 4)]
 
     order = random.Random(1).sample(range(100), 100)
-    rows = Dataset.from_dict({"number": list(range(100))})
-    made = context(tmp_path, concurrency).map_rows(rows, several, FEATURES, "several", order)
-    assert made.to_list() == [{"number": n, "twice": copy} for n in range(100) for copy in range(n % 4)]
+    made = context(tmp_path, concurrency).map_rows(STAGE, numbers(100), several, order)
+    assert made.remove_columns(REJECT_REASON).to_list() == [
+        {"number": n, "twice": copy} for n in range(100) for copy in range(n % 4)
+    ]
     assert sent == order
 
 
 def test_inside_a_running_loop(tmp_path: Path) -> None:
     async def notebook() -> Dataset:
-        return context(tmp_path, 4).map_rows(Dataset.from_dict({"number": [1, 2]}), twice, FEATURES, "twice")
+        return doubled(numbers(3), context(tmp_path, 4))
 
-    assert asyncio.run(notebook())["twice"][:] == [2, 4]
+    assert asyncio.run(notebook())["twice"][:] == [0, 2, 4]
 
 
 def test_an_error_of_the_environment_stops_the_map(tmp_path: Path) -> None:
@@ -100,4 +122,4 @@ def test_an_error_of_the_environment_stops_the_map(tmp_path: Path) -> None:
         return await twice(row)
 
     with pytest.raises(OSError, match="down"):
-        context(tmp_path, 4).map_rows(Dataset.from_dict({"number": list(range(50))}), broken, FEATURES, "twice")
+        context(tmp_path, 4).map_rows(STAGE, numbers(50), broken)

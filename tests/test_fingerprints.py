@@ -1,19 +1,19 @@
 """What changes a stage's fingerprint, and that nothing else changes its bytes."""
 
 from dataclasses import replace
+from importlib import import_module
 from importlib.resources import files as bundled
 from pathlib import Path
 
 import pytest
 from datasets import Dataset
 
-from sca_hf import plan
 from sca_hf.engines.model import DEMO_MODEL
 from sca_hf.pipeline import Pipeline
-from sca_hf.plan import NAMES, STAGES, Intents, StageInput, stages_of
+from sca_hf.plan import Intents, StageInput
 from sca_hf.recipe import Recipe
 from sca_hf.store import Store
-from tests.finished_run import arguments, arguments_in, files, finish, finished, own_cache, recipe_of
+from tests.finished_run import NAMES, arguments, arguments_in, files, finish, finished, own_cache, recipe_of
 
 __all__ = ["arguments", "finished", "own_cache"]
 
@@ -42,9 +42,13 @@ CHANGES = {
     "engine.max_prompt_tokens=500": "judge",
     "concepts.max_tokens=47": "concepts",
     "instructions.temperature=0.5": "instructions",
+    "concepts.repetition_detection=null": "concepts",
+    "instructions.repetition_detection={min_count: 9}": "instructions",
     "responses.samples=3": "responses",
+    "responses.infer_tests=false": "responses",
     "execute.cpu_seconds=1.0": "execute",
     "select.max_instruction_words=100": "select",
+    "select.leftover_rule=substrings": "select",
     "sft.tests_probability=0.1": "sft",
     "about=something else": None,
     "run.batch_size=7": None,
@@ -66,8 +70,8 @@ def test_a_changed_setting_is_of_this_stage_and_all_after_it(
 def test_another_version_of_a_stage_is_of_this_stage_and_all_after_it(
     finished: Path, arguments: list[str], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stages = tuple(replace(stage, version=99) if stage.name == name else stage for stage in STAGES)
-    monkeypatch.setattr(plan, "STAGES", stages)
+    module = import_module(f"sca_hf.stages.{name}")
+    monkeypatch.setattr(module, "STAGE", replace(module.STAGE, version=99))
     _check_to_run(finished / "store", recipe_of(arguments), name)
 
 
@@ -104,8 +108,8 @@ def test_another_content_of_what_a_stage_reads(
 def test_a_judge_is_part_of_no_other_stages_intent(arguments: list[str]) -> None:
     judged, plain = recipe_of(arguments), recipe_of([*arguments, "--set", "judge=null"])
     given = StageInput(lambda: Dataset.from_list([]), "0" * 64, 0, ())
-    assert [stage.name for stage in stages_of(plain)] == [name for name in NAMES if name != "judge"]
-    for stage in stages_of(plain):
+    assert [stage.name for stage in plain.chain] == [name for name in NAMES if name != "judge"]
+    for stage in plain.chain:
         assert Intents(judged).of(stage, given) == Intents(plain).of(stage, given)
 
 

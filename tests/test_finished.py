@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sca_hf.finished import FinishedParts
+from sca_hf.finished import Checkpoints
 
 
 def test_a_part_is_made_once_for_its_scope_and_key(tmp_path: Path) -> None:
@@ -13,18 +13,18 @@ def test_a_part_is_made_once_for_its_scope_and_key(tmp_path: Path) -> None:
         return [name]
 
     for _ in range(2):
-        finished = FinishedParts(tmp_path / "parts", "stage", "settings")
+        finished = Checkpoints(tmp_path / "parts", "stage", "settings")
         assert finished.part(["a"], lambda: make("a")) == ["a"]
         assert finished.part(["b"], lambda: make("b")) == ["b"]
-    assert FinishedParts(tmp_path / "parts", "stage", "others").part(["a"], lambda: make("c")) == ["c"]
+    assert Checkpoints(tmp_path / "parts", "stage", "others").part(["a"], lambda: make("c")) == ["c"]
     assert made == ["a", "b", "c"]
     finished.forget()
     assert not (tmp_path / "parts").exists()
-    assert FinishedParts(None, "stage").part(["a"], lambda: make("d")) == ["d"]
+    assert Checkpoints(None, "stage").part(["a"], lambda: make("d")) == ["d"]
 
 
 def test_a_part_of_which_a_piece_is_left_is_made_again(tmp_path: Path) -> None:
-    finished = FinishedParts(tmp_path, "stage")
+    finished = Checkpoints(tmp_path, "stage")
     finished.part(["a"], lambda: ["a", "long", "part"])
     (kept,) = tmp_path.iterdir()
     for piece in (b"", kept.read_bytes()[:8]):

@@ -11,10 +11,10 @@ import yaml
 from datasets import Dataset
 
 from sca_hf import run, versions
-from sca_hf.plan import NAMES
 from sca_hf.store import Store, Version
 from tests.finished_run import (
     FUNCTION,
+    NAMES,
     RESPONSE,
     TESTS,
     arguments,
@@ -49,7 +49,9 @@ def test_the_layout_of_the_reference_is_read(arguments: list[str], tmp_path: Pat
     (made,) = Store(tmp_path / "store").versions()
     assert made.load()["instruction"][:] == [row["instruction"] for row in rows]
     assert made.load()["messages"][0][1] == {"role": "assistant", "content": RESPONSE.format(0)}
-    assert len(set(made.load()["seed_id"])) == 9
+    assert len(set(made.load()["select_id"])) == 9
+    assert made.load()["seed"][:] == [row["seed"] for row in rows], "columns that earlier stages make are carried"
+    assert "prompt" not in made.load().column_names
     assert "--input reference.parquet" in made.lineage["command"]
     with (tmp_path / "other.jsonl").open("w") as file:  # the same rows in another file are the same input
         file.writelines(json.dumps(row) + "\n" for row in rows)
@@ -175,7 +177,7 @@ def test_an_input_without_the_columns_names_them(
     Dataset.from_list([{"instruction": "Add."}]).to_parquet(tmp_path / "rows.parquet")
     start = [*arguments, "--store", str(tmp_path / "store"), "--input", str(tmp_path / "rows.parquet")]
     assert run.main([*start, "--from", "execute"]) == 2
-    assert "stage 'execute' needs column 'response', 'tests'" in capsys.readouterr().err
+    assert "stage 'execute' needs column 'response' (made by stage responses), 'tests'" in capsys.readouterr().err
 
 
 def _planned(printed: str) -> list[str]:

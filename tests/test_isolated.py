@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sca_hf.isolated import Isolated
+from sca_hf.isolated import CrashProofWorker
 
 
 def _doubled(words: Sequence[str]) -> list[str]:
@@ -30,14 +30,14 @@ def _doubled(words: Sequence[str]) -> list[str]:
 
 @pytest.mark.parametrize("fault", ["crash", "leave", "spin", "eat"])
 def test_only_what_breaks_the_process_is_lost(fault: str) -> None:
-    with Isolated(_doubled, cpu_seconds=0.5, memory=2**30) as isolated:
+    with CrashProofWorker(_doubled, cpu_seconds=0.5, memory=2**30) as isolated:
         assert isolated(["a", "b", fault, "c", fault]) == ["aa", "bb", None, "cc", None]
         assert isolated(["d"]) == ["dd"]
         assert isolated([]) == []
 
 
 def test_what_the_function_raises_is_raised() -> None:
-    with Isolated(_doubled) as isolated:
+    with CrashProofWorker(_doubled) as isolated:
         with pytest.raises(ValueError, match="own"):
             isolated(["a", "raise"])
         assert isolated(["a"]) == ["aa"]
@@ -48,9 +48,9 @@ def _pid(batch: Sequence[int]) -> list[int]:
 
 
 def test_one_process_serves_many_batches_and_ends_with_the_block() -> None:
-    with Isolated(_pid) as isolated:
+    with CrashProofWorker(_pid) as isolated:
         first, second = isolated([0]), isolated([0])
-        sent: Isolated[int, int] = pickle.loads(pickle.dumps(isolated))
+        sent: CrashProofWorker[int, int] = pickle.loads(pickle.dumps(isolated))
         with sent:
             assert sent([0]) != first
     assert first == second != [os.getpid()]
@@ -61,7 +61,7 @@ def test_the_process_ends_when_its_parent_is_killed() -> None:
     read, write = os.pipe()
     parent = os.fork()
     if not parent:
-        os.write(write, str(Isolated(_pid)([0])[0]).encode())
+        os.write(write, str(CrashProofWorker(_pid)([0])[0]).encode())
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(parent, 0)
     child = Path("/proc", os.read(read, 20).decode(), "stat")

@@ -17,7 +17,7 @@ from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
 from sca_hf.journal import SCHEMA, Journal, JournaledEngine, JournaledJails
-from sca_hf.sandbox import Limits, Program
+from sca_hf.sandbox import Jails, Limits, Program
 
 
 @dataclass
@@ -240,13 +240,13 @@ def test_a_full_disk_is_an_error_of_the_store(tmp_path: Path) -> None:
 def test_a_program_runs_once(journal: Journal) -> None:
     limits = Limits(cpu_seconds=5, wall_seconds=20, memory_mb=512)
     program = Program(code="def double(x):\n    return 2 * x", tests="assert double(2) == 4")
-    jails = JournaledJails(1, limits, journal)
+    jails = JournaledJails(Jails(1, limits), journal)
     verdict = asyncio.run(jails.run(program))
     assert verdict.status == "passed"
     assert asyncio.run(jails.run(program)) == verdict
     assert (jails.made, jails.reused) == (1, 1)
     jails.close()
-    stricter = JournaledJails(1, Limits(cpu_seconds=4, wall_seconds=20, memory_mb=512), journal)
+    stricter = JournaledJails(Jails(1, Limits(cpu_seconds=4, wall_seconds=20, memory_mb=512)), journal)
     asyncio.run(stricter.run(program))
     assert (stricter.made, stricter.reused) == (1, 0)
     stricter.close()

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from sca_hf import languages
+from sca_hf.context import Context
 from sca_hf.errors import InputError
 from sca_hf.languages import language
 from sca_hf.salvage import BrokenFunction
@@ -86,7 +87,7 @@ def test_a_folder_of_javascript_becomes_seeds_by_the_rules_that_read_no_syntax(t
     (tmp_path / "b.mjs").write_text("/** Half. */\nexport function half(a) { return a / 2; }\n")
     (tmp_path / "c.py").write_text("def f(a):\n    'doc'\n    return a\n")
     settings = _settings(source=str(tmp_path), max_lines=4)
-    rows = seeds(settings.open().rows, settings).to_list()
+    rows = seeds(settings.open().rows, settings, Context()).to_list()
     assert {row["name"]: row[REJECT_REASON] for row in rows} == {
         "twice": None,
         "add": "too-many-lines",
@@ -97,7 +98,7 @@ def test_a_folder_of_javascript_becomes_seeds_by_the_rules_that_read_no_syntax(t
         "broken": "unparsable-function",
         "half": None,
     }
-    assert seeds(settings.open().rows, settings, num_proc=2).to_list() == rows
+    assert seeds(settings.open().rows, settings, Context(workers=2)).to_list() == rows
 
 
 def test_what_only_python_has_is_refused_and_not_left_out_in_silence() -> None:

@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 
-from sca_hf.plan import stages_of
 from sca_hf.recipe import load_recipe
 from sca_hf.store import Store, Version
 
-NAMES = tuple(stage.name for stage in stages_of(load_recipe("demo")))
+NAMES = tuple(stage.name for stage in load_recipe("demo").chain)
 RECIPE = ("--recipe", "demo", "--limit", "24", "--set", "responses.samples=3")
 OTHER_SPEED = ("concurrency=5", "batch_size=3", "workers=1", "jails=1")
 

@@ -7,9 +7,18 @@ from pathlib import Path
 import pytest
 
 from sca_hf import run
-from sca_hf.plan import NAMES
 from sca_hf.store import Store, Version
-from tests.finished_run import arguments, arguments_in, files, finished, logged_in, loopback, own_cache, published
+from tests.finished_run import (
+    NAMES,
+    arguments,
+    arguments_in,
+    files,
+    finished,
+    logged_in,
+    loopback,
+    own_cache,
+    published,
+)
 from tests.store.loopback_hub import LoopbackHub
 
 __all__ = ["arguments", "finished", "logged_in", "loopback", "own_cache", "published"]

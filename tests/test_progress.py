@@ -5,15 +5,16 @@ import io
 from pathlib import Path
 
 import pytest
-from datasets import Dataset, Features, Value
+from datasets import Dataset
 
 from sca_hf import progress as progress_of
 from sca_hf.ahead import Row
-from sca_hf.context import Context
+from sca_hf.context import Context, Progress
 from sca_hf.engines import Usage
-from sca_hf.progress import Line, Progress, WatchedJails, shown
-from sca_hf.recipe import load_recipe
+from sca_hf.progress import Line, shown
 from sca_hf.sandbox import Program, Verdict
+from sca_hf.settings import Settings
+from sca_hf.stage import Stage
 
 
 class Half:
@@ -33,15 +34,14 @@ class Half:
 def test_rows_and_programs_are_counted(tmp_path: Path) -> None:
     progress = Progress(jails=2)
     half = Half(progress)
-    jails = WatchedJails(half, progress)
+    context = Context(scratch=tmp_path, concurrency=4, jails=half, progress=progress)
 
     async def judged(row: Row) -> Row:
-        await jails.run(Program(code=str(row["number"]), tests=""))
-        return row
+        verdict = await context.execute(Program(code=str(row["number"]), tests=""))
+        return {"reject_reason": None if verdict.status == "passed" else verdict.status}
 
-    context = Context(load_recipe("demo", ["run.concurrency=4"]), tmp_path, jails=jails, progress=progress)
-    rows = Dataset.from_dict({"number": list(range(20))})
-    context.map_rows(rows, judged, Features({"number": Value("int64")}), "judged")
+    stage = Stage("judged", 1, "Numbers.", ("number",), (), Settings, lambda rows, settings, context: rows)
+    context.map_rows(stage, Dataset.from_dict({"number": list(range(20))}), judged)
     assert (progress.rows, progress.rows_done) == (20, 20)
     assert (progress.programs, progress.programs_done, progress.passes) == (0, 20, 10)
     assert half.most == 4

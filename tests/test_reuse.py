@@ -12,8 +12,8 @@ from sca_hf.identity import digest
 from sca_hf.journal import Journal, JournaledEngine
 from sca_hf.prompts.few_shot import FewShot, load_few_shot
 from sca_hf.recipe import load_recipe
-from sca_hf.stage import judge
-from sca_hf.stages import concepts, instructions, responses, seeds
+from sca_hf.stage import split
+from sca_hf.stages import concepts, instructions, responses
 
 SEEDS = 40
 
@@ -47,25 +47,18 @@ class Runs:
         self._number = 0
 
     def __call__(self, *changes: str, few_shot: FewShot | None = None) -> list[list[Sampling]]:
-        features = seeds.STAGE.features
-        names = list(seeds.STAGE.names)
-        rows = Dataset.from_list(
-            [dict.fromkeys(names, "x") | {"id": f"{n:020x}", "seed": f"def f{n}(): return {n}"} for n in range(SEEDS)],
-            features=features.__class__({name: features[name] for name in names}),
-        )
+        rows = Dataset.from_list([{"id": f"{n:020x}", "seed": f"def f{n}(): return {n}"} for n in range(SEEDS)])
+        recipe = load_recipe("demo", ["responses.samples=4", *changes])
         asked = []
         self._number += 1
         for stage in (concepts.STAGE, instructions.STAGE, responses.STAGE):
             engine = Letters()
             context = Context(
-                load_recipe("demo", ["responses.samples=4", *changes]),
-                self._folder / f"{self._number}",
+                scratch=self._folder / f"{self._number}",
                 engine=JournaledEngine(engine, self._journal),
                 few_shot=few_shot or load_few_shot("demo"),
             )
-            rows = judge(stage, len(rows), stage.run(rows, context)).kept if stage is not responses.STAGE else rows
-            if stage is responses.STAGE:
-                stage.run(rows, context)
+            rows = split(stage, len(rows), stage.run(rows, recipe[stage.name], context)).kept
             asked.append(engine.asked)
         return asked
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, load_dataset
+from datasets import Dataset, Features, Value, load_dataset
 
-from sca_hf.stage import judge
+from sca_hf.recipe import load_recipe
+from sca_hf.stage import REJECT_REASON, split
 from sca_hf.stages import responses
 from sca_hf.store import Build, Store
 
@@ -111,7 +112,9 @@ def test_a_dry_run_runs_nothing(tmp_path: Path) -> None:
 
 def answered(store: Path, tests: list[str]) -> None:
     """A version of responses: one instruction, and one response with each of `tests`."""
-    text: dict[str, Any] = {column.name: "x" for column in responses.STAGE.columns}
+    columns = [column for stage in load_recipe("demo").chain[:4] for column in stage.adds]
+    features = Features({column.name: column.feature for column in columns} | {REJECT_REASON: Value("string")})
+    text: dict[str, Any] = dict.fromkeys(features, "x")
     rows = [
         text
         | {
@@ -120,15 +123,17 @@ def answered(store: Path, tests: list[str]) -> None:
             "instruction": f"Task {index}",
             "concepts": ["slicing"],
             "sample": 0,
+            "tests_inferred": False,
             "response": f"Answer {index}:\n\n```python\ndef double(x):\n    return 2 * x\n```",
             "tests": f"```python\n{code}\n```",
-            "reject_reason": None,
+            REJECT_REASON: None,
         }
         for index, code in enumerate(tests)
     ]
-    judged = judge(responses.STAGE, len(rows), Dataset.from_list(rows, features=responses.STAGE.features))
+    judged = split(responses.STAGE, len(rows), Dataset.from_list(rows, features=features))
     lineage = {"stage": "responses", "recipe": {}, "parents": [], "tokens": {"prompt": 0, "completion": 0}}
-    Store(store).write("demo-responses", "0123456789abcdef", Build(responses.STAGE, judged, lineage, {"seconds": 0.0}))
+    build = Build(responses.STAGE, responses.STAGE.columns(columns), judged, lineage, {"seconds": 0.0})
+    Store(store).write("demo-responses", "0123456789abcdef", build)
 
 
 def test_from_execute_to_conversations(tmp_path: Path) -> None:

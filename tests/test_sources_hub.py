@@ -19,6 +19,7 @@ from datasets import Dataset
 from huggingface_hub import HfApi
 
 from sca_hf import run
+from sca_hf.context import Context
 from sca_hf.errors import HubError, InputError
 from sca_hf.file_stream import File, FileStream
 from sca_hf.layouts import FEATURES
@@ -102,8 +103,8 @@ def test_a_stream_gives_the_rows_that_its_files_give(
 ) -> None:
     monkeypatch.setattr(seed_stream, "PART_FILES", 7)
     stream = _stream(data_dir=f"data/{form}")
-    rows = seeds(stream, SeedSettings(), 1, num_proc, tmp_path)
-    assert rows.to_list() == seeds(_local(), SeedSettings()).to_list()
+    rows = seeds(stream, SeedSettings(), Context(1, tmp_path, workers=num_proc))
+    assert rows.to_list() == seeds(_local(), SeedSettings(), Context()).to_list()
     assert stream.files == 120
 
 
@@ -113,11 +114,11 @@ def test_no_more_is_read_than_gives_the_count(
     monkeypatch.setattr(seed_stream, "PART_FILES", 5)
     hub.forget_requests()
     stream = _stream()
-    rows = seeds(stream, SeedSettings(count=4), 1, 2, tmp_path)
+    rows = seeds(stream, SeedSettings(count=4), Context(1, tmp_path, workers=2))
     assert rows[REJECT_REASON][:].count(None) == 4
     assert stream.files == 10
     assert not any("00002-of" in asked.path for asked in hub.requests)
-    again = seeds(_stream(), SeedSettings(count=4), 1, 1, tmp_path)
+    again = seeds(_stream(), SeedSettings(count=4), Context(1, tmp_path))
     assert again.to_list() == rows.to_list()
 
 
@@ -129,7 +130,7 @@ def test_rules_that_look_at_many_seeds_make_it_read_on(
     hub.edit("alice/code", "data/same/a.parquet", _parquet(same))
     hub.edit("alice/code", "data/same/b.parquet", _parquet(_rows(1, 60)))
     stream = _stream(data_dir="data/same")
-    rows = seeds(stream, SeedSettings(count=6), 1, 2, tmp_path)
+    rows = seeds(stream, SeedSettings(count=6), Context(1, tmp_path, workers=2))
     assert rows[REJECT_REASON][:].count(None) == 6
     assert 30 < stream.files < 90
 
@@ -143,6 +144,7 @@ import datasets, huggingface_hub, os, sys
 from pathlib import Path
 huggingface_hub.constants.ENDPOINT = datasets.config.HF_ENDPOINT = {hub.url!r}
 huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE = {hub.url!r} + "/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+from sca_hf.context import Context
 from sca_hf.stages import seed_rules, seed_stream
 from sca_hf.stages.seeds import SeedSettings, seeds
 from sca_hf.sources import open_source
@@ -155,7 +157,8 @@ def slow(content):
 seed_rules.decode = slow
 rows = open_source("hf://alice/code", data_dir="data/python").rows
 print("begun", flush=True)
-seeds(rows, SeedSettings(), 1, 2, Path({str(tmp_path)!r}), Path({str(tmp_path / "kept")!r}))
+context = Context(1, Path({str(tmp_path)!r}), workers=2, checkpoints=Path({str(tmp_path / "kept")!r}))
+seeds(rows, SeedSettings(), context)
 """
     environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_DATASETS_CACHE": str(tmp_path / "own")}
     killed = subprocess.Popen(
@@ -163,7 +166,7 @@ seeds(rows, SeedSettings(), 1, 2, Path({str(tmp_path)!r}), Path({str(tmp_path / 
     )
     try:
         for _ in range(600):
-            if len(list((tmp_path / "kept").glob("*.json"))) >= 14:
+            if len(list((tmp_path / "kept" / "seeds").glob("*.json"))) >= 14:
                 break
             assert killed.poll() is None
             time.sleep(0.1)
@@ -173,13 +176,13 @@ seeds(rows, SeedSettings(), 1, 2, Path({str(tmp_path)!r}), Path({str(tmp_path / 
     finally:
         killed.kill()
         killed.wait()
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").glob("*.json")}
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "kept" / "seeds").glob("*.json")}
     assert len(kept) >= 14
     hub.forget_requests()
     stream = _stream()
-    monkeypatch.setattr("sca_hf.finished.FinishedParts.forget", lambda self: None)
-    rows = seeds(stream, SeedSettings(), 1, 2, tmp_path, tmp_path / "kept")
-    assert rows.to_list() == seeds(_local(), SeedSettings()).to_list()
+    monkeypatch.setattr("sca_hf.finished.Checkpoints.forget", lambda self: None)
+    rows = seeds(stream, SeedSettings(), Context(1, tmp_path, workers=2, checkpoints=tmp_path / "kept"))
+    assert rows.to_list() == seeds(_local(), SeedSettings(), Context()).to_list()
     assert stream.files == 120
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     read = {asked.path.rsplit("/", 1)[1] for asked in hub.requests if asked.path.endswith(".parquet")}
@@ -196,8 +199,8 @@ def test_a_connection_that_breaks_is_made_again(
     assert stream.shards == 3
     hub.forget_requests()
     hub.faults = {0: fault, 2: fault}
-    rows = seeds(stream, SeedSettings(), 1, 2, tmp_path)
-    assert rows.to_list() == seeds(_local(), SeedSettings()).to_list()
+    rows = seeds(stream, SeedSettings(), Context(1, tmp_path, workers=2))
+    assert rows.to_list() == seeds(_local(), SeedSettings(), Context()).to_list()
     assert hub.asked > 3
 
 
@@ -241,7 +244,7 @@ def test_the_second_stack_with_texts_is_read(hub: LoopbackHub, tmp_path: Path) -
     second = {"blob_id": "1f", "path": "/a.py", "repo_name": "one/repo", "detected_licenses": ["MIT"]}
     rows = [second | {"text": "def f(a):\n    'doc'\n    return a"}]
     hub.edit("alice/code", "data/v2/train.parquet", _parquet(rows))
-    (row,) = seeds(_stream(data_dir="data/v2", column="text"), SeedSettings(), scratch=tmp_path)
+    (row,) = seeds(_stream(data_dir="data/v2", column="text"), SeedSettings(), Context(scratch=tmp_path))
     assert (row["path"], row["license"], row[REJECT_REASON]) == ("one/repo/a.py", "MIT", None)
 
 
@@ -279,7 +282,7 @@ def test_a_plan_with_the_papers_source_needs_no_hub(
     capsys: pytest.CaptureFixture[str],
     recipe: str,
 ) -> None:
-    assert load_recipe(recipe).seeds.source == "hf://bigcode/the-stack-dedup"
+    assert load_recipe(recipe)["seeds"].source == "hf://bigcode/the-stack-dedup"
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     assert run.main(["--recipe", recipe, "--store", str(tmp_path / "store"), "--dry-run"]) == 0
     assert "the Hub did not say" in capsys.readouterr().out

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from sca_hf import run, versions
-from sca_hf.plan import NAMES
 from sca_hf.store import Store, Version
-from tests.finished_run import arguments, finished, logged_in, loopback, own_cache, published
+from tests.finished_run import NAMES, arguments, finished, logged_in, loopback, own_cache, published
 
 __all__ = ["arguments", "finished", "logged_in", "loopback", "own_cache", "published"]
 

@@ -3,26 +3,34 @@
 from dataclasses import asdict, dataclass
 from typing import Literal, Protocol
 
+from sca_hf.engines.repetition import RepetitionDetection
 from sca_hf.identity import published_name
+
+FinishReason = Literal["stop", "length", "repetition"]
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How one sample is drawn. The same sampling of the same prompt by the same engine gives the same completion."""
+    """How one sample is drawn. The same sampling of the same prompt by the same engine gives the same completion.
+
+    `repetition_detection`: where the engine ends a sample that repeats itself; None, or an engine that can't: nowhere.
+    """
 
     temperature: float
     max_tokens: int
     stop: tuple[str, ...]
     seed: int
     top_p: float = 1.0
+    repetition_detection: RepetitionDetection | None = None
 
 
 @dataclass(frozen=True)
 class Completion:
-    """One sample. `finish_reason` is "stop" (a stop text or the end of the text) or "length" (max_tokens reached)."""
+    """One sample. `finish_reason` is "stop" (a stop text or the end of the text), "length" (max_tokens reached) or
+    "repetition" (detected by the engine)."""
 
     text: str
-    finish_reason: Literal["stop", "length"]
+    finish_reason: FinishReason
     prompt_tokens: int
     completion_tokens: int
 

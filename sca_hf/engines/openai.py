@@ -9,14 +9,15 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast, get_args
 
-from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
+from sca_hf.engines import Completion, EngineIdentity, FinishReason, RowFailure, Sampling
 from sca_hf.engines.remote import (
     Busy,
     Failed,
-    Limits,
     RemoteEngine,
+    TokenLimits,
     Unreachable,
     ask_first,
     key_of,
@@ -55,22 +56,22 @@ def openai_identity(model: str, urls: Sequence[str], patience: float) -> EngineI
 
 
 def openai_engine(
-    model: str, urls: Sequence[str], limits: Limits, *, patience: float, request_seconds: float
+    model: str, urls: Sequence[str], limits: TokenLimits, *, patience: float, request_seconds: float
 ) -> RemoteEngine:
     """An engine of these servers. Raises EngineUnavailable where none answers, or they have no such model."""
     identity = openai_identity(model, urls, patience)
-    extra = _VLLM_DEFAULTS if identity.build.startswith("vllm") else {}
-    servers = [_OpenAiServer(url, identity.model, extra, request_seconds) for url in urls]
+    is_vllm = identity.build.startswith("vllm")
+    servers = [_OpenAiServer(url, identity.model, is_vllm, request_seconds) for url in urls]
     return RemoteEngine(identity, servers, limits, patience)
 
 
 class _OpenAiServer:
-    def __init__(self, url: str, model: str, extra: dict[str, Any], request_seconds: float) -> None:
+    def __init__(self, url: str, model: str, is_vllm: bool, request_seconds: float) -> None:
         from openai import AsyncOpenAI
 
         self.url = url
         self._model = model
-        self._extra = extra
+        self._is_vllm = is_vllm
         self._client = AsyncOpenAI(
             base_url=_base(url), api_key=key_of(KEY) or "none", max_retries=0, timeout=request_seconds
         )
@@ -87,10 +88,10 @@ class _OpenAiServer:
                 max_tokens=sampling.max_tokens,
                 seed=sampling.seed,
                 stop=list(sampling.stop) or None,
-                extra_body=self._extra,
+                extra_body=self._extra_of(sampling),
             )
             choice, usage = answer.choices[0], answer.usage
-            reason = choice.finish_reason
+            reason: str = choice.finish_reason
             counts = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
             text = choice.text
         except openai.APITimeoutError:
@@ -105,12 +106,19 @@ class _OpenAiServer:
         except (openai.OpenAIError, ValueError, TypeError, AttributeError, IndexError) as error:
             # Not what the protocol says: broken JSON, invalid UTF-8, no choice.
             raise Failed(without(f"it answers nonsense: {type(error).__name__}", None)) from None
-        if reason not in {"stop", "length"} or not isinstance(text, str):
+        if reason not in get_args(FinishReason) or not isinstance(text, str):
             raise RowFailure("engine-error")
-        return Completion(text, reason, *counts)
+        return Completion(text, cast(FinishReason, reason), *counts)
 
     async def close(self) -> None:
         await self._client.close()
+
+    def _extra_of(self, sampling: Sampling) -> dict[str, Any]:
+        """What only vLLM knows. A version of it that can't detect repetitions doesn't mind being asked to."""
+        if not self._is_vllm:
+            return {}
+        detection = sampling.repetition_detection
+        return _VLLM_DEFAULTS | ({"repetition_detection": asdict(detection)} if detection else {})
 
     def _refusal(self, error: "APIStatusError") -> Exception:
         status, said = error.status_code, without(f"status {error.status_code} {error.response.text}", key_of(KEY))

@@ -28,7 +28,7 @@ _LOOK_AGAIN = 0.1
 
 
 @dataclass(frozen=True)
-class Limits:
+class TokenLimits:
     """Tokens of a prompt, and of prompt and completion together, as in the recipe: None for no bound but the server's.
 
     They reject the same rows as in the in-process engine, by the count that the server gives.
@@ -81,7 +81,9 @@ class _Seat:
 class RemoteEngine(ThreadedEngine):
     """Asks `servers`, which all serve the same model. `patience`: seconds without any success that are borne."""
 
-    def __init__(self, identity: EngineIdentity, servers: Sequence[Server], limits: Limits, patience: float) -> None:
+    def __init__(
+        self, identity: EngineIdentity, servers: Sequence[Server], limits: TokenLimits, patience: float
+    ) -> None:
         super().__init__(identity, "remote-engine")
         self._limits = limits
         self._patience = patience

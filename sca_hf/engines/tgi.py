@@ -8,7 +8,17 @@ from collections.abc import Sequence
 
 from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
 from sca_hf.engines.openai import read_json
-from sca_hf.engines.remote import Busy, Failed, Limits, RemoteEngine, Unreachable, ask_first, key_of, shown, without
+from sca_hf.engines.remote import (
+    Busy,
+    Failed,
+    RemoteEngine,
+    TokenLimits,
+    Unreachable,
+    ask_first,
+    key_of,
+    shown,
+    without,
+)
 from sca_hf.errors import EngineUnavailable
 
 KEY = "TGI_API_KEY"
@@ -38,7 +48,7 @@ def tgi_identity(model: str, urls: Sequence[str], patience: float) -> EngineIden
 
 
 def tgi_engine(
-    model: str, urls: Sequence[str], limits: Limits, *, patience: float, request_seconds: float
+    model: str, urls: Sequence[str], limits: TokenLimits, *, patience: float, request_seconds: float
 ) -> RemoteEngine:
     """An engine of these servers. Raises EngineUnavailable where none answers, or they serve another model."""
     if limits.max_prompt_tokens is not None:
@@ -48,7 +58,7 @@ def tgi_engine(
         )
     identity = tgi_identity(model, urls, patience)
     servers = [_TgiServer(url, request_seconds) for url in urls]
-    return RemoteEngine(identity, servers, Limits(None, None), patience)
+    return RemoteEngine(identity, servers, TokenLimits(None, None), patience)
 
 
 class _TgiServer:

@@ -7,9 +7,10 @@ and what it says of a failure is quoted in the error.
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
+from typing import Any, get_args
 
-from sca_hf.engines import Completion, RowFailure, Sampling
+from sca_hf.engines import Completion, FinishReason, RowFailure, Sampling
 from sca_hf.engines.launch import EngineProcesses, load_engine
 from sca_hf.engines.model import EngineOption, engine_identity, resolve_model
 from sca_hf.engines.threaded import ThreadedEngine
@@ -66,16 +67,18 @@ class VllmEngine(ThreadedEngine):
     async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
         from vllm import SamplingParams
         from vllm.inputs import tokens_input
-        from vllm.sampling_params import RequestOutputKind
+        from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind
         from vllm.v1.engine.exceptions import EngineDeadError
 
         tokens = self._tokens(prompt, sampling.max_tokens)
+        detection = sampling.repetition_detection
         parameters = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             max_tokens=sampling.max_tokens,
             stop=list(sampling.stop),
             seed=sampling.seed,
+            repetition_detection=RepetitionDetectionParams(**asdict(detection)) if detection else None,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         llm = self._llm
@@ -102,7 +105,7 @@ class VllmEngine(ThreadedEngine):
 
     def _completion(self, final: Any) -> Completion:
         sample = final.outputs[0]
-        if sample.finish_reason not in {"stop", "length"}:
+        if sample.finish_reason not in get_args(FinishReason):
             raise RowFailure("engine-error")
         self.usage.cached_prompt_tokens += final.num_cached_tokens or 0
         return Completion(sample.text, sample.finish_reason, len(final.prompt_token_ids), len(sample.token_ids))

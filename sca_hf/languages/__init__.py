@@ -5,14 +5,11 @@ The rules that read no syntax (lines, characters, words, licenses, duplicates) h
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from sca_hf.errors import InputError
 from sca_hf.functions import Kind
 from sca_hf.salvage import BrokenFunction
-
-if TYPE_CHECKING:
-    from sca_hf.stages.seeds import SeedSettings
 
 LanguageName = Literal["python", "javascript"]
 ENDINGS = {"python": (".py",), "javascript": (".js", ".mjs", ".cjs", ".jsx")}
@@ -37,21 +34,20 @@ class Language(Protocol):
     def functions(
         self, text: str, kinds: Sequence[Kind]
     ) -> tuple[Sequence[FoundFunction | BrokenFunction], str | None]:
-        """What of these kinds has a docstring at a file's top level, in order; or the reason why there is none."""
+        """Return what of these kinds has a docstring at a file's top level, in order; or why there is nothing."""
         ...
 
-    def own_reason(self, function: Any, settings: "SeedSettings") -> str | None:
-        """Why one of its functions is rejected by the rules for this language alone, which come last; or None."""
+    def own_reason(self, function: Any, forbidden_imports: Sequence[str]) -> str | None:
+        """Return why one of its functions is rejected by the rules for this language alone, which come last."""
         ...
 
 
 def language(name: LanguageName) -> Language:
-    """The module of a language. Raises InputError when its parser is not installed."""
+    """Return the module of a language. Raises InputError when its parser is not installed."""
     try:
-        found: Any = import_module(f"sca_hf.languages.{name}")
+        module: Language = import_module(f"sca_hf.languages.{name}")
     except ModuleNotFoundError as error:
         raise InputError(
             f"seeds.language {name} needs the package {error.name}; install it: pip install 'sca-hf[{name}]'"
         ) from error
-    module: Language = found
     return module

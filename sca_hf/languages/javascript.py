@@ -6,16 +6,12 @@ Neither are imports inferred nor names looked up: a seed may use what its file h
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 import tree_sitter
 import tree_sitter_javascript
 
 from sca_hf.functions import Kind
 from sca_hf.salvage import BrokenFunction
-
-if TYPE_CHECKING:
-    from sca_hf.stages.seeds import SeedSettings
 
 _FUNCTIONS = {
     "function_declaration",
@@ -47,7 +43,7 @@ def functions(text: str, kinds: Sequence[Kind]) -> tuple[Sequence[JavaScriptFunc
     return [], "unparsable-file" if root.has_error else "no-function"
 
 
-def own_reason(function: JavaScriptFunction, settings: "SeedSettings") -> str | None:
+def own_reason(function: JavaScriptFunction, forbidden_imports: Sequence[str]) -> str | None:
     """See `Language`: there is no such rule."""
     return None
 

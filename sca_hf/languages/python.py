@@ -1,13 +1,9 @@
 """Python: functions with their imports, salvaged from broken files, and the rules about imports and names."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sca_hf.functions import PARSER_ERRORS, Function, Kind, compiles, documented_functions
 from sca_hf.salvage import BrokenFunction, salvaged_functions
-
-if TYPE_CHECKING:
-    from sca_hf.stages.seeds import SeedSettings
 
 
 def functions(text: str, kinds: Sequence[Kind]) -> tuple[Sequence[Function | BrokenFunction], str | None]:
@@ -20,9 +16,9 @@ def functions(text: str, kinds: Sequence[Kind]) -> tuple[Sequence[Function | Bro
     return found, None if found else "no-function"
 
 
-def own_reason(function: Function, settings: "SeedSettings") -> str | None:
+def own_reason(function: Function, forbidden_imports: Sequence[str]) -> str | None:
     """See `Language`."""
-    if any(f"{module}.".startswith(f"{name}.") for module in function.modules for name in settings.forbidden_imports):
+    if any(f"{module}.".startswith(f"{name}.") for module in function.modules for name in forbidden_imports):
         return "forbidden-import"
     if any(module.startswith(".") for module in function.modules):
         return "relative-import"

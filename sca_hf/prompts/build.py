@@ -11,6 +11,8 @@ from sca_hf.prompts.few_shot import Exemplar, FewShot, Property, Step
 
 STOP = ("### Example",)
 TESTS_LABEL = "[Tests]"
+CUT = {"length": "cut-off", "repetition": "repetition"}
+"""Reject reasons of completions that didn't come to their end, by finish reason."""
 
 
 def concepts_prompt(few_shot: FewShot, exemplars: Sequence[Exemplar], code: str) -> str:

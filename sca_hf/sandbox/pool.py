@@ -20,6 +20,7 @@ class Jails:
             raise ValueError(f"workers must be at least 1, got {workers}")
         if repeat not in (1, 2):
             raise ValueError(f"repeat must be 1 or 2, got {repeat}")
+        self.limits, self.repeat = limits, repeat
         self._dispatcher = Dispatcher(workers, limits, repeat)
 
     async def __aenter__(self) -> "Jails":

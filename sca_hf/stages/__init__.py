@@ -1,1 +1,28 @@
-"""The stages, one file each, in the order of the method."""
+"""The stages: one file each, with the stage's settings, its function and its declaration, `STAGE`."""
+
+from importlib import import_module
+from typing import Any
+
+from sca_hf.errors import RecipeError, one_line
+from sca_hf.stage import Stage
+
+BUNDLED = ("seeds", "judge", "concepts", "instructions", "responses", "execute", "select", "sft")
+
+
+def stage(name: str) -> Stage:
+    """Return a bundled stage by its name, or any other by `module:NAME`. Raises RecipeError if there is none."""
+    if name in BUNDLED:
+        declaration: Any = import_module(f"{__name__}.{name}").STAGE
+        return declaration  # type: ignore[no-any-return]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise RecipeError(f"stages: there is no stage {name!r}; give one of {', '.join(BUNDLED)}, or module:NAME")
+    try:
+        declaration = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise RecipeError(
+            f"stages: {name!r} can't be imported ({one_line(error)}); give module:NAME of a module on Python's path"
+        ) from error
+    if not isinstance(declaration, Stage):
+        raise RecipeError(f"stages: {name!r} is a {type(declaration).__name__}; give a Stage")
+    return declaration

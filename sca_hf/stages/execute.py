@@ -1,19 +1,15 @@
 """Each response runs with its own tests in a jail. Every attempt is kept, with its verdict."""
 
-import sys
 from typing import Literal
 
 from datasets import Dataset, List, Value
 from pydantic import Field
 
 from sca_hf.context import Context, Row
-from sca_hf.errors import SandboxUnavailable
-from sca_hf.identity import row_id
-from sca_hf.sandbox import JAIL_VERSION, Limits
+from sca_hf.sandbox import Jails, Limits
 from sca_hf.settings import Settings
-from sca_hf.stage import REJECT_REASON, Column, Stage, carried
+from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.passing import program_of
-from sca_hf.stages.responses import STAGE as RESPONSES
 
 
 class ExecuteSettings(Settings):
@@ -34,21 +30,19 @@ class ExecuteSettings(Settings):
 
     @property
     def limits(self) -> Limits:
-        """For the jails."""
+        """Return the limits for the jails."""
         return Limits(**self.model_dump(exclude={"repeat"}))
 
 
-def execute(responses: Dataset, context: Context) -> Dataset:
-    """One row a response: its columns with the verdict. No row is rejected: the attempts that failed are kept."""
-    jails = context.jails
-    if jails is None:
-        raise SandboxUnavailable("stage 'execute' needs jails, and the context has none; give Context(jails=…)")
+def execute(responses: Dataset, settings: ExecuteSettings, context: Context) -> Dataset:
+    """Return a row a response, with the verdict. No row is rejected: the attempts that failed are kept.
+
+    The limits are those of the context's jails (`jails`).
+    """
 
     async def verdict_of(response: Row) -> Row:
-        verdict = await jails.run(program_of(response["response"], response["tests"]))
-        return response | {
-            "id": row_id(response["id"], "execute"),
-            "response_id": response["id"],
+        verdict = await context.execute(program_of(response["response"], response["tests"]))
+        return {
             "status": verdict.status,
             "exception": verdict.exception,
             "line": verdict.line,
@@ -62,32 +56,33 @@ def execute(responses: Dataset, context: Context) -> Dataset:
             "stderr": verdict.stderr,
         }
 
-    return context.map_rows(responses, verdict_of, STAGE.features, "execute")
+    return context.map_rows(STAGE, responses, verdict_of)
 
 
-def sandbox_intent() -> dict[str, str]:
-    """What of the sandbox determines verdicts: goes into the fingerprint."""
-    return {"jail": str(JAIL_VERSION), "python": ".".join(map(str, sys.version_info[:2]))}
+def jails(settings: ExecuteSettings, workers: int) -> Jails:
+    """Return the pool in which responses run, `workers` at a time."""
+    return Jails(workers, settings.limits, settings.repeat)
 
 
 STAGE = Stage(
     name="execute",
-    version=1,
+    version=2,
     title="Each response runs with its own tests in a sandbox; all attempts are kept, with their verdicts.",
-    reads=RESPONSES.names,
-    columns=(
+    uses=("id", "response", "tests"),
+    adds=(
         Column("id", Value("string"), "hash of the response's id and the stage"),
         Column("response_id", Value("string"), "id of the response"),
-        *carried(RESPONSES),
         Column("status", Value("string"), "verdict: passed, failed, timeout, out-of-memory, killed, …"),
         Column("exception", Value("string"), "type of the exception that ended the program, if one did"),
         Column("line", Value("int32"), "line of the program (code, then tests) where it ended, from 1"),
         Column("assertions", Value("int32"), "assertions that ran"),
         Column("flags", List(Value("string")), "what the program touches that could forge a verdict"),
     ),
-    needs="sandbox",
-    settings="execute",
+    parent_id="response_id",
+    settings=ExecuteSettings,
     run=execute,
+    needs="sandbox",
+    jails=jails,
     measured=(
         Column("cpu_seconds", Value("float64"), "CPU time, seconds"),
         Column("wall_seconds", Value("float64"), "wall-clock time, seconds"),

@@ -3,8 +3,8 @@
 Good enough is a docstring from which the function could be written again, and which is true of it. The model sees a few
 functions with verdicts, then the seed, and answers in a word, without chance (temperature 0).
 
-The stage is in a run whose recipe has a section `judge`. A row keeps the seed's id, so that what is made of a seed does
-not depend on whether a judge came before: switched on later, it costs its own calls and no other.
+A row keeps the seed's id, so that what is made of a seed does not depend on whether a judge came before: put into a
+recipe later, it costs its own calls and no other.
 """
 
 import re
@@ -15,10 +15,10 @@ from pydantic import Field
 
 from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure, Sampling
+from sca_hf.identity import published_name
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.seeds import STAGE as SEEDS
 
 STOP = ("\n\n",)
 
@@ -39,22 +39,24 @@ class JudgeSettings(Settings):
     prompts: str = Field(default="default", min_length=1)
 
     def intent(self) -> dict[str, Any]:
-        """Of the file what prompts show of it."""
+        """Return what of the file the prompts show, in place of its name."""
         shown = load_judge_prompts(self.prompts, self.shots)
         return {"shots": self.shots, "max_tokens": self.max_tokens, "prompts": shown.sha}
 
+    def published(self) -> dict[str, Any]:
+        """Return the settings with the name of the file alone."""
+        return super().published() | {"prompts": published_name(self.prompts)}
 
-def judge_docstrings(seeds: Dataset, context: Context) -> Dataset:
-    """All seeds, in their order, with `verdict`: what the model answered.
+
+def judge(seeds: Dataset, settings: JudgeSettings, context: Context) -> Dataset:
+    """Return all seeds, in their order, with `verdict`: what the model answered.
 
     Reasons: `judged-no`; `judged-neither` (the answer begins with neither Yes nor No, offers both, or is empty);
-    `prompt-too-long`, `undecodable-completion`, `engine-error`. Settings are the recipe's, or the defaults where it
-    has no section `judge`.
+    `prompt-too-long`, `undecodable-completion`, `engine-error`.
 
     Whatever the seed is, its prompt begins with the same words, the function alone differs: so there are no decks, rows
     are sent as they come, and an engine's prefix cache serves system text and exemplars.
     """
-    settings = context.recipe.judge or JudgeSettings()
     prompts = load_judge_prompts(settings.prompts, settings.shots)
     # At temperature 0 the sampling seed means nothing: with one for all, a run with another seed asks nothing again.
     sampling = Sampling(temperature=0.0, max_tokens=settings.max_tokens, stop=STOP, seed=0)
@@ -63,29 +65,27 @@ def judge_docstrings(seeds: Dataset, context: Context) -> Dataset:
         try:
             text, _ = await context.complete(prompts.of(seed["seed"]), sampling)
         except RowFailure as failure:
-            return seed | {"verdict": "", REJECT_REASON: failure.reason}
-        return seed | {"verdict": text.strip(), REJECT_REASON: reject_reason(text)}
+            return {"verdict": "", REJECT_REASON: failure.reason}
+        return {"verdict": text.strip(), REJECT_REASON: reject_reason(text)}
 
-    return context.map_rows(seeds, verdict_on, STAGE.features, "judge")
+    return context.map_rows(STAGE, seeds, verdict_on)
 
 
 def reject_reason(answer: str) -> str | None:
-    """What an answer means for its row. The first word counts: "No" in "Yes, no doubt" is none."""
-    found = _VERDICT.match(answer)
-    return _REASONS[found["word"].lower()] if found else "judged-neither"
+    """Return why an answer rejects its row, None if it keeps it. The first word counts: "Yes, no doubt" is a Yes."""
+    verdict = _VERDICT.match(answer)
+    return _REASONS[verdict["word"].lower()] if verdict else "judged-neither"
 
 
 STAGE = Stage(
     name="judge",
-    version=1,
+    version=2,
     title="The base model judges whether each function could be written again from its docstring alone.",
-    reads=SEEDS.names,
-    columns=(
-        *SEEDS.columns,
-        Column("verdict", Value("string"), "what the model answered when asked about the docstring"),
-    ),
+    uses=("seed",),
+    adds=(Column("verdict", Value("string"), "what the model answered when asked about the docstring"),),
+    settings=JudgeSettings,
+    run=judge,
     needs="engine",
-    settings="judge",
-    run=judge_docstrings,
     writes=False,
+    check=lambda settings: load_judge_prompts(settings.prompts, settings.shots),
 )

@@ -3,26 +3,51 @@
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from sca_hf.decoding import decode
 from sca_hf.decontaminate import Contaminants
 from sca_hf.file_stream import File
+from sca_hf.functions import Kind
 from sca_hf.identity import row_id
-from sca_hf.languages import FoundFunction, language
+from sca_hf.languages import FoundFunction, LanguageName, language
 from sca_hf.salvage import BrokenFunction
+from sca_hf.settings import Settings
 from sca_hf.sources import MAX_FILE_BYTES
 from sca_hf.stage import REJECT_REASON
 
-if TYPE_CHECKING:
-    from sca_hf.stages.seeds import SeedSettings
-
 SeedRow = dict[str, Any]
+
+Words = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]  # YAML has lists, no tuples
+
+WORDS = ("todo", "fixme", "bug")
+IMPORTS = ("argparse", "os", "subprocess", "sys", "setuptools", "distutils", "matplotlib", "seaborn")
+
+
+class RuleSettings(Settings):
+    """Rules for one file or function alone; the defaults are the paper's (METHOD.md, section 1).
+
+    `language`: that of the files (see `sca_hf.languages`). `kinds`: what is taken from them; a method comes below the
+    first line of its class, so that a type check leaves those that use nothing else of it. `licenses`: those that files
+    may have (null: any). `max_lines`, `max_chars` (null: any) count a seed with its imports.
+    """
+
+    language: LanguageName = "python"
+    kinds: Annotated[tuple[Kind, ...], Field(strict=False, min_length=1)] = ("function",)
+    licenses: Words | None = None
+    max_lines: int = Field(default=150, ge=2, le=10_000)
+    max_chars: int | None = Field(default=None, ge=40)
+    min_args: int = Field(default=1, ge=0, le=100)
+    forbidden_words: Words = WORDS
+    forbidden_imports: Words = IMPORTS
 
 
 def judge_files(
-    files: Sequence[File], settings: "SeedSettings", contaminants: Contaminants | None
+    files: Sequence[File], settings: RuleSettings, contaminants: Contaminants | None
 ) -> list[list[SeedRow]]:
+    """Return the rows of each file, one a function, or one for a file without any."""
     allowed = None if settings.licenses is None else {license.lower() for license in settings.licenses}
     return [
         list(_judge_file(path, content, settings, contaminants))
@@ -33,13 +58,13 @@ def judge_files(
 
 
 def no_function(path: str, content: bytes | None, reason: str) -> SeedRow:
-    """The row of a file that gives no function."""
+    """Return the row of a file without functions."""
     file_id = row_id("file", path, hashlib.sha256(content or b"").hexdigest())
     return {"id": file_id, "seed": "", "name": "", "sha1": "", REJECT_REASON: reason, "benchmark_row": None}
 
 
 def _judge_file(
-    path: str, content: bytes | None, settings: "SeedSettings", contaminants: Contaminants | None
+    path: str, content: bytes | None, settings: RuleSettings, contaminants: Contaminants | None
 ) -> Iterator[SeedRow]:
     functions, reason = _read(content, settings)
     if reason:
@@ -61,9 +86,7 @@ def _judge_file(
         }
 
 
-def _read(
-    content: bytes | None, settings: "SeedSettings"
-) -> tuple[Sequence[FoundFunction | BrokenFunction], str | None]:
+def _read(content: bytes | None, settings: RuleSettings) -> tuple[Sequence[FoundFunction | BrokenFunction], str | None]:
     if content is None:
         return [], "unreadable-file"
     if len(content) > MAX_FILE_BYTES:
@@ -75,7 +98,7 @@ def _read(
     return language(settings.language).functions(text, settings.kinds)
 
 
-def _reason(function: FoundFunction, seed: str, settings: "SeedSettings") -> str | None:
+def _reason(function: FoundFunction, seed: str, settings: RuleSettings) -> str | None:
     if not function.returns_value:
         return "no-return-value"
     if function.arguments < settings.min_args:
@@ -86,7 +109,7 @@ def _reason(function: FoundFunction, seed: str, settings: "SeedSettings") -> str
         return "too-long"
     if any(_has_word(seed, word) for word in settings.forbidden_words):
         return "forbidden-word"
-    return language(settings.language).own_reason(function, settings)
+    return language(settings.language).own_reason(function, settings.forbidden_imports)
 
 
 def _has_word(text: str, word: str) -> bool:

@@ -19,17 +19,17 @@ from datasets import Dataset, Features, concatenate_datasets
 from datasets.utils import tqdm
 
 from sca_hf.file_stream import File, FileStream
-from sca_hf.finished import FinishedParts
-from sca_hf.isolated import Isolated
+from sca_hf.finished import Checkpoints
+from sca_hf.isolated import CrashProofWorker
 from sca_hf.sandbox.jail.kernel import die_with_parent
 from sca_hf.stage import REJECT_REASON
 
 Row: TypeAlias = dict[str, Any]
-JudgeFiles: TypeAlias = Callable[[Sequence[File], Isolated[File, list[Row]]], list[Row]]
+JudgeFiles: TypeAlias = Callable[[Sequence[File], CrashProofWorker[File, list[Row]]], list[Row]]
 
 PART_FILES = 250
 
-_isolated: Isolated[File, list[Row]] | None = None  # of a worker
+_worker: CrashProofWorker[File, list[Row]] | None = None  # of a worker
 
 
 class SeedStream:
@@ -43,17 +43,17 @@ class SeedStream:
         self,
         stream: FileStream,
         judge: JudgeFiles,
-        isolated: Isolated[File, list[Row]],
-        finished: FinishedParts,
+        worker: CrashProofWorker[File, list[Row]],
+        checkpoints: Checkpoints,
         workers: int,
         folder: Path,
         features: Features,
     ) -> None:
-        self._stream, self._judge, self._finished, self._folder = stream, judge, finished, folder
+        self._stream, self._judge, self._checkpoints, self._folder = stream, judge, checkpoints, folder
         self._features, self._pieces = features, list[Dataset]()
         self.passed, self.over = 0, False
         self._window = 2 * workers
-        self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _start_worker, (isolated,))
+        self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _start_worker, (worker,))
         self._pool.submit(os.getpid).result()  # forks all of them, before the connections to the Hub have threads
         self._parts = self._judged()
         self._shown = tqdm(desc="seeds", unit=" files")
@@ -97,15 +97,15 @@ class SeedStream:
     def _begun(self) -> Iterator[Row | Future[Row]]:
         for shard in range(self._stream.shards):
             number, over = 0, False
-            while not over and (part := self._finished.kept(self._key(shard, number))) is not None:
+            while not over and (part := self._checkpoints.kept(self._key(shard, number))) is not None:
                 yield part
                 number, over = number + 1, part["files"] < PART_FILES
             if over:
                 continue
             for files in self._stream.parts(shard, number, PART_FILES):
                 key = self._key(shard, number)
-                yield self._finished.kept(key) or self._pool.submit(
-                    _judge_part, self._judge, self._finished, key, files
+                yield self._checkpoints.kept(key) or self._pool.submit(
+                    _judge_part, self._judge, self._checkpoints, key, files
                 )
                 number += 1
 
@@ -117,14 +117,14 @@ def _made(part: Row | Future[Row]) -> Row:
     return part.result() if isinstance(part, Future) else part
 
 
-def _judge_part(judge: JudgeFiles, finished: FinishedParts, key: Sequence[str], files: Sequence[File]) -> Row:
-    isolated = _isolated
-    assert isolated is not None
-    return finished.part(key, lambda: {"files": len(files), "rows": judge(files, isolated)})
+def _judge_part(judge: JudgeFiles, checkpoints: Checkpoints, key: Sequence[str], files: Sequence[File]) -> Row:
+    worker = _worker
+    assert worker is not None
+    return checkpoints.part(key, lambda: {"files": len(files), "rows": judge(files, worker)})
 
 
-def _start_worker(isolated: Isolated[File, list[Row]]) -> None:
-    global _isolated  # noqa: PLW0603  the pool has no other way to give its workers something of their own
-    _isolated = isolated
+def _start_worker(worker: CrashProofWorker[File, list[Row]]) -> None:
+    global _worker  # noqa: PLW0603  the pool has no other way to give its workers something of their own
+    _worker = worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the pool
     die_with_parent()  # it holds the pipes of the others open, so none of them would see the end of the parent

@@ -26,62 +26,48 @@ Of a function:
 - `not-sampled`: not among the `count` seeds that were drawn.
 """
 
-import atexit
 import hashlib
 import json
 import math
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from datasets import Dataset, Value
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from sca_hf.context import Context
 from sca_hf.decontaminate import DecontaminateSettings, load_contaminants
+from sca_hf.errors import InputError
 from sca_hf.file_stream import SCHEME, File, FileStream
-from sca_hf.finished import FinishedParts
-from sca_hf.functions import Kind
-from sca_hf.identity import digest, row_id
-from sca_hf.isolated import Isolated
-from sca_hf.languages import ENDINGS, LanguageName, language
+from sca_hf.finished import Checkpoints
+from sca_hf.identity import digest, published_name, row_id
+from sca_hf.isolated import CrashProofWorker
+from sca_hf.languages import ENDINGS, language
 from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
-from sca_hf.settings import Settings
 from sca_hf.sources import Source, open_source
-from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.seed_rules import SeedRow, judge_files, no_function
+from sca_hf.stage import REJECT_REASON, Column, Counts, Origin, Stage
+from sca_hf.stages.seed_rules import RuleSettings, SeedRow, judge_files, no_function
 from sca_hf.stages.seed_stream import SeedStream
 from sca_hf.type_check import TypeCheckSettings, type_errors
-
-if TYPE_CHECKING:
-    from sca_hf.context import Context
-
-Words = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]  # YAML has lists, no tuples
 
 Ids = NDArray[np.bytes_]
 
 _PART = 50  # files: what a killed call loses of its work at most, per worker
 
-WORDS = ("todo", "fixme", "bug")
-IMPORTS = ("argparse", "os", "subprocess", "sys", "setuptools", "distutils", "matplotlib", "seaborn")
 
-
-class SeedSettings(Settings):
+class SeedSettings(RuleSettings):
     """Where seeds come from and which are kept; the defaults are the paper's (METHOD.md, section 1).
 
     `source`, `column`, `license`: see `sca_hf.sources.open_source`; `config`, `data_dir`, `split`: which rows of a
-    source on the Hub. `language`: that of its files, of which only Python's can be type-checked (see
-    `sca_hf.languages`). `kinds`: what is taken from them; a method stands below the first line of its class, so that a
-    type check leaves those that use nothing else of it. `licenses`: those that files may have (null: any).
-    `count`: take at most so many of the seeds, drawn by the run's seed. `max_lines`, `max_chars` (null: any) count a
-    seed with its imports. `decontaminate`: the benchmarks whose texts no seed may contain, `near_duplicates`: how near
-    two seeds may be, `type_check`: who checks their types (null: no such rule).
+    source on the Hub. `count`: take at most this many of the seeds, drawn by the run's seed. `decontaminate`: the
+    benchmarks whose texts no seed may contain, `near_duplicates`: how near two seeds may be, `type_check`: who checks
+    the types of Python (null: no such rule).
     """
 
     source: str = Field(default="stdlib", min_length=1)
@@ -89,16 +75,8 @@ class SeedSettings(Settings):
     data_dir: str | None = Field(default=None, min_length=1)
     split: str = Field(default="train", min_length=1)
     column: str = Field(default="content", min_length=1)
-    language: LanguageName = "python"
-    kinds: Annotated[tuple[Kind, ...], Field(strict=False, min_length=1)] = ("function",)
     license: str = Field(default="unknown", min_length=1)
-    licenses: Words | None = None
     count: int | None = Field(default=None, ge=1)
-    max_lines: int = Field(default=150, ge=2, le=10_000)
-    max_chars: int | None = Field(default=None, ge=40)
-    min_args: int = Field(default=1, ge=0, le=100)
-    forbidden_words: Words = WORDS
-    forbidden_imports: Words = IMPORTS
     decontaminate: DecontaminateSettings | None = None
     near_duplicates: NearDuplicateSettings | None = None
     type_check: TypeCheckSettings | None = None
@@ -130,7 +108,7 @@ class SeedSettings(Settings):
         )
 
     def intent(self) -> dict[str, Any]:
-        """All but the names of sources, whose content counts, and the Python whose grammar and builtins judge."""
+        """Return all but the names of sources, whose content counts, and the Python whose grammar judges."""
         rules = {name: getattr(self, name) for name in ("decontaminate", "near_duplicates", "type_check")}
         return (
             self.model_dump(mode="json", exclude={"source", "config", "data_dir", "split", *rules})
@@ -138,67 +116,58 @@ class SeedSettings(Settings):
             | {name: rule and rule.intent() for name, rule in rules.items()}
         )
 
+    def published(self) -> dict[str, Any]:
+        """Return the settings with the names of files and folders alone."""
+        decontaminate = self.decontaminate and self.decontaminate.published()
+        return super().published() | {"source": published_name(self.source), "decontaminate": decontaminate}
 
-def seeds(
-    files: Dataset | FileStream,
-    settings: SeedSettings,
-    run_seed: int = 0,
-    num_proc: int = 1,
-    scratch: Path | None = None,
-    progress: Path | None = None,
-) -> Dataset:
-    """Judge the functions in `files` (columns `path`, `content`: bytes, `license`), or in a stream of them.
 
-    Gives one row per documented top-level function, or one for a file without any, by path and line as `files` are
-    ordered: `STAGE.columns` and `reject_reason`. The same rows for any `num_proc`. `scratch`: a folder for
-    the Arrow files; by default that of `datasets`. `progress`: a folder that keeps finished parts until all are, so
-    that a killed call goes on where it was. Of a stream no more is read than gives `settings.count` seeds.
+def seeds(files: Dataset | FileStream, settings: SeedSettings, context: Context) -> Dataset:
+    """Judge the functions in `files` (columns `content`: bytes or text, `path`, `license`), or in a stream of them.
+
+    Return a row for each documented top-level function, and one for a file without any, by path and line as `files` are
+    ordered: the columns of `STAGE.adds` and `reject_reason`. Where `files` don't say their path it is "input:NUMBER",
+    and their license is the settings'. Of a stream no more is read than makes `settings.count` seeds.
     """
     if isinstance(files, Dataset) and not len(files):
-        return Dataset.from_dict({name: [] for name in STAGE.features}, features=STAGE.features)
+        return Dataset.from_dict({name: [] for name in _FEATURES}, features=_FEATURES)
     language(settings.language)  # is it there?
     contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
-    finished = FinishedParts(progress, str(STAGE.version), json.dumps(settings.intent()))
-    together = partial(_judged_together, settings=settings, finished=finished, folder=scratch)
+    folder = context.checkpoints / STAGE.name if context.checkpoints else None
+    checkpoints = Checkpoints(folder, str(STAGE.version), json.dumps(settings.intent()))
+    together = partial(_judged_together, settings=settings, checkpoints=checkpoints, folder=context.scratch)
     with ExitStack() as stack:
-        isolated = stack.enter_context(Isolated(partial(judge_files, settings=settings, contaminants=contaminants)))
+        judge = partial(judge_files, settings=settings, contaminants=contaminants)
+        worker = stack.enter_context(CrashProofWorker(judge))
         if isinstance(files, FileStream):
-            folder = scratch or _folder_of_this_process()
-            stream = SeedStream(files, _judged, isolated, finished, num_proc, folder, STAGE.features)
+            stream = SeedStream(files, _judged, worker, checkpoints, context.workers, context.scratch, _FEATURES)
             judged, ids, reasons = _read(stack.enter_context(stream), settings.count, together)
         else:
             parts = Dataset.from_dict({"begin": range(0, len(files), _PART)})  # the same for any number of workers
             judged = parts.map(
-                partial(_columns, files=files, isolated=isolated, finished=finished),
+                partial(_columns, files=files, license=settings.license, worker=worker, checkpoints=checkpoints),
                 batched=True,
                 batch_size=1,
                 remove_columns=parts.column_names,
-                features=STAGE.features,
-                num_proc=min(num_proc, len(parts)) if num_proc > 1 else None,
+                features=_FEATURES,
+                num_proc=min(context.workers, len(parts)) if context.workers > 1 else None,
                 load_from_cache_file=False,
-                cache_file_name=str(scratch / "seeds.arrow") if scratch else None,
+                cache_file_name=str(context.scratch / "seeds.arrow"),
                 new_fingerprint=row_id("seeds", STAGE.version, settings.model_dump_json(), files._fingerprint),
                 desc="seeds",
             )
             ids, reasons = together(judged)
     if settings.count is not None:
-        _draw(ids, reasons, settings.count, run_seed)
-    finished.forget()
+        _draw(ids, reasons, settings.count, context.seed)
+    checkpoints.forget()
     judged = judged.remove_columns(REJECT_REASON).add_column(REJECT_REASON, reasons, feature=Value("string"))
-    return judged.select_columns(list(STAGE.features))
-
-
-def _folder_of_this_process() -> Path:
-    """Until it ends, since rows lie in it."""
-    folder = Path(tempfile.mkdtemp(prefix="sca-hf-seeds-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return judged.select_columns(list(_FEATURES))
 
 
 def _read(
     stream: SeedStream, count: int | None, together: Callable[[Dataset], tuple[Ids, list[str | None]]]
 ) -> tuple[Dataset, Ids, list[str | None]]:
-    """Rows, ids and reasons: of all files, or of the first ones that leave `count` seeds, and not many more."""
+    """Return rows, ids and reasons: of all files, or of the first ones that leave `count` seeds, and not many more."""
     enough = count
     while True:
         judged = stream.read(enough)
@@ -211,7 +180,7 @@ def _read(
 
 
 def _judged_together(
-    judged: Dataset, settings: SeedSettings, finished: FinishedParts, folder: Path | None
+    judged: Dataset, settings: SeedSettings, checkpoints: Checkpoints, folder: Path
 ) -> tuple[Ids, list[str | None]]:
     """Ids and reasons, after the rules that look at many seeds at once."""
     ids, reasons = _ids(judged), _reasons(judged)
@@ -219,27 +188,39 @@ def _judged_together(
     if near := settings.near_duplicates:
         compared = hashlib.sha256(ids[[reason is None for reason in reasons]].tobytes()).hexdigest()
         rule = partial(_near, settings=near, folder=folder)
-        _reject(judged, reasons, lambda texts: finished.part(["near", compared], partial(rule, texts)))
+        _reject(judged, reasons, lambda texts: checkpoints.part(["near", compared], partial(rule, texts)))
     if settings.type_check:
-        _reject(judged, reasons, partial(_checked, settings=settings.type_check, finished=finished, folder=folder))
+        _reject(
+            judged, reasons, partial(_checked, settings=settings.type_check, checkpoints=checkpoints, folder=folder)
+        )
     return ids, reasons
 
 
 def _columns(
-    part: dict[str, list[int]], files: Dataset, isolated: Isolated[File, list[SeedRow]], finished: FinishedParts
+    part: dict[str, list[int]],
+    files: Dataset,
+    license: str,
+    worker: CrashProofWorker[File, list[SeedRow]],
+    checkpoints: Checkpoints,
 ) -> dict[str, list[Any]]:
     (begin,) = part["begin"]
     columns = files[begin : begin + _PART]
-    batch = list(zip(columns["path"], columns["content"], columns["license"], strict=True))
+    contents = [each.encode("utf-8", "surrogatepass") if isinstance(each, str) else each for each in columns["content"]]
+    paths = columns.get("path") or [None] * len(contents)
+    licenses = columns.get("license") or [None] * len(contents)
+    batch = [
+        (path or f"input:{begin + number}", content, spoken or license)
+        for number, (path, content, spoken) in enumerate(zip(paths, contents, licenses, strict=True), start=1)
+    ]
     key = [part for path, content, license in batch for part in (path, _sha(content), license)]
-    rows = finished.part(key, lambda: _judged(batch, isolated))
-    return {name: [row[name] for row in rows] for name in STAGE.features}
+    rows = checkpoints.part(key, lambda: _judged(batch, worker))
+    return {name: [row[name] for row in rows] for name in _FEATURES}
 
 
-def _judged(files: Sequence[File], isolated: Isolated[File, list[SeedRow]]) -> list[SeedRow]:
+def _judged(files: Sequence[File], worker: CrashProofWorker[File, list[SeedRow]]) -> list[SeedRow]:
     return [
         row | {"path": path, "license": license}
-        for (path, content, license), judged in zip(files, isolated(files), strict=True)
+        for (path, content, license), judged in zip(files, worker(files), strict=True)
         for row in ([no_function(path, content, "parser-crash")] if judged is None else judged)
     ]
 
@@ -277,19 +258,19 @@ def _reject(
         reasons[index] = reason
 
 
-def _near(texts: Iterable[list[str]], settings: NearDuplicateSettings, folder: Path | None) -> list[str | None]:
-    found = near_duplicates(texts, settings, folder)
-    return [None if original is None else "near-duplicate" for original in found]
+def _near(texts: Iterable[list[str]], settings: NearDuplicateSettings, folder: Path) -> list[str | None]:
+    originals = near_duplicates(texts, settings, folder)
+    return [None if original is None else "near-duplicate" for original in originals]
 
 
 def _checked(
-    texts: Iterable[list[str]], settings: TypeCheckSettings, finished: FinishedParts, folder: Path | None
+    texts: Iterable[list[str]], settings: TypeCheckSettings, checkpoints: Checkpoints, folder: Path
 ) -> list[str | None]:
     """In parts, each of which is kept when it is done."""
     verdicts: list[str | None] = []
     for batch in texts:
         key = [hashlib.sha256("\0".join(batch).encode("utf-8", "surrogatepass")).hexdigest()]
-        verdicts += finished.part(["types", *key], partial(type_errors, [batch], settings, folder))
+        verdicts += checkpoints.part(["types", *key], partial(type_errors, [batch], settings, folder))
     return verdicts
 
 
@@ -300,30 +281,50 @@ def _draw(ids: Ids, reasons: list[str | None], count: int, run_seed: int) -> Non
         reasons[index] = "not-sampled"
 
 
-def _run(files: Dataset | FileStream, context: "Context") -> Dataset:
-    recipe = context.recipe
-    return seeds(
-        files, recipe.seeds, recipe.seed, recipe.run.workers, context.scratch, context.scratch.parent / "seeds"
-    )
+def _limited(settings: SeedSettings, rows: int) -> SeedSettings:
+    return settings.model_copy(update={"count": min(rows, settings.count or rows)})
+
+
+def _all_rows(settings: SeedSettings, counts: Counts, limit: int | None) -> int:
+    """Return all seeds that passed in a run with a limit, `count` at most.
+
+    Of a source on the Hub such a run read no more than it needed, so there it is what was asked for.
+    """
+    if settings.is_streamed:
+        asked = settings.count or limit
+        if asked is None:
+            raise InputError(
+                f"how many seeds {settings.source} has is not known before it is read; "
+                "say how many to forecast: --limit N, or --set seeds.count=N"
+            )
+        return asked
+    passed = counts.kept + counts.rejected.get("not-sampled", 0)
+    return min(passed, settings.count or passed)
 
 
 STAGE = Stage(
     name="seeds",
-    version=5,
+    version=6,
     title="Documented, self-contained functions of real code, with the imports that they need.",
-    reads=("path", "content", "license"),
-    columns=(
+    uses=("content",),
+    optional=("path", "license"),
+    adds=(
         Column("id", Value("string"), "hash of the seed's text"),
         Column(
-            "seed", Value("string"), "source of a function below the imports that it needs; empty for a file without"
+            "seed",
+            Value("string"),
+            "source of a function below the imports that it needs; empty for a file without",
+            aliases=("content",),
         ),
         Column("path", Value("string"), "file that it is from, relative to the source"),
         Column("name", Value("string"), "name of the function"),
         Column("license", Value("string"), "SPDX id of the file's license, or unknown"),
         Column("sha1", Value("string"), "SHA-1 of the seed's text, hex, as in the published dataset"),
     ),
-    needs=None,
-    settings="seeds",
-    run=_run,
+    settings=SeedSettings,
+    run=seeds,
+    draws=True,
     measured=(Column("benchmark_row", Value("string"), "benchmark rows whose text it contains, if it was compared"),),
+    origin=Origin(SeedSettings.open, _limited, lambda settings: settings.count, _all_rows),
 )
+_FEATURES = STAGE.features({})

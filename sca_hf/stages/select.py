@@ -8,65 +8,62 @@ from functools import partial
 from typing import Any
 
 from datasets import Dataset, Value
-from pydantic import Field
 
 from sca_hf.context import Context, Row
-from sca_hf.decontaminate import DecontaminateSettings
-from sca_hf.identity import digest, row_id
-from sca_hf.markdown import code_blocks
+from sca_hf.identity import digest
 from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
-from sca_hf.settings import Settings
-from sca_hf.stage import REJECT_REASON, Column, Stage, carried
-from sca_hf.stages.execute import STAGE as EXECUTE
-from sca_hf.stages.passing import Rules
+from sca_hf.prompts.code_blocks import code_blocks
+from sca_hf.prompts.syntax import parsed
+from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages.passing import PassRules, PassSettings
 
 
-class SelectSettings(Settings):
-    """Rules of selection; the defaults are the paper's (METHOD.md, section 5).
+class SelectSettings(PassSettings):
+    """Rules of selection: those for one attempt alone (`PassSettings`), and those that compare attempts.
 
-    `decontaminate`: the benchmarks whose texts no instruction and no response may contain; `near_duplicates`: how near
-    two instructions, two responses, or the code of two responses without its comments may be (null: no such rule).
+    `once_per_names`: take a set of function and class names once; `near_duplicates`: how near two instructions, two
+    responses, or the code of two responses without its comments may be (null: no such rule).
     """
 
-    max_instruction_words: int = Field(default=200, ge=1)
-    leftovers: tuple[str, ...] = ("todo", "fixme", "your code here", "notimplemented")
     once_per_names: bool = True
-    decontaminate: DecontaminateSettings | None = None
     near_duplicates: NearDuplicateSettings | None = None
 
     def intent(self) -> dict[str, Any]:
-        """Of the benchmarks their texts, however they were had."""
+        """Return the settings with the texts of the benchmarks in place of where they come from."""
         return self.model_dump(mode="json", exclude={"decontaminate", "near_duplicates"}) | {
             "decontaminate": self.decontaminate and self.decontaminate.intent(),
             "near_duplicates": self.near_duplicates and self.near_duplicates.intent(),
         }
 
+    def published(self) -> dict[str, Any]:
+        """Return the settings with the names of files alone."""
+        return super().published() | {"decontaminate": self.decontaminate and self.decontaminate.published()}
 
-def select(attempts: Dataset, context: Context) -> Dataset:
-    """All attempts, with the reason of those not chosen.
 
-    One attempt alone: `execution-<status>` (did not pass), `leftover` (a word of `leftovers` in response or tests),
+def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dataset:
+    """Return all attempts, with the reason of those not chosen.
+
+    One attempt alone: `execution-<status>` (did not pass), `leftover` (in response or tests, by `leftover_rule`),
     `long-instruction`, `contaminated-<benchmark>` (instruction or response contains a text of that benchmark). Among
     the rest of an instruction one is drawn: `not-chosen`. Among the chosen, in the order of rows, the first is kept:
     `duplicate-instruction`, `duplicate-response` (equal but for whitespace), `duplicate-names` (the same set of
     functions and classes); then, text by text, `near-duplicate-instruction`, `near-duplicate-response` and
     `near-duplicate-code`.
     """
-    settings = context.recipe.select
-    rules = Rules(settings)
+    rules = PassRules(settings)
     columns = ["id", "instruction_id", "instruction", "response", "tests", "status"]
     reasons: dict[str, str | None] = {}
     benchmark_rows: dict[str, str] = {}
     candidates: dict[str, list[str]] = defaultdict(list)
     for attempt in _rows(attempts, columns):
-        reason, found = rules.reject_reason(attempt)
-        if found:
-            benchmark_rows[attempt["id"]] = "; ".join(map(str, found))
+        reason, texts = rules.reject_reason(attempt)
+        if texts:
+            benchmark_rows[attempt["id"]] = "; ".join(map(str, texts))
         reasons[attempt["id"]] = reason
         if reason is None:
             candidates[attempt["instruction_id"]].append(attempt["id"])
     for ids in candidates.values():
-        chosen = min(ids, key=partial(digest, context.recipe.seed, "choice among passes"))
+        chosen = min(ids, key=partial(digest, context.seed, "choice among passes"))
         reasons |= {attempt_id: "not-chosen" for attempt_id in ids if attempt_id != chosen}
     for name, key in _duplicate_keys(settings):
         seen: set[str] = set()
@@ -81,15 +78,12 @@ def select(attempts: Dataset, context: Context) -> Dataset:
             _reject_near(attempts, columns, reasons, name, text, settings.near_duplicates)
 
     def judged(batch: Row) -> Row:
-        ids = batch["id"]
-        return batch | {
-            "id": [row_id(attempt_id, "select") for attempt_id in ids],
-            "execute_id": ids,
-            REJECT_REASON: [reasons[attempt_id] for attempt_id in ids],
-            "benchmark_row": [benchmark_rows.get(attempt_id) for attempt_id in ids],
+        return {
+            REJECT_REASON: [reasons[attempt_id] for attempt_id in batch["id"]],
+            "benchmark_row": [benchmark_rows.get(attempt_id) for attempt_id in batch["id"]],
         }
 
-    return context.map_batches(attempts, judged, STAGE.features, "select")
+    return context.map_batches(STAGE, attempts, judged)
 
 
 def _duplicate_keys(settings: SelectSettings) -> Iterator[tuple[str, Callable[[Row], str]]]:
@@ -127,9 +121,8 @@ def defined_names(response: str) -> list[str]:
 
     Code that parses only together with its tests defines none.
     """
-    try:
-        tree = ast.parse("\n".join(code_blocks(response)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parsed("\n".join(code_blocks(response)))
+    if tree is None:
         return []
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     return sorted({node.name for node in tree.body if isinstance(node, kinds)})
@@ -142,16 +135,17 @@ def _rows(attempts: Dataset, columns: list[str]) -> Iterable[Row]:
 
 STAGE = Stage(
     name="select",
-    version=2,
+    version=3,
     title="One passing response per instruction, drawn at random; duplicates and leftovers go.",
-    reads=EXECUTE.names,
-    columns=(
+    uses=("id", "instruction_id", "instruction", "response", "tests", "status"),
+    adds=(
         Column("id", Value("string"), "hash of the executed attempt's id and the stage"),
         Column("execute_id", Value("string"), "id of the executed attempt"),
-        *carried(EXECUTE),
     ),
-    needs=None,
-    settings="select",
+    parent_id="execute_id",
+    settings=SelectSettings,
     run=select,
+    draws=True,
+    pass_rule=PassRules,
     measured=(Column("benchmark_row", Value("string"), "benchmark rows whose text it contains, if it was compared"),),
 )

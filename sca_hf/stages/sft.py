@@ -4,14 +4,10 @@ from datasets import Dataset, List, Value
 from pydantic import Field
 
 from sca_hf.context import Context, Row
-from sca_hf.identity import row_id, row_random
-from sca_hf.markdown import code_blocks
+from sca_hf.identity import row_random
+from sca_hf.prompts.code_blocks import code_blocks, fenced
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.select import STAGE as SELECT
-
-_KEPT = ("execute_id", "response_id", "instruction_id", "concepts_id", "seed_id", "seed", "path", "name", "license")
-_WRITTEN = ("concepts", "category", "language", "difficulty", "instruction", "response", "tests")
 
 
 class SftSettings(Settings):
@@ -21,53 +17,50 @@ class SftSettings(Settings):
     max_tests_lines: int = Field(default=5, ge=1)
 
 
-def sft(selected: Dataset, context: Context) -> Dataset:
-    """One row a selected row: ids of all its parents, what was written, and `messages` (user, assistant)."""
-    settings = context.recipe.sft
+def sft(selected: Dataset, settings: SftSettings, context: Context) -> Dataset:
+    """Return a row a selected row, with `messages` (user, assistant). Rows without tests keep their instruction."""
 
-    def conversation(row: Row) -> Row:
-        prompt = row["instruction"]
-        tests = "\n".join(code_blocks(row["tests"])).strip()
-        short = len(tests.splitlines()) <= settings.max_tests_lines
-        random = row_random(context.recipe.seed, "tests in the instruction", row["id"])
+    def prompt(row_id: str, instruction: str, answer_tests: str) -> str:
+        tests = "\n".join(code_blocks(answer_tests)).strip()
+        short = bool(tests) and len(tests.splitlines()) <= settings.max_tests_lines
+        random = row_random(context.seed, "tests in the instruction", row_id)
         if short and random.random() < settings.tests_probability:
-            prompt += f"\n\nYour code should pass these tests:\n\n```python\n{tests}\n```"
-        messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": row["response"]}]
-        kept = {name: row[name] for name in (*_KEPT, *_WRITTEN)}
-        return {
-            "id": row_id(row["id"], "sft"),
-            "select_id": row["id"],
-            **kept,
-            "messages": messages,
-            REJECT_REASON: None,
-        }
+            return f"{instruction}\n\nYour code should pass these tests:\n\n{fenced(tests)}"
+        return instruction
 
     def conversations(batch: Row) -> Row:
-        rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        made = [conversation(row) for row in rows]
-        return {name: [row[name] for row in made] for name in STAGE.features}
+        count = len(batch["id"])
+        tests = batch.get("tests") or [""] * count
+        prompts = map(prompt, batch["id"], batch["instruction"], tests)
+        return {
+            "messages": [
+                [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
+                for user, assistant in zip(prompts, batch["response"], strict=True)
+            ],
+            REJECT_REASON: [None] * count,
+        }
 
-    return context.map_batches(selected, conversations, STAGE.features, "sft")
+    return context.map_batches(STAGE, selected, conversations)
 
-
-_SELECTED = {column.name: column for column in SELECT.columns}
 
 STAGE = Stage(
     name="sft",
-    version=1,
+    version=2,
     title="The selected rows as conversations for supervised fine-tuning.",
-    reads=SELECT.names,
-    columns=(
+    uses=("id", "instruction", "response"),
+    optional=("tests",),
+    adds=(
         Column("id", Value("string"), "hash of the selected row's id and the stage"),
         Column("select_id", Value("string"), "id of the selected row"),
-        *(_SELECTED[name] for name in (*_KEPT, *_WRITTEN)),
         Column(
             "messages",
             List({"role": Value("string"), "content": Value("string")}),
             "the conversation: user (instruction, sometimes with its tests), then assistant (response)",
         ),
     ),
-    needs=None,
-    settings="sft",
+    parent_id="select_id",
+    settings=SftSettings,
     run=sft,
+    draws=True,
+    shows=("instruction", "response", "tests"),
 )

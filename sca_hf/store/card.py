@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from datasets import Dataset
+from datasets import Dataset, Features
 from huggingface_hub import DatasetCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from sca_hf.stage import Stage
+from sca_hf.stage import Column, Stage
 from sca_hf.store.funnel import draw_funnel
 from sca_hf.store.manifest import Manifest, read_manifest
 
@@ -40,12 +40,14 @@ _SIZES = (
 )
 
 
-def write_card(root: Path, dataset: str, stage: Stage, lineage: Mapping[str, Any], kept: Dataset) -> None:
+def write_card(
+    root: Path, dataset: str, stage: Stage, columns: Sequence[Column], lineage: Mapping[str, Any], kept: Dataset
+) -> None:
     """Write `README.md` and `funnel.png` into the folder `root` of a version whose other files are written."""
     manifest = read_manifest(root)
     (root / PICTURE).write_bytes(draw_funnel(dataset, lineage["funnel"]))
     metadata = card_metadata(dataset, stage, lineage, manifest)
-    schema = stage.features.arrow_schema
+    measured = Features({column.name: column.feature for column in stage.measured}).arrow_schema
     text = render(
         [f"{stage.name}.md.j2", "base.md.j2"],
         metadata=metadata.to_yaml().strip(),
@@ -56,8 +58,8 @@ def write_card(root: Path, dataset: str, stage: Stage, lineage: Mapping[str, Any
         lineage=lineage,
         counts=lineage["counts"],
         models=lineage["models"],
-        columns=[(column, str(schema.field(column.name).type)) for column in stage.columns],
-        measured=[(column, str(schema.field(column.name).type)) for column in stage.measured],
+        columns=[(column, str(kept.features.arrow_schema.field(column.name).type)) for column in columns],
+        measured=[(column, str(measured.field(column.name).type)) for column in stage.measured],
         example=_example(kept),
         rejected_rows=sum(file.rows for file in manifest.of("rejected")),
         recipe=lineage.get("recipe", {}),

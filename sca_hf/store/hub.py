@@ -34,7 +34,6 @@ from sca_hf.store.logs import hide_in_logs
 from sca_hf.store.manifest import MANIFEST, read_manifest
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
-_LONGEST_STAGE = "instructions"
 _THREADS = 4
 
 
@@ -74,7 +73,7 @@ class Hub:
     ) -> None:
         """By default with the endpoint and the token of the environment. Raises HubError for a forbidden name."""
         self.name, self.private, self._token = name, private, token
-        self._check_name()
+        self.check_name()
         bound_silence()
         hide_in_logs(token or get_token())
         self._api = HfApi(endpoint=endpoint, token=token)
@@ -171,12 +170,12 @@ class Hub:
         check_same(version, published)
         return published
 
-    def _check_name(self) -> None:
-        longest = self.repo(_LONGEST_STAGE)
+    def check_name(self, stage: str | None = None) -> None:
+        """Raise HubError if the Hub forbids the name, or that of a stage's repository."""
         try:
             if self.name.count("/") != 1:
                 raise HFValidationError("it needs a namespace and a name")
-            validate_repo_id(longest)
+            validate_repo_id(self.name if stage is None else self.repo(stage))
         except HFValidationError as error:
             raise HubError(
                 f"--hub {self.name!r} gives no name that the Hub allows ({one_line(error)}); "

@@ -45,11 +45,13 @@ _LATEST = "latest"
 class Build:
     """What a stage made, ready to become a version.
 
-    `lineage`: JSON-able, the same for every run of the same intent. `timings`: JSON-able, whatever differs by run.
-    `parents`: lineages of the versions that it was made from, wherever they lie; by default of those in the store.
+    `columns`: those of its kept rows. `lineage`: JSON-able, the same for every run of the same intent. `timings`:
+    JSON-able, whatever differs by run. `parents`: lineages of the versions that it was made from, wherever they are; by
+    default of those in the store.
     """
 
     stage: Stage
+    columns: Sequence[Column]
     judged: Judged
     lineage: Mapping[str, Any]
     timings: Mapping[str, Any]
@@ -257,15 +259,14 @@ class Store:
     def _fill(self, root: Path, dataset: str, fingerprint: str, build: Build) -> Manifest:
         """Write all files of a version into the folder `root`."""
         stage, judged = build.stage, build.judged
-        declared = _features(stage.columns)
+        declared = judged.kept.features
         files = write_shards(judged.kept, declared, root, "data", self.shard_bytes)
         if len(judged.rejected):
             sample = judged.rejected.select(_sample(judged.rejected))
             features = Features({**declared, REJECT_REASON: Value("string")})
             files += write_shards(sample, features, root, "rejected", self.shard_bytes)
         if judged.measured is not None:
-            features = Features({"id": declared["id"], **_features(stage.measured)})
-            write_shards(judged.measured, features, root, "measurements", self.shard_bytes)
+            write_shards(judged.measured, judged.measured.features, root, "measurements", self.shard_bytes)
         manifest = Manifest(tuple(files))
         manifest.write(root)
         found = [self.find(parent["dataset"], parent["fingerprint"]) for parent in build.lineage.get("parents", [])]
@@ -282,12 +283,8 @@ class Store:
         }
         _write_json(root / LINEAGE, lineage)
         _write_json(root / _TIMINGS, build.timings)
-        write_card(root, dataset, stage, lineage, judged.kept)
+        write_card(root, dataset, stage, build.columns, lineage, judged.kept)
         return manifest
-
-
-def _features(columns: tuple[Column, ...]) -> Features:
-    return Features({column.name: column.feature for column in columns})
 
 
 def _sample(rejected: Dataset) -> list[int]:

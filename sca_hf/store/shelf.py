@@ -6,7 +6,7 @@ from sca_hf.store.hub import Hub, Remote, check_same
 from sca_hf.store.local import Store, Version
 
 
-class Shelf:
+class VersionResolver:
     """A store and a Hub, or a store alone. A stage that the Hub has is pulled; one that it lacks is pushed."""
 
     def __init__(self, store: Store, hub: Hub | None = None) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, Features
+from datasets import Dataset
 from generation.models import Steps, Waiting
 
 from sca_hf.context import Context
@@ -19,7 +19,7 @@ from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.recipe import Recipe, load_recipe
 from sca_hf.sandbox import Program, Verdict
 from sca_hf.stage import Stage
-from sca_hf.stages import concepts, execute, instructions, responses, seeds
+from sca_hf.stages import concepts, execute, responses
 
 CHUNK = 256
 ROWS = 2_048
@@ -28,7 +28,7 @@ ROWS = 2_048
 def measure_loops(folder: Path | None, *, step_seconds: float = 0.02) -> None:
     """Stage S->C against the chunk-and-wait loop, on a model whose step takes the same time for any batch up to 256."""
     recipe = load_recipe("demo", ["run.concurrency=512"])
-    rows = rows_of(seeds.STAGE, ROWS)
+    rows = rows_of(concepts.STAGE, ROWS)
     for name, long_share in (("uniform", 0.0), ("skewed", 0.1)):
         engine = Steps(step_seconds, CHUNK, longest=200, shortest=10, long_share=long_share)
         ours = timed(partial(run, concepts.STAGE, rows, recipe, folder, engine=engine))
@@ -60,7 +60,7 @@ async def _in_chunks(engine: Steps, rows: Dataset, recipe: Recipe) -> None:
 def measure_overlap(folder: Path | None, *, seconds: float = 0.2, slots: int = 32) -> None:
     """Generation and execution one after the other and at once; both wait, and take nothing of the processor."""
     recipe = load_recipe("demo", ["responses.samples=4", "run.concurrency=64"])
-    rows = rows_of(instructions.STAGE, 400)
+    rows = rows_of(responses.STAGE, 400)
 
     def engine() -> Waiting:
         return Waiting(seconds, asyncio.Semaphore(slots))
@@ -99,18 +99,23 @@ class _WaitingJails:
 def run(stage: Stage, rows: Dataset, recipe: Recipe, folder: Path | None, **given: Any) -> Dataset:
     """Run a stage in a scratch folder of its own; gives its rows in memory."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        context = Context(recipe, Path(scratch), few_shot=load_few_shot(recipe.prompts), **given)
-        made = stage.run(rows, context)
+        context = Context(
+            recipe.seed,
+            Path(scratch),
+            few_shot=load_few_shot(recipe.prompts),
+            concurrency=recipe.run.concurrency,
+            **given,
+        )
+        made = stage.run(rows, recipe[stage.name], context)
         return Dataset.from_dict(made.to_dict(), features=made.features)
 
 
 def rows_of(stage: Stage, count: int) -> Dataset:
-    """Rows with the columns of `stage`."""
-    row: dict[str, Any] = dict.fromkeys(stage.names, "x")
+    """Rows with the columns that `stage` uses."""
+    row: dict[str, Any] = dict.fromkeys(stage.uses, "x")
     if "concepts" in row:
         row["concepts"] = ["slicing"]
-    features = Features({name: stage.features[name] for name in stage.names})
-    return Dataset.from_list([row | {"id": f"{number:020x}"} for number in range(count)], features=features)
+    return Dataset.from_list([row | {"id": f"{number:020x}"} for number in range(count)])
 
 
 def timed(work: Callable[[], Any]) -> float:

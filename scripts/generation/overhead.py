@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset, Features
 from generation.models import Instant
 
 from sca_hf.context import Context
@@ -40,17 +40,16 @@ def measure_one(count: int, folder: Path | None) -> None:
     """Stage S->C with 8 exemplars from 64 decks, over seeds of about 600 characters, journal and all."""
     recipe = load_recipe("selfcodealign", ["concepts.decks=64"])
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        features = seeds.STAGE.features
-        del features["reject_reason"]
+        features = Features({column.name: column.feature for column in seeds.STAGE.adds})
         rows = Dataset.from_generator(
             _seeds, gen_kwargs={"count": count}, features=features, cache_dir=f"{scratch}/cache"
         )
         journal = Journal(Path(scratch) / "journal.sqlite")
         engine = JournaledEngine(Instant(), journal)
-        context = Context(recipe, Path(scratch), engine=engine, few_shot=load_few_shot(recipe.prompts))
+        context = Context(recipe.seed, Path(scratch), engine, few_shot=load_few_shot(recipe.prompts))
         peak = _Peak()
         before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-        made = concepts.STAGE.run(rows, context)
+        made = concepts.concepts(rows, recipe["concepts"], context)
         after, wall = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - began
         assert len(made) == engine.made == count
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -66,7 +65,7 @@ def measure_one(count: int, folder: Path | None) -> None:
 
 
 def _seeds(count: int) -> Iterator[dict[str, Any]]:
-    text = {column.name: "x" for column in seeds.STAGE.columns}
+    text = {column.name: "x" for column in seeds.STAGE.adds}
     for number in range(count):
         code = CODE.format(number=number)
         yield text | {"id": row_id(code), "seed": code}

@@ -9,7 +9,7 @@ from typing import Any
 from generation.loops import run, timed
 
 from sca_hf.engines import Sampling
-from sca_hf.engines.chosen import chosen_engine
+from sca_hf.engines.registry import make_engine
 from sca_hf.journal import Journal, JournaledJails
 from sca_hf.pipeline import Pipeline
 from sca_hf.recipe import load_recipe
@@ -38,11 +38,11 @@ def measure_loads(model: str, seed_count: int, folder: Path | None) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         pipeline = Pipeline(recipe, Store(Path(scratch) / "store"), limit=seed_count, last="instructions")
         rows = pipeline.run(lambda *_: None)[-1].version.load()
-        engine = chosen_engine(model, recipe.engine)
+        engine = make_engine(model, recipe.engine)
         asyncio.run(engine.complete("1", Sampling(temperature=0.0, max_tokens=1, stop=(), seed=0)))  # loads the model
 
         def jails(name: str) -> JournaledJails:
-            return JournaledJails(recipe.run.jails, recipe.execute.limits, Journal(Path(scratch) / name))
+            return JournaledJails(execute.jails(recipe["execute"], recipe.run.jails), Journal(Path(scratch) / name))
 
         alone, beside = jails("alone"), jails("beside")
         try:

@@ -21,7 +21,9 @@ from sca_hf.engines.vllm import VllmEngine
 from sca_hf.journal import Journal, JournaledEngine
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.recipe import load_recipe
-from sca_hf.stages import concepts, instructions, seeds
+from sca_hf.settings import Settings
+from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages import concepts, instructions
 
 CHUNK = 256
 RUNS = 5
@@ -29,6 +31,15 @@ SHORT, LONG = 10, 200
 _CPU = {"enforce_eager": True, "enable_chunked_prefill": False, "max_num_batched_tokens": 4096}
 _CPU["kv_cache_memory_bytes"] = 1 << 30
 FEATURES = Features({"prompt": Value("string"), "tokens": Value("int32"), "seed": Value("int64")})
+ANSWERS = Stage(
+    name="answers",
+    version=1,
+    title="What a model wrote.",
+    uses=("prompt", "tokens", "seed"),
+    adds=(Column("text", Value("string"), "what it wrote"),),
+    settings=Settings,
+    run=lambda rows, settings, context: rows,
+)
 
 
 def measure_throughput(model: str, count: int, folder: Path | None, runs: int = RUNS) -> None:
@@ -88,14 +99,14 @@ def _timed(
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         if name == "stage":
             journal = Journal(Path(scratch) / "journal.sqlite")
-            context = Context(load_recipe("demo"), Path(scratch), engine=JournaledEngine(engine, journal))
+            context = Context(scratch=Path(scratch), engine=JournaledEngine(engine, journal))
 
             async def answer(row: dict[str, Any]) -> dict[str, Any]:
                 sampling = Sampling(temperature=0.7, max_tokens=row["tokens"], stop=(), seed=row["seed"])
-                return {"text": (await context.complete(row["prompt"], sampling))[0]}
+                return {"text": (await context.complete(row["prompt"], sampling))[0], REJECT_REASON: None}
 
             began = time.monotonic()
-            texts = context.map_rows(rows, answer, Features({"text": Value("string")}), "throughput")["text"][:]
+            texts = context.map_rows(ANSWERS, rows, answer)["text"][:]
         else:
             import vllm
 
@@ -125,11 +136,11 @@ def measure_decks(model: str, decks: int, folder: Path | None, rows_a_deck: int 
     given = (
         (
             concepts.STAGE,
-            rows_of(seeds.STAGE, count).map(
+            rows_of(concepts.STAGE, count).map(
                 lambda row, number: {"seed": f"# {number}\n{code[number % len(code)][:400]}"}, with_indices=True
             ),
         ),
-        (instructions.STAGE, rows_of(concepts.STAGE, count)),
+        (instructions.STAGE, rows_of(instructions.STAGE, count)),
     )
     asyncio.run(engine.complete("1", Sampling(temperature=0.0, max_tokens=1, stop=(), seed=0)))  # loads the model
     try:
@@ -140,10 +151,10 @@ def measure_decks(model: str, decks: int, folder: Path | None, rows_a_deck: int 
             recipe = load_recipe("selfcodealign", changes)
             for stage, rows in given:
                 with tempfile.TemporaryDirectory(dir=folder) as scratch:
-                    context = Context(recipe, Path(scratch), engine=engine, few_shot=known)
+                    context = Context(recipe.seed, Path(scratch), engine, few_shot=known)
                     asked, hit = engine.usage.prompt_tokens, engine.usage.cached_prompt_tokens
                     began = time.monotonic()
-                    stage.run(rows, context)
+                    stage.run(rows, recipe[stage.name], context)
                     seconds = time.monotonic() - began
                 asked, hit = engine.usage.prompt_tokens - asked, engine.usage.cached_prompt_tokens - hit
                 figures = {"stage": stage.name, "decks": way, "rows": count, "seconds": round(seconds, 1)}

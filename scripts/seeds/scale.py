@@ -15,10 +15,11 @@ from datasets import Dataset
 from seeds.corpus import FILE_FUNCTIONS, functions, write_mutated
 from seeds.tree import Tree, timed
 
+from sca_hf.context import Context
 from sca_hf.decontaminate import DecontaminateSettings, load_contaminants
 from sca_hf.near_duplicates import NearDuplicateSettings
 from sca_hf.sources import open_source
-from sca_hf.stage import judge
+from sca_hf.stage import split
 from sca_hf.stages.seeds import STAGE, SeedSettings, seeds
 from sca_hf.type_check import TypeCheckSettings
 
@@ -77,11 +78,12 @@ def measure_scale_of(count: int, corpus: Path, scratch: Path) -> None:
             type_check=TypeCheckSettings(),
         )
         load_contaminants(contaminants)
+        context = Context(1, folder, workers=_PROCESSES, checkpoints=folder / "checkpoints")
         with Tree(scratch, seconds=0.5) as tree:
             rows, opened = timed(lambda: open_source(str(source)).rows)
             assert isinstance(rows, Dataset)
-            judged, taken = timed(lambda: seeds(rows, settings, 1, _PROCESSES, folder, folder / "progress"))
-            counts = judge(STAGE, len(rows), judged).counts
+            judged, taken = timed(lambda: seeds(rows, settings, context))
+            counts = split(STAGE, len(rows), judged).counts
         cost: dict[str, Any] = {
             "rows": counts.judged,
             "seconds": opened + taken,

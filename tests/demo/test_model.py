@@ -11,7 +11,7 @@ from demo_model.labels import vocabulary
 from safetensors import safe_open
 from transformers import AutoTokenizer
 
-from sca_hf.markdown import code_blocks
+from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.sandbox import Jails, Program, Verdict
 

@@ -18,9 +18,9 @@ from demo_model.stdlib import renamed
 from demo_model.task import CATEGORIES, DIFFICULTIES, Task
 from demo_model.tasks import draw_task
 
-from sca_hf.markdown import code_blocks
+from sca_hf.prompts.answers import parse_answer
+from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.sandbox import Jails, Program, Verdict
-from sca_hf.stages.responses import parse_answer
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 DIGEST = """
@@ -93,7 +93,7 @@ def test_categories_and_difficulties_come_up_as_the_recipes_ask_for_them() -> No
 
 def test_completions_are_what_the_response_stage_takes_apart() -> None:
     for task in tasks(50):
-        answer = parse_answer(response_completion(task), "stop")
+        answer = parse_answer(response_completion(task), "stop", infer_tests=True)
         assert (answer.response, answer.tests, answer.reject_reason) == (task.response, task.tests, None)
 
 

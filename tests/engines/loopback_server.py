@@ -22,7 +22,8 @@ class Loopback:
     """`faults`: what the next requests meet, one each. `poison`: what prompts with a text in them always meet.
 
     A fault is a status (with "retry" a 429 that says when), "hang", "cut", "garbage" (broken JSON), "utf-8" (invalid),
-    "surrogate", "empty", "forever" (words again until max_tokens), "long" (context exceeded) or "gone" (no such model).
+    "surrogate", "empty", "forever" (words again until max_tokens), "repetition" (the same, but it was detected), "long"
+    (context exceeded) or "gone" (no such model).
     """
 
     def __init__(self, *, key: str | None = None, models: tuple[str, ...] = (MODEL,), port: int = 0) -> None:
@@ -32,7 +33,7 @@ class Loopback:
         self.poison: dict[str, int | str] = {}
         self.asked: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
-        self.version = "1.0"
+        self.version: str | None = "1.0"  # None: a server that is not vLLM
         owner = self
 
         class Handler(_Handler):
@@ -103,14 +104,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b'{"choices": [{"te', {})
         else:
             seed = body["parameters"]["seed"] if tgi else body["seed"]
-            forever = "and again " * body.get("max_tokens", 8)
-            odd = {"empty": "", "surrogate": "\ud800", "utf-8": "UTF-8", "forever": forever}
+            forever = "and again " * (body["parameters"]["max_new_tokens"] if tgi else body["max_tokens"])
+            odd = {"empty": "", "surrogate": "\ud800", "utf-8": "UTF-8", "forever": forever, "repetition": forever}
             text = odd.get(str(fault), text_of(prompt, seed))
-            reason = "length" if fault == "forever" else "stop"
+            reason = {"forever": "length", "repetition": "repetition"}.get(str(fault), "stop")
             answer: Any
             if tgi:
                 stop = "".join(body["parameters"]["stop"][:1])
-                details = {"finish_reason": "stop_sequence", "generated_tokens": 4, "seed": seed, "prefill": []}
+                ended = "length" if reason == "length" else "stop_sequence"
+                details = {"finish_reason": ended, "generated_tokens": 4, "seed": seed, "prefill": []}
                 answer = {"generated_text": text + stop, "details": details | {"tokens": [], "top_tokens": None}}
                 answer = [answer]
             else:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from sca_hf.engines import Completion, Engine, EngineIdentity, RowFailure, Sampling
-from sca_hf.engines.chosen import chosen_engine, chosen_identity
+from sca_hf.engines.registry import identity_of, make_engine
+from sca_hf.engines.settings import EngineSettings
 from sca_hf.errors import EngineUnavailable, RecipeError
 from sca_hf.journal import Journal, JournaledEngine
-from sca_hf.recipe import EngineSettings, load_recipe
+from sca_hf.recipe import load_recipe
 from tests.engines.loopback_server import COMMIT, MODEL, Loopback, text_of
 
 KEY = "sk-very-secret"
@@ -52,7 +53,7 @@ def server() -> Iterator[Any]:
 
 @pytest.fixture(params=KINDS)
 def engine(server: Any, request: pytest.FixtureRequest) -> Iterator[Engine]:
-    made = chosen_engine(MODEL, settings(request.param, server.url))
+    made = make_engine(MODEL, settings(request.param, server.url))
     yield made
     made.close()
 
@@ -62,7 +63,7 @@ TEXTS = [text_of(prompt, 1) for prompt in PROMPTS]
 
 
 def test_a_completion_of_each_kind(server: Any) -> None:
-    engine = chosen_engine(MODEL, settings("openai", server.url))
+    engine = make_engine(MODEL, settings("openai", server.url))
     assert asyncio.run(engine.complete("one two", sampling(7))) == Completion(text_of("one two", 7), "stop", 2, 4)
     sent = server.bodies[-1]
     assert {name: sent[name] for name in ("model", "temperature", "max_tokens", "seed", "stop")} == {
@@ -74,7 +75,7 @@ def test_a_completion_of_each_kind(server: Any) -> None:
     }
     engine.close()
     engine.close()
-    tgi = chosen_engine(MODEL, settings("tgi", server.url))
+    tgi = make_engine(MODEL, settings("tgi", server.url))
     assert asyncio.run(tgi.complete("one two", sampling(7))) == Completion(text_of("one two", 7), "stop", 0, 4)
     tgi.close()
     with pytest.raises(EngineUnavailable, match="was closed"):
@@ -82,9 +83,9 @@ def test_a_completion_of_each_kind(server: Any) -> None:
 
 
 def test_identity_is_what_the_server_tells(server: Any) -> None:
-    served = chosen_identity(f"{MODEL}@v2", settings("openai", server.url))
+    served = identity_of(f"{MODEL}@v2", settings("openai", server.url))
     assert served == EngineIdentity(MODEL, f"{MODEL}@v2", "vllm serve 1.0", "as served")
-    assert chosen_identity(MODEL, settings("tgi", server.url)).intent() == {
+    assert identity_of(MODEL, settings("tgi", server.url)).intent() == {
         "revision": f"{MODEL}@{COMMIT}",
         "build": "tgi 1.0",
         "dtype": "bf16",
@@ -127,7 +128,7 @@ def test_a_server_that_says_when_is_not_asked_before(server: Any, engine: Engine
 
 def test_what_goes_on_forever_is_cut_off_and_says_so(server: Any) -> None:
     server.poison[PROMPTS[3]] = "forever"
-    engine = chosen_engine(MODEL, settings("openai", server.url))
+    engine = make_engine(MODEL, settings("openai", server.url))
     assert asyncio.run(engine.complete(PROMPTS[3], sampling())).finish_reason == "length"
     engine.close()
 
@@ -142,16 +143,16 @@ def test_a_prompt_that_is_no_text(engine: Engine) -> None:
 
 
 def test_bounds_of_the_recipe_reject_as_in_the_process(server: Any) -> None:
-    engine = chosen_engine(MODEL, settings("openai", server.url, max_prompt_tokens=2))
+    engine = make_engine(MODEL, settings("openai", server.url, max_prompt_tokens=2))
     assert outcomes(engine, ["one two", "one two three"])[1] == "rejected: prompt-too-long"
     engine.close()
     with pytest.raises(EngineUnavailable, match=r"max_prompt_tokens = 2: TGI.*--max-input-tokens 2"):
-        chosen_engine(MODEL, settings("tgi", server.url, max_prompt_tokens=2))
+        make_engine(MODEL, settings("tgi", server.url, max_prompt_tokens=2))
 
 
 @pytest.mark.parametrize("fault", [500, 503, "hang", "cut"])
 def test_where_nothing_succeeds_the_run_stops(server: Any, fault: int | str) -> None:
-    engine = chosen_engine(MODEL, settings("openai", server.url, patience=1.0, request_seconds=1.0))
+    engine = make_engine(MODEL, settings("openai", server.url, patience=1.0, request_seconds=1.0))
     server.poison |= dict.fromkeys([*PROMPTS, "1"], fault)
     with pytest.raises(EngineUnavailable, match=r"no call has succeeded.*finished calls are kept"):
         outcomes(engine, PROMPTS)
@@ -161,7 +162,7 @@ def test_where_nothing_succeeds_the_run_stops(server: Any, fault: int | str) -> 
 def test_one_of_three_is_dead_from_the_start() -> None:
     servers = [Loopback() for _ in range(3)]
     servers[1].close()
-    engine = chosen_engine(MODEL, settings("openai", *(server.url for server in servers)))
+    engine = make_engine(MODEL, settings("openai", *(server.url for server in servers)))
     assert outcomes(engine, PROMPTS * 5) == TEXTS * 5
     first, last = sum(servers[0].asked.values()), sum(servers[2].asked.values())
     assert first + last == 40
@@ -175,7 +176,7 @@ def test_one_of_three_is_dead_from_the_start() -> None:
 def test_a_server_that_restarts(tmp_path: Path) -> None:
     server = Loopback()
     engine = JournaledEngine(
-        chosen_engine(MODEL, settings("openai", server.url, patience=20.0)), Journal(tmp_path / "journal")
+        make_engine(MODEL, settings("openai", server.url, patience=20.0)), Journal(tmp_path / "journal")
     )
     assert outcomes(engine, PROMPTS[:4]) == TEXTS[:4]
     server.close()
@@ -196,14 +197,14 @@ def test_a_server_that_restarts(tmp_path: Path) -> None:
 def test_what_was_finished_before_the_servers_died_is_kept(tmp_path: Path) -> None:
     server = Loopback()
     journal = Journal(tmp_path / "journal")
-    engine = JournaledEngine(chosen_engine(MODEL, settings("openai", server.url, patience=0.5)), journal)
+    engine = JournaledEngine(make_engine(MODEL, settings("openai", server.url, patience=0.5)), journal)
     assert outcomes(engine, PROMPTS[:4]) == TEXTS[:4]
     server.close()
     with pytest.raises(EngineUnavailable):
         outcomes(engine, PROMPTS)
     engine.close()
     again = Loopback(port=server.port)
-    later = JournaledEngine(chosen_engine(MODEL, settings("openai", again.url)), journal)
+    later = JournaledEngine(make_engine(MODEL, settings("openai", again.url)), journal)
     assert outcomes(later, PROMPTS) == TEXTS
     assert (later.made, later.reused) == (4, 4)
     later.close()
@@ -215,14 +216,14 @@ def test_no_server_at_all(kind: str) -> None:
     gone = Loopback()
     gone.close()
     with pytest.raises(EngineUnavailable, match=r"no server of engine\.urls answers.*start one"):
-        chosen_engine(MODEL, settings(kind, gone.url, patience=0.1))
+        make_engine(MODEL, settings(kind, gone.url, patience=0.1))
 
 
 def test_a_model_that_the_server_does_not_have(server: Any) -> None:
     for kind in KINDS:
         with pytest.raises(EngineUnavailable, match=r"org/other.*give --model"):
-            chosen_engine("org/other", settings(kind, server.url))
-    engine = chosen_engine(MODEL, settings("openai", server.url))
+            make_engine("org/other", settings(kind, server.url))
+    engine = make_engine(MODEL, settings("openai", server.url))
     server.faults.append("gone")
     with pytest.raises(EngineUnavailable, match="has no model 'org/toy' any more"):
         outcomes(engine, PROMPTS)
@@ -233,7 +234,7 @@ def test_servers_that_differ(server: Any) -> None:
     other = Loopback()
     other.version = "2.0"
     with pytest.raises(EngineUnavailable, match=r"differ.*vllm serve 1\.0.*vllm serve 2\.0"):
-        chosen_identity(MODEL, settings("openai", server.url, other.url))
+        identity_of(MODEL, settings("openai", server.url, other.url))
     other.close()
 
 
@@ -243,13 +244,13 @@ def test_a_key_comes_from_the_environment_and_is_never_shown(
 ) -> None:
     server = Loopback(key=KEY)
     with pytest.raises(EngineUnavailable, match=rf"{variable} is not set"):
-        chosen_engine(MODEL, settings(kind, server.url))
+        make_engine(MODEL, settings(kind, server.url))
     monkeypatch.setenv(variable, "sk-wrong")
     with pytest.raises(EngineUnavailable, match=rf"{variable} is not the one") as refused:
-        chosen_engine(MODEL, settings(kind, server.url))
+        make_engine(MODEL, settings(kind, server.url))
     assert "sk-wrong" not in str(refused.value)
     monkeypatch.setenv(variable, KEY)
-    engine = chosen_engine(MODEL, settings(kind, server.url))
+    engine = make_engine(MODEL, settings(kind, server.url))
     assert outcomes(engine, PROMPTS) == TEXTS
     assert KEY not in repr(engine.identity)
     engine.close()

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, Features, Value
+from datasets import Dataset, Value
 
 from sca_hf.context import Context
 from sca_hf.engines import Completion, EngineIdentity, Sampling
 from sca_hf.engines.vllm import VllmEngine
 from sca_hf.prompts.few_shot import load_few_shot
-from sca_hf.recipe import load_recipe
-from sca_hf.stages import concepts, seeds
+from sca_hf.settings import Settings
+from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages import concepts
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -47,22 +48,20 @@ class Watched:
 
 
 def given(count: int) -> Dataset:
-    features = Features({name: seeds.STAGE.features[name] for name in seeds.STAGE.names})
     rows = [
-        dict.fromkeys(seeds.STAGE.names, "x")
-        | {"id": f"{n:020x}", "seed": f"def longest_of_{n}({WORDS[n % 7]}):\n    return max({WORDS[n % 7]}, key=len)"}
+        {"id": f"{n:020x}", "seed": f"def longest_of_{n}({WORDS[n % 7]}):\n    return max({WORDS[n % 7]}, key=len)"}
         for n in range(count)
     ]
-    return Dataset.from_list(rows, features=features)
+    return Dataset.from_list(rows)
 
 
 def named(engine: VllmEngine, scratch: Path, rows: Dataset, concurrency: int) -> list[dict[str, Any]]:
     """What stage S->C makes of the rows, `concurrency` of them at once."""
     watched = Watched(engine)
-    recipe = load_recipe("demo", [f"run.concurrency={concurrency}", "concepts.max_tokens=12"])
+    settings = concepts.ConceptsSettings(shots=1, max_tokens=12)
     scratch.mkdir()
-    context = Context(recipe, scratch, engine=watched, few_shot=load_few_shot(recipe.prompts))
-    made: list[dict[str, Any]] = concepts.STAGE.run(rows, context).to_list()
+    context = Context(scratch=scratch, engine=watched, few_shot=load_few_shot("demo"), concurrency=concurrency)
+    made: list[dict[str, Any]] = concepts.concepts(rows, settings, context).to_list()
     assert watched.most_at_once == min(concurrency, len(rows))
     return made
 
@@ -86,18 +85,19 @@ def test_three_orders_of_submission(engine: VllmEngine, tmp_path: Path) -> None:
     rows = Dataset.from_dict(
         {"prompt": [f"### Example\n[Instruction]\nWrite a function number {n}." for n in range(100)]}
     )
-    features = Features({"prompt": Value("string"), "text": Value("string")})
+    column = Column("text", Value("string"), "what the model wrote")
+    stage = Stage("answers", 1, "Answers.", ("prompt",), (column,), Settings, lambda rows, settings, context: rows)
     made = []
     for name, order in orders(100):
         watched = Watched(engine)
         (tmp_path / name).mkdir()
-        context = Context(load_recipe("demo"), tmp_path / name, engine=watched)
+        context = Context(scratch=tmp_path / name, engine=watched)
 
         async def answer(row: dict[str, Any], context: Context = context) -> dict[str, Any]:
             sampling = Sampling(temperature=0.7, max_tokens=12, stop=(), seed=len(row["prompt"]))
-            return row | {"text": (await context.complete(row["prompt"], sampling))[0]}
+            return {"text": (await context.complete(row["prompt"], sampling))[0], REJECT_REASON: None}
 
-        made.append(context.map_rows(rows, answer, features, "answers", order).to_list())
+        made.append(context.map_rows(stage, rows, answer, order).to_list())
         assert watched.prompts == [rows["prompt"][number] for number in order]
     assert made[0] == made[1] == made[2]
     assert [row["prompt"] for row in made[0]] == rows["prompt"][:]

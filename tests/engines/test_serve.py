@@ -9,17 +9,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sca_hf.engines import Completion, Engine, RowFailure, Sampling
-from sca_hf.engines.chosen import chosen_engine
 from sca_hf.engines.openai import openai_identity
+from sca_hf.engines.registry import make_engine
 from sca_hf.engines.remote import RemoteEngine
+from sca_hf.engines.repetition import RepetitionDetection
+from sca_hf.engines.settings import EngineSettings
 from sca_hf.engines.vllm import VllmEngine
 from sca_hf.errors import EngineUnavailable
-from sca_hf.recipe import EngineSettings
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -83,7 +85,7 @@ def served(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def remote(served: Served) -> Iterator[RemoteEngine]:
-    made = chosen_engine("toy", EngineSettings(kind="openai", urls=(served.url,), max_model_len=1024))
+    made = make_engine("toy", EngineSettings(kind="openai", urls=(served.url,), max_model_len=1024))
     assert isinstance(made, RemoteEngine)
     yield made
     made.close()
@@ -95,6 +97,14 @@ def test_the_same_completions_as_in_the_process(remote: RemoteEngine, engine: Vl
     assert completions(remote, prompts) == completions(engine, prompts)
 
 
+def test_what_repeats_is_ended_where_it_is_in_the_process(remote: RemoteEngine, engine: VllmEngine) -> None:
+    prompts = [f"### Example {n}\n[Concepts]\n" + "a, b, " * 40 for n in range(12)]
+    detection = RepetitionDetection(max_pattern_size=16, min_pattern_size=1, min_count=3)
+    ended = completions(remote, prompts, detection)
+    assert "repetition" in {completion.finish_reason for completion in ended}
+    assert ended == completions(engine, prompts, detection)
+
+
 def test_a_prompt_that_is_too_long_costs_its_row(remote: RemoteEngine) -> None:
     with pytest.raises(RowFailure, match="prompt-too-long"):
         asyncio.run(remote.complete("word " * 3000, Sampling(0.7, 8, (), 1)))
@@ -104,10 +114,10 @@ def test_a_prompt_that_is_too_long_costs_its_row(remote: RemoteEngine) -> None:
 def test_what_it_does_not_serve_and_whom(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = EngineSettings(kind="openai", urls=(served.url,))
     with pytest.raises(EngineUnavailable, match=r"has no model 'other'; it has \['toy'\]"):
-        chosen_engine("other", settings)
+        make_engine("other", settings)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong")
     with pytest.raises(EngineUnavailable, match="OPENAI_API_KEY is not the one that it takes") as refused:
-        chosen_engine("toy", settings)
+        make_engine("toy", settings)
     assert "sk-wrong" not in str(refused.value)
 
 
@@ -125,12 +135,10 @@ def test_it_is_killed_in_the_middle_and_started_again(served: Served, remote: Re
     assert done == [completions(engine, prompts)]
 
 
-def completions(engine: Engine, prompts: list[str]) -> list[Completion]:
+def completions(engine: Engine, prompts: list[str], detection: RepetitionDetection | None = None) -> list[Completion]:
     async def together() -> list[Completion]:
-        calls = (
-            engine.complete(prompt, Sampling(temperature=0.7, max_tokens=48, stop=("###", "\n\n"), seed=seed))
-            for seed, prompt in enumerate(prompts)
-        )
+        plain = Sampling(0.7, max_tokens=48, stop=("###", "\n\n"), seed=0, repetition_detection=detection)
+        calls = (engine.complete(prompt, replace(plain, seed=seed)) for seed, prompt in enumerate(prompts))
         return await asyncio.gather(*calls)
 
     return asyncio.run(together())

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from sca_hf.errors import InputError
-from sca_hf.markdown import code_blocks
+from sca_hf.prompts.answers import parse_answer
 from sca_hf.prompts.build import STOP, concepts_prompt, instruction_prompt, response_prompt
+from sca_hf.prompts.code_blocks import code_blocks
+from sca_hf.prompts.concept_lists import parse_concepts
 from sca_hf.prompts.few_shot import Exemplar, load_few_shot, parse_few_shot
 from sca_hf.sandbox import Jails, Program
-from sca_hf.stages.concepts import parse_concepts
-from sca_hf.stages.responses import parse_answer
 from sca_hf.stages.select import SelectSettings
 
 FEW_SHOT = load_few_shot("default")
@@ -130,7 +130,7 @@ def test_concepts_survive_a_round_trip_and_are_not_named_in_the_task(exemplar: E
 
 
 def test_exemplars_keep_the_rules_that_completions_must_keep(exemplar: Exemplar) -> None:
-    answer = parse_answer(f"{exemplar.response}\n\n[Tests]\n{exemplar.tests}", "stop")
+    answer = parse_answer(f"{exemplar.response}\n\n[Tests]\n{exemplar.tests}", "stop", infer_tests=True)
     assert (answer.response, answer.tests, answer.reject_reason) == (exemplar.response, exemplar.tests, None)
     assert len(exemplar.instruction.split()) < 200
     text = f"{exemplar.code}\n{exemplar.instruction}\n{exemplar.response}\n{exemplar.tests}"

@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, Features
+from datasets import Dataset
 
 from sca_hf.context import Context
 from sca_hf.engines import Engine
-from sca_hf.engines.chosen import chosen_engine
+from sca_hf.engines.registry import make_engine
+from sca_hf.engines.settings import EngineSettings
 from sca_hf.prompts.few_shot import load_few_shot
-from sca_hf.recipe import EngineSettings, load_recipe
+from sca_hf.recipe import load_recipe
 from sca_hf.stage import Stage
-from sca_hf.stages import concepts, instructions, responses, seeds
+from sca_hf.stages import concepts, instructions, responses
 from tests.engines.loopback_server import MODEL, Loopback
 
-BEFORE = {"concepts": seeds.STAGE, "instructions": concepts.STAGE, "responses": instructions.STAGE}
 BAD = "the row that meets it"
 
 
@@ -29,23 +29,21 @@ def server() -> Iterator[Any]:
 
 @pytest.fixture
 def engine(server: Any) -> Iterator[Engine]:
-    made = chosen_engine(MODEL, EngineSettings(kind="openai", urls=(server.url,)))
+    made = make_engine(MODEL, EngineSettings(kind="openai", urls=(server.url,)))
     yield made
     made.close()
 
 
 def reasons(stage: Stage, engine: Engine, folder: Path) -> list[str | None]:
     """Of five rows, the third of which has the words `BAD` in its prompt."""
-    before = BEFORE[stage.name]
-    features = Features({name: before.features[name] for name in before.names})
     rows = []
     for number in range(5):
         text = BAD if number == 2 else "slicing"
-        row: dict[str, Any] = dict.fromkeys(before.names, text) | {"id": f"{number:020x}"}
+        row: dict[str, Any] = dict.fromkeys(stage.uses, text) | {"id": f"{number:020x}"}
         rows.append(row | ({"concepts": [text]} if "concepts" in row else {}))
     recipe = load_recipe("demo", ["responses.samples=1"])
-    context = Context(recipe, folder, engine=engine, few_shot=load_few_shot(recipe.prompts))
-    made = stage.run(Dataset.from_list(rows, features=features), context)
+    context = Context(scratch=folder, engine=engine, few_shot=load_few_shot(recipe.prompts))
+    made = stage.run(Dataset.from_list(rows), recipe[stage.name], context)
     assert len(made) == 5
     return list(made["reject_reason"])
 
@@ -56,9 +54,9 @@ def reasons(stage: Stage, engine: Engine, folder: Path) -> list[str | None]:
         (concepts.STAGE, "empty", "no-concepts"),
         (instructions.STAGE, "empty", "no-instruction"),
         (responses.STAGE, "empty", "no-response"),
-        (concepts.STAGE, "forever", "no-concepts"),
-        (instructions.STAGE, "forever", "cut-off"),
-        (responses.STAGE, "forever", "cut-off"),
+        (concepts.STAGE, "forever", "repetition"),
+        (instructions.STAGE, "forever", "repetition"),
+        (responses.STAGE, "forever", "repetition"),
         (concepts.STAGE, "long", "prompt-too-long"),
         (instructions.STAGE, "long", "prompt-too-long"),
         (responses.STAGE, "long", "prompt-too-long"),

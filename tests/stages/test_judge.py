@@ -12,13 +12,14 @@ from datasets import Dataset
 from sca_hf import run
 from sca_hf.context import Context
 from sca_hf.engines import Engine
-from sca_hf.engines.chosen import chosen_engine
+from sca_hf.engines.registry import make_engine
+from sca_hf.engines.settings import EngineSettings
 from sca_hf.engines.vllm import VllmEngine
 from sca_hf.prompts.judge import load_judge_prompts
-from sca_hf.recipe import EngineSettings, load_recipe
-from sca_hf.stage import judge
+from sca_hf.recipe import load_recipe
+from sca_hf.stage import split
 from sca_hf.stages import seeds
-from sca_hf.stages.judge import STAGE, judge_docstrings, reject_reason
+from sca_hf.stages.judge import STAGE, judge, reject_reason
 from sca_hf.store import Store, Version
 from sca_hf.store.lineage import ancestors, verify
 from tests.engines import loopback_server
@@ -60,7 +61,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture
 def remote(server: Any) -> Iterator[Engine]:
-    made = chosen_engine(MODEL, EngineSettings(kind="openai", urls=(server.url,), patience=30.0, request_seconds=5.0))
+    made = make_engine(MODEL, EngineSettings(kind="openai", urls=(server.url,), patience=30.0, request_seconds=5.0))
     yield made
     made.close()
 
@@ -68,15 +69,18 @@ def remote(server: Any) -> Iterator[Engine]:
 def given(count: int) -> Dataset:
     """Kept seeds, as stage `seeds` writes them."""
     files = [{"path": f"{n:03}.py", "content": FUNCTION.format(n).encode(), "license": "MIT"} for n in range(count)]
-    rows = judge(seeds.STAGE, count, seeds.seeds(Dataset.from_list(files), seeds.SeedSettings())).kept
+    rows = split(seeds.STAGE, count, seeds.seeds(Dataset.from_list(files), seeds.SeedSettings(), Context())).kept
     assert len(rows) == count
     return rows
 
 
 def judged(rows: Dataset, engine: Engine, folder: Path, *changes: str) -> list[dict[str, Any]]:
     """The judged rows, each of which is a seed as it was but for two new columns."""
-    made = judge_docstrings(rows, Context(load_recipe("demo", changes), folder, engine=engine))
-    assert made.features == STAGE.features
+    recipe = load_recipe("selfcodealign", changes)
+    run = recipe.run
+    context = Context(recipe.seed, folder, engine, concurrency=run.concurrency, batch_size=run.batch_size)
+    made = judge(rows, recipe["judge"], context)
+    assert made.features == STAGE.features(rows.features)
     assert made.select_columns(rows.column_names).to_list() == rows.to_list()
     found: list[dict[str, Any]] = made.to_list()
     return found
@@ -166,7 +170,7 @@ def arguments(server: Any, tmp_path: Path) -> list[str]:
     for number in range(24):
         (tmp_path / "code" / f"{number:02}.py").write_text(FUNCTION.format(number))
     changes = [f"seeds.source={tmp_path / 'code'}", "engine.kind=openai", f"engine.urls=[{server.url}]"]
-    changes += [f"model={MODEL}", "judge={shots: 4}"]
+    changes += [f"model={MODEL}", "stages=[seeds, judge, concepts, instructions]", "judge.shots=4"]
     return [
         *("--recipe", "demo", "--store", str(tmp_path / "store")),
         *(part for change in changes for part in ("--set", change)),
@@ -269,7 +273,7 @@ def test_what_a_recipe_without_a_judge_says_of_one(called: Callable[..., Any], t
     for option in ("--from", "--to"):
         code, said, _ = called("--set", "judge=null", option, "judge")
         assert code == 2
-        assert "no stage 'judge'; add its section: --set judge={}" in said
+        assert "no stage 'judge'; its stages are seeds, concepts" in said
     code, said, _ = called("--to", "judge", "--set", "judge.shots=9")
     assert code == 2
     assert "judge.shots = 9" in said

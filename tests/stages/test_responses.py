@@ -19,7 +19,8 @@ from sca_hf.identity import digest
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.recipe import load_recipe
 from sca_hf.sandbox import Program, Verdict
-from sca_hf.stages import execute, instructions, responses, select
+from sca_hf.stage import split
+from sca_hf.stages import execute, responses, select
 
 Row = dict[str, Any]
 
@@ -68,18 +69,22 @@ class Judge:
 
 
 def given(count: int) -> Dataset:
-    row: Row = {column.name: "x" for column in instructions.STAGE.columns} | {"concepts": ["slicing"]}
-    features = instructions.STAGE.features
-    del features["reject_reason"]
-    rows = [row | {"id": f"{number:020x}", "instruction": f"Task {number}"} for number in range(count)]
-    return Dataset.from_list(rows, features=features)
+    return Dataset.from_list([{"id": f"{number:020x}", "instruction": f"Task {number}"} for number in range(count)])
 
 
 def attempts(tmp_path: Path, rows: Dataset, *changes: str, jails: Judge | None = None) -> tuple[list[Row], Model]:
     engine = Model()
     recipe = load_recipe("demo", ["responses.samples=10", *changes])
-    context = Context(recipe, tmp_path, engine=engine, jails=jails, few_shot=load_few_shot("demo"))
-    return responses.STAGE.run(rows, context).to_list(), engine
+    rule = select.STAGE.pass_rule(recipe["select"]) if select.STAGE.pass_rule else None
+    context = Context(
+        scratch=tmp_path,
+        engine=engine,
+        jails=jails,
+        few_shot=load_few_shot("demo"),
+        pass_rule=rule,
+        concurrency=recipe.run.concurrency,
+    )
+    return responses.responses(rows, recipe["responses"], context).to_list(), engine
 
 
 def by_instruction(rows: list[Row]) -> Mapping[str, list[Row]]:
@@ -185,9 +190,22 @@ def shortest(every: Mapping[str, list[Row]]) -> Mapping[str, Row]:
 def chosen_by_selection(tmp_path: Path, drawn: list[Row]) -> Mapping[str, Row]:
     """The attempts that stage `select` chooses, by instruction."""
     kept = [row for row in drawn if row["reject_reason"] is None]
-    rows = Dataset.from_list(kept, features=responses.STAGE.features).remove_columns("reject_reason")
+    rows = Dataset.from_list(kept).remove_columns("reject_reason")
     recipe = load_recipe("demo")
-    context = Context(recipe, tmp_path / "select", jails=Judge())
-    executed = execute.STAGE.run(rows, context).remove_columns("reject_reason")
-    judged = select.STAGE.run(executed.select_columns(list(execute.STAGE.names)), context)
+    context = Context(scratch=tmp_path / "select", jails=Judge())
+    executed = split(execute.STAGE, len(rows), execute.execute(rows, recipe["execute"], context)).kept
+    judged = select.select(executed, recipe["select"], context)
     return {row["instruction_id"]: row for row in judged.to_list() if row["reject_reason"] is None}
+
+
+def test_a_row_says_that_its_tests_were_inferred(tmp_path: Path) -> None:
+    rows, _ = attempts(tmp_path, given(60))
+    inferred = [row for row in rows if row["tests_inferred"]]
+    assert inferred
+    assert all(row["reject_reason"] is None and row["tests"].startswith("```python\nassert ") for row in inferred)
+    labelled = [row for row in rows if not row["tests_inferred"]]
+    assert {row["reject_reason"] for row in labelled} == {None}
+    plain, _ = attempts(tmp_path / "off", given(60), "responses.infer_tests=false")
+    by_id = {row["id"]: row for row in plain}
+    assert all(by_id[row["id"]]["reject_reason"] == "no-tests" for row in inferred)
+    assert all(by_id[row["id"]] == row for row in labelled)

@@ -15,6 +15,7 @@ import pytest
 from datasets import Dataset
 from pydantic import ValidationError
 
+from sca_hf.context import Context
 from sca_hf.decoding import decode
 from sca_hf.decontaminate import DecontaminateSettings
 from sca_hf.functions import Function, Kind, documented_functions
@@ -22,7 +23,7 @@ from sca_hf.identity import row_id
 from sca_hf.languages import python
 from sca_hf.layouts import FEATURES
 from sca_hf.sources import MAX_FILE_BYTES, open_source
-from sca_hf.stage import REJECT_REASON, judge
+from sca_hf.stage import REJECT_REASON, split
 from sca_hf.stages.seeds import STAGE, SeedSettings, seeds
 from sca_hf.type_check import TypeCheckSettings
 
@@ -36,7 +37,7 @@ def _files(*contents: bytes | str | None) -> Dataset:
 
 
 def _judged(*contents: bytes | str | None, **settings: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = seeds(_files(*contents), SeedSettings(**settings)).to_list()
+    rows: list[dict[str, Any]] = seeds(_files(*contents), SeedSettings(**settings), Context()).to_list()
     return rows
 
 
@@ -80,7 +81,7 @@ def test_a_file_that_breaks_the_parser_costs_one_row(monkeypatch: pytest.MonkeyP
     contents = [GOOD, "crash", GOOD.replace("f(", "g("), "crash", *[GOOD.replace("f(", f"h{n}(") for n in range(60)]]
     expected = [None, "parser-crash", None, "parser-crash", *[None] * 60]
     assert _reasons(*contents) == expected
-    assert seeds(_files(*contents), SeedSettings(), num_proc=2)[REJECT_REASON] == expected
+    assert seeds(_files(*contents), SeedSettings(), Context(workers=2))[REJECT_REASON] == expected
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_each_rule_rejects_what_it_names(content: str, settings: dict[str, Any],
 def test_a_killed_call_goes_on_where_it_was_with_any_number_of_workers(tmp_path: Path, workers: int) -> None:
     contents = [GOOD.replace("f(", f"f{number}(") for number in range(120)]  # three parts
     settings = SeedSettings(type_check=TypeCheckSettings())
-    expected = seeds(_files(*contents), settings).to_list()
+    expected = seeds(_files(*contents), settings, Context()).to_list()
     folder = tmp_path / "progress"
 
     def judge_in_child(kill_at: str, workers: int) -> str | None:
@@ -139,7 +140,7 @@ def test_a_killed_call_goes_on_where_it_was_with_any_number_of_workers(tmp_path:
 
             main = os.getpid()
             python.documented_functions = logging  # type: ignore[attr-defined]
-            rows = seeds(_files(*contents), settings, num_proc=workers, progress=folder).to_list()
+            rows = seeds(_files(*contents), settings, Context(workers=workers, checkpoints=folder)).to_list()
             os.write(write, hashlib.sha256(json.dumps(rows).encode()).hexdigest().encode())
             os._exit(0)
         os.close(write)
@@ -152,7 +153,7 @@ def test_a_killed_call_goes_on_where_it_was_with_any_number_of_workers(tmp_path:
     assert judge_in_child("", workers) == hashlib.sha256(json.dumps(expected).encode()).hexdigest()
     judged = len((tmp_path / "log").read_text().split())
     assert 120 + 11 <= judged <= 120 + 20  # but for the part in which it was killed, each file once
-    assert not folder.exists()
+    assert not (folder / "seeds").exists()
 
 
 # A process of its own: what compares has threads, which a fork would not have.
@@ -162,6 +163,7 @@ from pathlib import Path
 from datasets import Dataset
 from sca_hf.layouts import FEATURES
 from sca_hf.near_duplicates import NearDuplicateSettings
+from sca_hf.context import Context
 from sca_hf.stages import seeds as stage
 from sca_hf.type_check import TypeCheckSettings
 
@@ -185,7 +187,8 @@ for name in ("near_duplicates", "type_errors"):
 paths = [f"{number}.py" for number in range(len(files))]
 rows = {"path": paths, "content": [file.encode() for file in files], "license": ["MIT"] * len(files)}
 settings = stage.SeedSettings(type_check=TypeCheckSettings(), near_duplicates=NearDuplicateSettings())
-made = stage.seeds(Dataset.from_dict(rows, features=FEATURES), settings, scratch=folder, progress=folder / "progress")
+context = Context(scratch=folder, checkpoints=folder / "progress")
+made = stage.seeds(Dataset.from_dict(rows, features=FEATURES), settings, context)
 print(json.dumps(list(made["reject_reason"])))
 """
 
@@ -216,10 +219,10 @@ def test_files_under_other_licenses_than_those_allowed_are_left_out() -> None:
     licenses = ["MIT", "GPL-3.0", "mit AND Apache-2.0", "MIT AND GPL-3.0", "unknown"]
     files = _files(*[GOOD.replace("f(", f"f{number}(") for number in range(5)])
     files = files.remove_columns("license").add_column("license", licenses)
-    assert seeds(files, SeedSettings(licenses=("MIT", "apache-2.0")))[REJECT_REASON] == [
+    assert seeds(files, SeedSettings(licenses=("MIT", "apache-2.0")), Context())[REJECT_REASON] == [
         None, "license", None, "license", "license"
     ]  # fmt: skip
-    assert seeds(files, SeedSettings())[REJECT_REASON] == [None] * 5
+    assert seeds(files, SeedSettings(), Context())[REJECT_REASON] == [None] * 5
 
 
 def test_a_seed_is_the_function_below_its_imports_with_its_ids() -> None:
@@ -244,10 +247,10 @@ def test_a_seed_with_a_benchmark_in_it_is_rejected_and_the_benchmark_row_reporte
     (tmp_path / "tasks.jsonl").write_text(json.dumps({"task_id": "T/3", "prompt": prompt}))
     contents = [GOOD, prompt.upper().replace("DEF", "def").replace("RETURN", "return"), GOOD.replace("f(", "g(")]
     settings = SeedSettings(decontaminate=DecontaminateSettings(files={"own": str(tmp_path / "tasks.jsonl")}))
-    rows = seeds(_files(*contents), settings, num_proc=2)
+    rows = seeds(_files(*contents), settings, Context(workers=2))
     assert rows[REJECT_REASON] == [None, "contaminated-own", None]
     assert rows["benchmark_row"] == [None, "own T/3 (prompt)", None]
-    judged = judge(STAGE, 3, rows)
+    judged = split(STAGE, 3, rows)
     assert judged.measured is not None
     assert judged.measured.column_names == ["id", "benchmark_row"]
 
@@ -301,15 +304,15 @@ def test_methods_and_classes_are_judged_like_functions_where_asked_for() -> None
 
 
 def test_no_file_gives_no_row_with_the_declared_columns() -> None:
-    rows = seeds(_files(), SeedSettings())
-    assert (len(rows), rows.features) == (0, STAGE.features)
+    rows = seeds(_files(), SeedSettings(), Context())
+    assert (len(rows), rows.features) == (0, STAGE.features({}))
 
 
 def test_a_count_draws_that_many_by_the_run_seed_alone() -> None:
     contents = [GOOD.replace("f(", f"f{number}(") for number in range(40)]
 
     def drawn(contents: list[str], run_seed: int, num_proc: int = 1) -> set[str]:
-        rows = seeds(_files(*contents), SeedSettings(count=10), run_seed, num_proc).to_list()
+        rows = seeds(_files(*contents), SeedSettings(count=10), Context(run_seed, workers=num_proc)).to_list()
         assert Counter(row[REJECT_REASON] for row in rows) == {None: 10, "not-sampled": 30}
         return {row["name"] for row in rows if row[REJECT_REASON] is None}
 
@@ -325,12 +328,12 @@ def stdlib() -> Dataset:
 
 def test_the_standard_library_gives_enough_seeds_the_same_for_any_number_of_workers(stdlib: Dataset) -> None:
     settings = SeedSettings(max_lines=40, max_chars=1600)
-    rows = seeds(stdlib, settings)
-    assert rows.features == STAGE.features
-    judged = judge(STAGE, len(stdlib), rows)
+    rows = seeds(stdlib, settings, Context())
+    assert rows.features == STAGE.features({})
+    judged = split(STAGE, len(stdlib), rows)
     assert judged.counts.kept >= 300
     assert len(set(judged.kept["id"])) == judged.counts.kept
-    assert seeds(stdlib, settings, num_proc=2).to_list() == rows.to_list()
+    assert seeds(stdlib, settings, Context(workers=2)).to_list() == rows.to_list()
     texts = dict(zip(stdlib["path"], stdlib["content"], strict=True))
     for row in judged.kept:
         imports, _, below = row["seed"].partition("\n\n")
@@ -339,7 +342,7 @@ def test_the_standard_library_gives_enough_seeds_the_same_for_any_number_of_work
 
 
 def test_every_seed_of_the_standard_library_runs_on_its_own(stdlib: Dataset) -> None:
-    kept = [row["seed"] for row in seeds(stdlib, SeedSettings()).to_list() if row[REJECT_REASON] is None]
+    kept = [row["seed"] for row in seeds(stdlib, SeedSettings(), Context()).to_list() if row[REJECT_REASON] is None]
     program = (
         "import sys, warnings\nwarnings.simplefilter('ignore')\n"
         "for seed in sys.stdin.read().split('\\f'):\n exec(compile(seed, 'seed', 'exec'), {'__name__': 'seed'})"

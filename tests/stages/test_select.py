@@ -6,38 +6,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, Features
+from datasets import Dataset
 
 from sca_hf.context import Context
+from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.recipe import load_recipe
-from sca_hf.stage import judge
-from sca_hf.stages import execute, select, sft
+from sca_hf.stage import split
+from sca_hf.stages import select, sft
 
 
 def attempt(number: int, **changes: Any) -> dict[str, Any]:
     """A passing attempt, the only one at its instruction, that duplicates no other."""
-    row = {column.name: None for column in execute.STAGE.columns}
-    return (
-        row
-        | {
-            "id": f"attempt {number}",
-            "instruction_id": f"instruction {number}",
-            "instruction": f"Write add_{number}.",
-            "response": f"Here:\n\n```python\ndef add_{number}(x):\n    return x + {number}\n```",
-            "tests": f"```python\nassert add_{number}(0) == {number}\n```",
-            "status": "passed",
-            "concepts": ["addition"],
-            "flags": [],
-        }
-        | changes
-    )
+    row = {
+        "id": f"attempt {number}",
+        "instruction_id": f"instruction {number}",
+        "instruction": f"Write add_{number}.",
+        "response": f"Here:\n\n```python\ndef add_{number}(x):\n    return x + {number}\n```",
+        "tests": f"```python\nassert add_{number}(0) == {number}\n```",
+        "status": "passed",
+    }
+    return row | changes
 
 
 def reasons(rows: list[dict[str, Any]], scratch: Path, *changes: str) -> dict[str, str | None]:
-    features = Features({column.name: column.feature for column in execute.STAGE.columns})
-    judged = select.select(Dataset.from_list(rows, features=features), Context(load_recipe("demo", changes), scratch))
-    split = judge(select.STAGE, len(rows), judged)
-    assert split.counts.kept + sum(split.counts.rejected.values()) == len(rows)
+    recipe = load_recipe("demo", changes)
+    judged = select.select(Dataset.from_list(rows), recipe["select"], Context(recipe.seed, scratch))
+    parts = split(select.STAGE, len(rows), judged)
+    assert parts.counts.kept + sum(parts.counts.rejected.values()) == len(rows)
     return dict(zip(judged["execute_id"], judged["reject_reason"], strict=True))
 
 
@@ -49,12 +44,31 @@ def reasons(rows: list[dict[str, Any]], scratch: Path, *changes: str) -> dict[st
         ({"status": "no-assertion"}, "execution-no-assertion"),
         ({"response": "```python\ndef f():\n    pass  # TODO\n```"}, "leftover"),
         ({"tests": "```python\nassert f() is None  # Your code here\n```"}, "leftover"),
+        ({"response": "```python\ndef f(x):\n    ...\n```"}, "leftover"),
+        ({"response": "```python\nclass TodoList:\n    pass\n```"}, None),
         ({"instruction": "word " * 201}, "long-instruction"),
         ({"instruction": "word " * 200}, None),
     ],
 )
 def test_rules_of_one_attempt(tmp_path: Path, changes: dict[str, Any], reason: str | None) -> None:
     assert reasons([attempt(1, **changes)], tmp_path) == {"attempt 1": reason}
+
+
+@pytest.mark.parametrize(
+    ("response", "by_words", "by_substrings"),
+    [
+        ("El método de Mastodon.\n\n```python\ndef add_todo(x):\n    return x\n```", None, "leftover"),
+        ("```python\nclass A(ABC):\n    def f(self):\n        raise NotImplementedError\n```", None, "leftover"),
+        ("```python\ndef f(x):\n    return x  # TODO\n```", "leftover", "leftover"),
+        ("```python\ndef f(x):\n    ...\n```", "leftover", None),
+    ],
+)
+def test_leftovers_by_words_or_as_in_the_paper(
+    tmp_path: Path, response: str, by_words: str | None, by_substrings: str | None
+) -> None:
+    rows = [attempt(1, response=response)]
+    assert list(reasons(rows, tmp_path / "words").values()) == [by_words]
+    assert list(reasons(rows, tmp_path / "substrings", "select.leftover_rule=substrings").values()) == [by_substrings]
 
 
 def test_what_has_a_benchmark_in_its_instruction_or_response_goes(tmp_path: Path) -> None:
@@ -120,10 +134,9 @@ def test_one_random_pass_an_instruction(tmp_path: Path) -> None:
 
 def test_conversations(tmp_path: Path) -> None:
     rows = [attempt(number) for number in range(400)]
-    context = Context(load_recipe("demo"), tmp_path)
-    features = Features({column.name: column.feature for column in execute.STAGE.columns})
-    selected = judge(select.STAGE, 400, select.select(Dataset.from_list(rows, features=features), context)).kept
-    made = sft.sft(selected, context)
+    context = Context(scratch=tmp_path)
+    selected = split(select.STAGE, 400, select.select(Dataset.from_list(rows), select.SelectSettings(), context)).kept
+    made = sft.sft(selected, sft.SftSettings(), context)
     assert made["select_id"][:] == selected["id"][:]
     with_tests = 0
     for row in made:
@@ -138,9 +151,14 @@ def test_conversations(tmp_path: Path) -> None:
 
 def test_long_tests_stay_out_of_the_instruction(tmp_path: Path) -> None:
     tests = "```python\n" + "\n".join(f"assert add_1({number}) == {number + 1}" for number in range(6)) + "\n```"
-    context = Context(load_recipe("demo", ["sft.tests_probability=1"]), tmp_path)
-    features = Features({column.name: column.feature for column in execute.STAGE.columns})
-    rows = Dataset.from_list([attempt(1, tests=tests), attempt(2)], features=features)
-    first, second = sft.sft(judge(select.STAGE, 2, select.select(rows, context)).kept, context)
+    rows = Dataset.from_list([attempt(1, tests=tests), attempt(2)])
+    first, second = sft.sft(rows, sft.SftSettings(tests_probability=1.0), Context(scratch=tmp_path))
     assert first["messages"][0]["content"] == first["instruction"]
     assert "assert add_2(0) == 2" in second["messages"][0]["content"]
+
+
+def test_tests_with_backticks_stay_whole_in_the_instruction(tmp_path: Path) -> None:
+    code = 'assert add_1(0) == 1, """\n```\n"""'
+    rows = Dataset.from_list([attempt(1, tests=f"````python\n{code}\n````")])
+    (row,) = sft.sft(rows, sft.SftSettings(tests_probability=1.0), Context(scratch=tmp_path))
+    assert code_blocks(row["messages"][0]["content"]) == [f"{code}\n"]

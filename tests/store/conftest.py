@@ -13,7 +13,8 @@ from datasets import Dataset, List, Value
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from sca_hf.identity import row_id
-from sca_hf.stage import Column, Stage, judge
+from sca_hf.settings import Settings
+from sca_hf.stage import Column, Stage, split
 from sca_hf.store import Build, calls
 from tests.store.loopback_hub import LoopbackHub
 
@@ -38,17 +39,16 @@ class Toy:
             name=name,
             version=3,
             title="Tasks around concepts",
-            reads=(),
-            columns=tuple(Column(column, feature, meaning) for column, (feature, meaning) in COLUMNS.items()),
-            needs=None,
-            settings=name,
-            run=lambda rows, context: rows,
+            uses=(),
+            adds=tuple(Column(column, feature, meaning) for column, (feature, meaning) in COLUMNS.items()),
+            settings=Settings,
+            run=lambda rows, settings, context: rows,
             measured=(Column("seconds", Value("float64"), "wall time"),) if measured else (),
         )
 
     def rows(self, count: int, licenses: tuple[str, ...] = ("MIT",), start: int = 0, size: int = 0) -> Dataset:
         """Judged rows; `size`: more characters in each instruction."""
-        features = self.stage().features
+        features = self.stage().features({})
         rows = [_row(number, licenses, size) for number in range(start, start + count)]
         return Dataset.from_dict({name: [row[name] for row in rows] for name in features}, features=features)
 
@@ -65,8 +65,8 @@ class Toy:
             "packages": {"datasets": "5.2.0", "pyarrow": "26.0.0"},
             "tokens": {"prompt": 12345, "completion": 678},
         }
-        judged = judge(stage, len(rows), rows)
-        return Build(stage, judged, {**made, **lineage}, {"seconds": 1.5, "host": "a-host"})
+        judged = split(stage, len(rows), rows)
+        return Build(stage, stage.adds, judged, {**made, **lineage}, {"seconds": 1.5, "host": "a-host"})
 
 
 def _row(number: int, licenses: tuple[str, ...], size: int) -> dict[str, Any]:

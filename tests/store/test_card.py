@@ -80,7 +80,7 @@ def test_the_counts_add_up(tmp_path: Path, toy: "Toy") -> None:
 def test_every_column_has_its_type_and_meaning(tmp_path: Path, toy: "Toy") -> None:
     build = toy.build(toy.rows(30))
     table = _section(_card(tmp_path, build), "Columns")
-    for column in (*build.stage.columns, *build.stage.measured):
+    for column in (*build.stage.adds, *build.stage.measured):
         meaning = column.meaning.replace("|", "\\|")
         assert re.search(rf"^\| `{column.name}` \| `[^`]+` \| {re.escape(meaning)} \|$", table, re.MULTILINE)
 

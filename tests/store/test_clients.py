@@ -51,7 +51,7 @@ def test_pandas_reads_the_folder_of_shards(version: Version) -> None:
 
 def test_a_version_without_rows_is_read_by_all_but_a_split_of_datasets(tmp_path: Path, toy: Toy) -> None:
     version = Store(tmp_path / "empty").write("demo-instructions", FINGERPRINT, toy.build(toy.rows(1)))
-    names = [column.name for column in toy.stage().columns]
+    names = [column.name for column in toy.stage().adds]
     (shard,) = (version.path / "data").iterdir()
     assert list(pd.read_parquet(shard).columns) == names
     assert [name for name, *_ in duckdb.execute(f"FROM '{shard}'").description] == names

@@ -179,9 +179,9 @@ def test_a_version_with_more_than_50_shards_is_one_commit_that_is_tagged(
     loopback: LoopbackHub, tmp_path: Path, toy: Toy
 ) -> None:
     columns = (Column("id", Value("string"), "a number"),)
-    stage = dataclasses.replace(toy.stage(measured=False), columns=columns)
+    stage = dataclasses.replace(toy.stage(measured=False), adds=columns)
     rows = Dataset.from_dict({"id": [f"{number}" for number in range(60_000)], "reject_reason": [None] * 60_000})
-    build = toy.build(rows.cast(stage.features), stage)
+    build = toy.build(rows.cast(stage.features({})), stage)
     version = Store(tmp_path / "many", shard_bytes=1).write("demo-instructions", FINGERPRINT, build)
     assert len(list((version.path / "data").iterdir())) == 60
     remote = _hub(loopback).push(version)

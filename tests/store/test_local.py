@@ -11,7 +11,7 @@ import pytest
 from datasets import Features, Value, load_dataset
 
 from sca_hf.errors import StoreError
-from sca_hf.stage import judge
+from sca_hf.stage import split
 from sca_hf.store import Store
 
 if TYPE_CHECKING:
@@ -171,8 +171,8 @@ def test_funnel_licenses_and_models_come_down_from_the_parents(tmp_path: Path, t
     seeds = store.write("toy-seeds", "s0", toy.build(toy.rows(100, ("MIT", "PSF-2.0")), toy.stage("seeds")))
     parent = {"dataset": seeds.dataset, "fingerprint": seeds.fingerprint, "manifest_sha": seeds.manifest_sha}
     stage = toy.stage("concepts")
-    columns = tuple(column for column in stage.columns if column.name != "license")
-    stage = type(stage)(**{**vars(stage), "columns": columns})
+    columns = tuple(column for column in stage.adds if column.name != "license")
+    stage = type(stage)(**{**vars(stage), "adds": columns})
     concepts = store.write("toy-concepts", "c0", toy.build(toy.rows(40), stage, parents=[parent], model=None))
     assert [step["stage"] for step in concepts.lineage["funnel"]] == ["seeds", "concepts"]
     assert concepts.lineage["funnel"][0]["kept"] == seeds.counts.kept
@@ -189,7 +189,7 @@ def test_the_sample_of_rejected_rows_does_not_depend_on_their_order(tmp_path: Pa
         for name, given in (("a", rows), ("b", backwards))
     ]
     assert set(samples[0]["id"]) == set(samples[1]["id"])
-    assert len(judge(toy.stage(), 600, rows).rejected) > len(samples[0]) == 40
+    assert len(split(toy.stage(), 600, rows).rejected) > len(samples[0]) == 40
 
 
 def _leftovers(root: Path) -> list[Path]:

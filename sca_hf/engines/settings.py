@@ -1,0 +1,57 @@
+"""Settings of an engine: its kind, and what each kind takes."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from sca_hf.settings import Settings
+
+_RUNS_FOREIGN_CODE = {"trust_remote_code", "load_format"}  # Python files of a repository; pickled weights
+
+
+class EngineSettings(Settings):
+    """`kind`: vLLM in this process, or servers at `urls`: OpenAI-compatible ones, or TGI.
+
+    `max_prompt_tokens`: rows with a longer prompt are rejected. `max_num_seqs`, `gpu_memory_utilization` and `options`
+    (any other argument of vLLM's engine, parallelism above all) are about the speed of vLLM. With servers, a request is
+    given up after `request_seconds`, and the run after `patience` seconds without a success. None of these, nor where
+    the servers are, is part of a fingerprint; what they say that they run is.
+    """
+
+    kind: Literal["vllm", "openai", "tgi"] = "vllm"
+    urls: tuple[str, ...] = ()
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    max_model_len: int | None = Field(default=None, ge=64)
+    max_prompt_tokens: int | None = Field(default=None, ge=1)
+    max_num_seqs: int = Field(default=256, ge=1)
+    gpu_memory_utilization: float = Field(default=0.9, gt=0.0, le=1.0)
+    options: dict[str, bool | int | float | str] = Field(default={})
+    request_seconds: float = Field(default=600.0, gt=0.0)
+    patience: float = Field(default=300.0, gt=0.0)
+
+    @field_validator("options")
+    @classmethod
+    def _no_foreign_code(cls, options: dict[str, bool | int | float | str]) -> dict[str, bool | int | float | str]:
+        refused = sorted(_RUNS_FOREIGN_CODE & options.keys())
+        if refused:
+            raise ValueError(f"{refused} would run code that comes with a model; take them out")
+        return options
+
+    @model_validator(mode="after")
+    def _urls_fit(self) -> Self:
+        if (self.kind == "vllm") == bool(self.urls):
+            raise ValueError(
+                f"engine.kind {self.kind} and engine.urls {list(self.urls)} don't fit; urls are for servers"
+            )
+        if not all(url.startswith(("http://", "https://")) for url in self.urls):
+            raise ValueError("engine.urls must begin with http:// or https://")
+        return self
+
+    @property
+    def slots(self) -> int:
+        """Calls that the engine works on at once."""
+        return self.max_num_seqs * max(1, len(self.urls))
+
+    def intent(self) -> dict[str, Any]:
+        """Return what decides which prompts are too long; the dtype is the engine's to tell."""
+        return self.model_dump(mode="json", include={"max_model_len", "max_prompt_tokens"})

@@ -1,0 +1,31 @@
+"""Syntax trees of code that a model wrote."""
+
+import ast
+import warnings
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def parsed(code: str) -> ast.Module | None:
+    """Return the syntax tree of `code`, None if it has none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the model's code, in the user's terminal
+        try:
+            return ast.parse(code)
+        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+            return None
+
+
+def last_name(node: ast.expr) -> str:
+    """Return `TestCase` of `unittest.TestCase`; empty for anything but a name."""
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def raised_name(exception: ast.expr) -> str:
+    """Return `ValueError` for what stands after `raise`, called or not."""
+    return last_name(exception.func if isinstance(exception, ast.Call) else exception)
+
+
+def decorator_names(function: Function) -> set[str]:
+    """Return `fixture` for `@pytest.fixture(scope="module")`, and so on."""
+    return {last_name(node.func if isinstance(node, ast.Call) else node) for node in function.decorator_list}
