@@ -3,7 +3,7 @@
 Placement, restarts and scale are Ray's: each replica is an actor in a placement group of its own, Ray waits until the
 cluster has room for it and starts it again when it dies. What is done here is what Ray can't know: a call goes to the
 replica with the fewest calls among those that are ready, a call whose replica died is asked again, and a call that was
-in flight at the deaths of two replicas is its row's failure, so that one poisonous prompt can't restart engines forever.
+in flight at the deaths of two replicas is its row's failure, so that a poisonous prompt can't restart engines forever.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ import contextlib
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
@@ -56,21 +57,13 @@ class _Seat:
     watcher: "asyncio.Task[None] | None" = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Fleet:
-    """How many replicas answer, wait for room or a restart, and how many deaths there were. For the live line."""
+    """How many replicas answer, how many wait for room or a restart, and how many deaths there were."""
 
     up: int = 0
     waiting: int = 0
     lost: int = 0
-
-
-@dataclass
-class _Joined:
-    """Who the first replica said that it is, and what it answered."""
-
-    identity: dict[str, str] = field(default_factory=dict)
-    answers: tuple[str, ...] = ()
 
 
 class RayEngine(ThreadedEngine):
@@ -95,7 +88,8 @@ class RayEngine(ThreadedEngine):
         self._placement = placement
         self._mixed = mixed
         self._seats: list[_Seat] = []
-        self._first = _Joined()
+        self._expected = identity.intent()
+        self._answers: tuple[str, ...] | None = None
         self._lost = 0
         self._refused: str | None = None
         self._owns_ray = False
@@ -171,21 +165,24 @@ class RayEngine(ThreadedEngine):
             self._admit(seat, identity, answers)
 
     def _admit(self, seat: _Seat, identity: dict[str, str], answers: tuple[str, ...]) -> None:
-        if not self._first.identity:
-            self._first = _Joined(identity, answers)
-        first = self._first
-        if identity != first.identity and not self._mixed:
-            differing = sorted(name for name in identity if identity[name] != first.identity.get(name))
-            shown = ", ".join(f"{name} {first.identity.get(name)!r} and {identity[name]!r}" for name in differing)
-            self._fail(f"replicas differ: {shown}; give the cluster one kind of machine, or set engine.mixed=true")
-            return
-        if answers != first.answers and not self._mixed:
-            number = next(n for n, (one, other) in enumerate(zip(first.answers, answers, strict=True)) if one != other)
-            self._fail(
-                f"replica {seat.number} answers probe {number} with {answers[number]!r}, the first replica with "
-                f"{first.answers[number]!r}; give the cluster one kind of machine, or set engine.mixed=true"
-            )
-            return
+        """Let a replica take calls that is what the driver expects and answers as the first replica did."""
+        if self._answers is None:
+            self._expected |= {"device": identity["device"]}
+            self._answers = answers
+        if not self._mixed:
+            differing = [name for name in self._expected if identity[name] != self._expected[name]]
+            if differing:
+                shown = ", ".join(f"{name} {self._expected[name]!r} and {identity[name]!r}" for name in differing)
+                self._fail(f"replicas differ: {shown}; give the cluster one kind of machine, or set engine.mixed=true")
+                return
+            if answers != self._answers:
+                pairs = enumerate(zip(self._answers, answers, strict=True))
+                number, (first, other) = next(pair for pair in pairs if pair[1][0] != pair[1][1])
+                self._fail(
+                    f"replica {seat.number} answers probe {number} with {other!r}, the first one with {first!r}; "
+                    "give the cluster one kind of machine, or set engine.mixed=true"
+                )
+                return
         seat.ready = True
         self._changed.set()
 
@@ -266,6 +263,15 @@ class RayEngine(ThreadedEngine):
                 remove_placement_group(seat.group)
         if self._owns_ray:
             ray.shutdown()
+
+
+def ray_engine(
+    identity: EngineIdentity, model: str, make: Mapping[str, Any], placement: Placement, *, mixed: bool
+) -> RayEngine:
+    """Return the engine. Raises EngineUnavailable where Ray isn't installed."""
+    if find_spec("ray") is None:
+        raise EngineUnavailable("engine.kind ray needs the package ray; install it: pip install 'sca-hf[ray]'")
+    return RayEngine(identity, model, make, placement, mixed=mixed)
 
 
 def _line(error: BaseException) -> str:
