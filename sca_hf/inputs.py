@@ -20,7 +20,8 @@ from sca_hf.stage import Column, Stage, fit
 from sca_hf.store import Version
 from sca_hf.store.calls import call, without
 from sca_hf.store.hub_commit import listing
-from sca_hf.store.local import LINEAGE
+from sca_hf.store.lineage import FILE as LINEAGE
+from sca_hf.store.lineage import Lineage
 from sca_hf.store.manifest import MANIFEST, read_manifest
 
 _FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
@@ -46,7 +47,7 @@ class Loaded:
         after them.
         """
         names = [stage.name for stage in chain]
-        made_by = self.version.lineage["stage"] if self.version else None
+        made_by = self.version.lineage.stage if self.version else None
         if made_by in names[:-1]:
             return names[names.index(made_by) + 1]
         places = {place for name in self.rows.column_names if (place := _place(chain, name)) is not None}
@@ -188,8 +189,8 @@ def _version_on_hub(api: HfApi, repo: str, info: DatasetInfo) -> Version | None:
 
 
 def _version(folder: Path, dataset: str) -> Version:
-    lineage = json.loads((folder / LINEAGE).read_text(encoding="utf-8"))
-    return Version(dataset, lineage["fingerprint"], folder, lineage["manifest_sha"], lineage)
+    lineage = Lineage.read((folder / LINEAGE).read_bytes())
+    return Version(dataset, lineage.fingerprint, folder, lineage.manifest_sha, lineage)
 
 
 def _needed(stages: Sequence[Stage]) -> list[str]:

@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -104,6 +104,26 @@ class Journal:
         )
 
 
+def find_completion(journal: Journal, engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> Completion | None:
+    """The completion of a call that was made by the engine of this identity (`EngineIdentity.intent`), or None."""
+    stopped, cut = _keys(engine, prompt, sampling)
+    value = journal.get(stopped)
+    if value is None or value["completion_tokens"] > sampling.max_tokens:
+        value = journal.get(cut)
+    return None if value is None else Completion(**value)
+
+
+def _keys(engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> tuple[str, str]:
+    """Of a completion that ended with "stop", and of one that max_tokens cut off."""
+    settings = asdict(sampling)
+    max_tokens = settings.pop("max_tokens")
+    if sampling.repetition_detection is None:  # as in journals of versions that knew of none
+        del settings["repetition_detection"]
+    maker = json.dumps(engine, sort_keys=True)
+    stopped = digest("completion", maker, prompt, json.dumps(settings, sort_keys=True))
+    return stopped, digest(stopped, max_tokens)
+
+
 class JournaledEngine:
     """An engine whose finished completions are in the journal: a call that it holds is not made again.
 
@@ -120,7 +140,7 @@ class JournaledEngine:
         self._engine = engine
         self._journal = journal
         self._once = _Once()
-        self._maker = json.dumps(engine.identity.intent(), sort_keys=True)
+        self._intent = engine.identity.intent()
 
     @property
     def identity(self) -> EngineIdentity:
@@ -134,20 +154,13 @@ class JournaledEngine:
 
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
         """One sample, from the journal or the engine. Raises what the engine raises, and StoreError."""
-        kept = asdict(sampling)
-        max_tokens = kept.pop("max_tokens")
-        if sampling.repetition_detection is None:  # as in journals of versions that knew of none
-            del kept["repetition_detection"]
-        stopped = digest("completion", self._maker, prompt, json.dumps(kept, sort_keys=True))
-        cut = digest(stopped, max_tokens)
+        stopped, cut = _keys(self._intent, prompt, sampling)
 
         async def make() -> Completion:
-            found = self._journal.get(stopped)
-            if found is None or found["completion_tokens"] > max_tokens:
-                found = self._journal.get(cut)
+            found = find_completion(self._journal, self._intent, prompt, sampling)
             if found is not None:
                 self.reused += 1
-                return Completion(**found)
+                return found
             completion = await self._engine.complete(prompt, sampling)
             self._journal.put(stopped if completion.finish_reason == "stop" else cut, asdict(completion))
             self.made += 1

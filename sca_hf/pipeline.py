@@ -23,6 +23,7 @@ from sca_hf.resources import Resources
 from sca_hf.stage import Column, Stage, fit, split
 from sca_hf.store import Build, Store, Version
 from sca_hf.store.hub import Hub
+from sca_hf.store.lineage import Making, Parent, TokenCounts, Writer
 from sca_hf.store.shelf import VersionResolver
 
 Watch = Callable[[str, Progress], AbstractContextManager[None]]
@@ -103,7 +104,9 @@ class Pipeline:
         return planned
 
     def run(
-        self, announce: Callable[[Stage, Version | None], None], watch: Watch = lambda _, __: nullcontext()
+        self,
+        announce: Callable[[Stage, Version | None], object] = lambda stage, version: None,
+        watch: Watch = lambda stage, progress: nullcontext(),
     ) -> list[Outcome]:
         """Run the stages. `announce` is told of each stage before it runs, with its version if it is there already.
 
@@ -139,28 +142,27 @@ class Pipeline:
             with _measured(resources) as timings, shown:
                 judged_rows = stage.run(rows, self.recipe[stage.name], context)
             judged = split(stage, rows.files if isinstance(rows, FileStream) else len(rows), judged_rows)
-            lineage = {
-                "sca_hf": __version__,
-                "recipe": self.recipe.published(),
-                "stage": stage.name,
-                "stage_version": stage.version,
-                "fingerprint": key,
-                "intent": self._intents.of(stage, source),
-                "parents": [
-                    {"dataset": parent.dataset, "fingerprint": parent.fingerprint, "manifest_sha": parent.manifest_sha}
+            making = Making(
+                stage=stage.name,
+                stage_version=stage.version,
+                sca_hf=__version__,
+                recipe=self.recipe.published(),
+                intent=self._intents.of(stage, source),
+                parents=tuple(
+                    Parent(dataset=parent.dataset, fingerprint=parent.fingerprint, manifest_sha=parent.manifest_sha)
                     for parent in source.parents
-                ],
-                "input": source.name,
-                "command": command(self.recipe, stage.name, self._start()),
-                "model": self._intents.engine().published() if stage.needs == "engine" else None,
-                "packages": _packages(),
-                "tokens": {"prompt": context.tokens.prompt, "completion": context.tokens.completion},
-            }
+                ),
+                input=source.name,
+                command=command(self.recipe, stage.name, self._start()),
+                model=Writer(**self._intents.engine().published()) if stage.needs == "engine" else None,
+                packages=_packages(),
+                tokens=TokenCounts(prompt=context.tokens.prompt, completion=context.tokens.completion),
+            )
             build = Build(
                 stage,
                 _columns(judged.kept, [*before, stage]),
                 judged,
-                lineage,
+                making,
                 timings,
                 [parent.lineage for parent in source.parents],
             )

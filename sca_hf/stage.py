@@ -10,16 +10,18 @@ The function uses some columns, adds others and leaves the rest as they are. It 
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from datasets import Dataset, Features, Value
 
 from sca_hf.errors import InputError
-from sca_hf.prompts.few_shot import Step
 from sca_hf.settings import Settings
 
 REJECT_REASON = "reject_reason"
+
+Step = Literal["S->C", "C->I", "I->R"]
+"""Few-shot steps: seed to concepts, concepts to instruction, instruction to response."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,21 @@ class Column:
     meaning: str
     aliases: tuple[str, ...] = ()
     parse: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """A shape of a stage's kept rows for a kind of reader: a config of its versions, next to `default`.
+
+    `make(row)`: the row in this shape, with `features`; None if it has none. `needs`: columns that it can't do without.
+    `meaning`: Markdown for cards.
+    """
+
+    name: str
+    features: Features
+    make: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+    meaning: str
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +109,7 @@ class Stage:
     `until_pass(settings)`: for a stage that writes attempts, whether it goes on until one passes. It may run them while
     it writes: it is lent the jails of the stage that executes them, and the rule of the stage that has one.
     `shows`: columns to print as an example when a run ends with this stage.
+    `formats`: shapes of the kept rows that versions hold next to them. `beside`: files of text that lie in a version.
     `card`: Markdown on what its rows are, for a stage that has no template in `cards/`.
     """
 
@@ -117,6 +135,8 @@ class Stage:
     pass_rule: Callable[[Any], Any] | None = None
     until_pass: Callable[[Any], bool] | None = None
     shows: tuple[str, ...] = ()
+    formats: tuple[Format, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
     card: str = ""
 
     def columns(self, before: Sequence[Column] = ()) -> tuple[Column, ...]:
@@ -134,7 +154,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Judged:
-    """A stage's rows, split. `rejected` has the columns of `kept` and `reject_reason`."""
+    """A stage's rows, split. `rejected` has the columns of `kept` and `reject_reason`.
+
+    `measured`: id, `reject_reason` and measured columns of all rows; of the rejected ones where nothing is measured.
+    """
 
     kept: Dataset
     rejected: Dataset
@@ -149,10 +172,11 @@ def split(stage: Stage, rows_in: int, rows: Dataset) -> Judged:
     rejected = [index for index, reason in enumerate(reasons) if reason is not None]
     measured = [column.name for column in stage.measured]
     names = [name for name in rows.column_names if name not in {REJECT_REASON, *measured}]
+    noted = rows if measured else rows.select(rejected)
     return Judged(
         kept=rows.select(kept).select_columns(names),
         rejected=rows.select(rejected).select_columns([*names, REJECT_REASON]),
-        measured=rows.select_columns(["id", *measured]) if measured else None,
+        measured=noted.select_columns(["id", REJECT_REASON, *measured]) if measured or rejected else None,
         counts=Counts(rows_in, len(rows), len(kept), dict(sorted(Counter(filter(None, reasons)).items()))),
     )
 

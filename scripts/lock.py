@@ -56,8 +56,9 @@ def _roots(accelerator: str) -> list[Requirement]:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project = pyproject["project"]
     extras = project["optional-dependencies"]
-    texts = [*project["dependencies"], *extras["dev"], *extras[accelerator], *pyproject["build-system"]["requires"]]
-    return [Requirement(text) for text in (*texts, *_BESIDE)]
+    chosen = [text for extra in ("train", "dev", accelerator) for text in extras[extra]]
+    texts = [*project["dependencies"], *chosen, *pyproject["build-system"]["requires"], *_BESIDE]
+    return [Requirement(text) for text in texts]
 
 
 def _resolve_for_all_platforms(roots: list[Requirement], accelerator: str, keep: Path | None) -> _Metadata:

@@ -9,6 +9,15 @@ from sca_hf.engines.model import DEMO_MODEL
 from sca_hf.engines.vllm import VllmEngine
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that load the engine or run programs in jails, which `make quick` leaves out."""
+    for item in items:
+        if "engine" in getattr(item, "fixturenames", ()):
+            item.add_marker("engine")
+        if item.path.parent.name == "sandbox":
+            item.add_marker("jail")
+
+
 @pytest.fixture(scope="session")
 def model_folder() -> Path:
     """The folder of the bundled model."""

@@ -17,7 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sca_hf.stage import Column, Stage
 from sca_hf.store.funnel import draw_funnel
-from sca_hf.store.manifest import Manifest, read_manifest
+from sca_hf.store.lineage import Lineage
+from sca_hf.store.manifest import Manifest, format_folder, read_manifest
 
 PICTURE = "funnel.png"
 
@@ -41,37 +42,38 @@ _SIZES = (
 
 
 def write_card(
-    root: Path, dataset: str, stage: Stage, columns: Sequence[Column], lineage: Mapping[str, Any], kept: Dataset
+    root: Path, dataset: str, stage: Stage, columns: Sequence[Column], lineage: Lineage, kept: Dataset
 ) -> None:
     """Write `README.md` and `funnel.png` into the folder `root` of a version whose other files are written."""
     manifest = read_manifest(root)
-    (root / PICTURE).write_bytes(draw_funnel(dataset, lineage["funnel"]))
+    (root / PICTURE).write_bytes(draw_funnel(dataset, lineage.funnel))
     metadata = card_metadata(dataset, stage, lineage, manifest)
     measured = Features({column.name: column.feature for column in stage.measured}).arrow_schema
     text = render(
         [f"{stage.name}.md.j2", "base.md.j2"],
         metadata=metadata.to_yaml().strip(),
         dataset=dataset,
-        fingerprint=lineage["fingerprint"],
+        fingerprint=lineage.fingerprint,
         picture=PICTURE,
         stage=stage,
         lineage=lineage,
-        counts=lineage["counts"],
-        models=lineage["models"],
+        counts=lineage.counts,
+        models=lineage.models,
         columns=[(column, str(kept.features.arrow_schema.field(column.name).type)) for column in columns],
         measured=[(column, str(measured.field(column.name).type)) for column in stage.measured],
         example=_example(kept),
+        formats=[(shape, sum(file.rows for file in manifest.of(format_folder(shape.name)))) for shape in stage.formats],
         rejected_rows=sum(file.rows for file in manifest.of("rejected")),
-        recipe=lineage.get("recipe", {}),
-        recipe_yaml=yaml.safe_dump(_plain(lineage.get("recipe", {})), sort_keys=False, allow_unicode=True).strip(),
-        intent=dict(sorted(_flat(lineage.get("intent", {})))),
-        packages=dict(sorted(lineage.get("packages", {}).items())),
-        tokens=dict(_flat(lineage.get("tokens") or {})),
+        recipe=lineage.recipe,
+        recipe_yaml=yaml.safe_dump(lineage.recipe, sort_keys=False, allow_unicode=True).strip(),
+        intent=dict(sorted(_flat(lineage.intent or {}))),
+        packages=dict(sorted(lineage.packages.items())),
+        tokens=lineage.tokens.model_dump(),
     )
     (root / "README.md").write_text(text, encoding="utf-8")
 
 
-def card_metadata(dataset: str, stage: Stage, lineage: Mapping[str, Any], manifest: Manifest) -> DatasetCardData:
+def card_metadata(dataset: str, stage: Stage, lineage: Lineage, manifest: Manifest) -> DatasetCardData:
     """The YAML head of the card, in the Hub's terms."""
     # `datasets` caches a local folder by its path and card, not by its data. A version that is removed and made anew
     # with other rows would be read from the stale cache if the card didn't name the manifest.
@@ -81,17 +83,21 @@ def card_metadata(dataset: str, stage: Stage, lineage: Mapping[str, Any], manife
             "data_files": [{"split": "train", "path": f"{folder}/train-*.parquet"}],
             "description": f"manifest {manifest.sha}",
         }
-        for name, folder in (("default", "data"), ("rejected", "rejected"))
+        for name, folder in (
+            ("default", "data"),
+            *((shape.name, format_folder(shape.name)) for shape in stage.formats),
+            ("rejected", "rejected"),
+        )
         if manifest.of(folder)
     ]
     rows = sum(file.rows for file in manifest.of("data"))
-    models = [model["model"] for model in lineage["models"] if is_repository(model["model"])]
-    sources = [name for name, at, _ in (source.partition("@") for source in lineage["sources"]) if at]
-    synthetic = ["synthetic", "self-instruct"] if lineage["models"] else []
+    models = [model.model for model in lineage.models if is_repository(model.model)]
+    sources = [name for name, at, _ in (source.partition("@") for source in lineage.sources) if at]
+    synthetic = ["synthetic", "self-instruct"] if lineage.models else []
     return DatasetCardData(
         pretty_name=dataset,
         language=["en", "code"],
-        **license_metadata(lineage["licenses"]),
+        **license_metadata(lineage.licenses),
         base_model=models or None,
         source_datasets=sources or ["original"],
         task_categories=["text-generation"],
@@ -159,13 +165,6 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
         name = f"{prefix}{key}"
         leaves += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, value)]
     return leaves
-
-
-def _plain(value: Any) -> Any:
-    """Mappings as dicts and sequences as lists, which is what YAML can say."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _cell(value: Any) -> str:

@@ -10,14 +10,13 @@ finds on `main` what has no tag; a push that died leaves the branch, by which th
 client honours HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_OFFLINE.
 """
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RemoteEntryNotFoundError, RepositoryNotFoundError
@@ -29,6 +28,8 @@ from sca_hf.store.calls import Result, bound_silence, call, status
 from sca_hf.store.hub_card import CARD, GENERATED
 from sca_hf.store.hub_collection import add_to_collection, collection
 from sca_hf.store.hub_commit import commit_to_branch, commit_version, listing
+from sca_hf.store.lineage import FILE as LINEAGE
+from sca_hf.store.lineage import Lineage
 from sca_hf.store.local import Store, Version
 from sca_hf.store.logs import hide_in_logs
 from sca_hf.store.manifest import MANIFEST, read_manifest
@@ -48,18 +49,18 @@ class Remote:
     revision: str
     commit: str
     manifest_sha: str
-    lineage: Mapping[str, Any]
+    lineage: Lineage
     unfinished: bool = False
 
     @property
     def fingerprint(self) -> str:
         """Its fingerprint."""
-        return str(self.lineage["fingerprint"])
+        return self.lineage.fingerprint
 
     @property
     def counts(self) -> Counts:
         """Rows of the stage that made it."""
-        return Counts(**self.lineage["counts"])
+        return self.lineage.counts
 
 
 class Hub:
@@ -152,7 +153,7 @@ class Hub:
         `main` alone may lag behind; the next push goes on. Also if the Hub has the tag with another build, which stays.
         """
         version.verify()
-        repo, tag = self.repo(str(version.lineage["stage"])), _tag(version.fingerprint)
+        repo, tag = self.repo(version.lineage.stage), _tag(version.fingerprint)
         branch = _branch(version.fingerprint, version.manifest_sha)
         refs = self._refs(repo)
         if refs is None:
@@ -237,12 +238,12 @@ class Hub:
     def _remote(self, repo: str, revision: str, commit: str) -> Remote:
         def read() -> Remote:
             try:
-                manifest, lineage = (self._cached(repo, commit, name) for name in (MANIFEST, "lineage.json"))
-                facts = json.loads(lineage.read_text(encoding="utf-8"))
-                return Remote(repo, revision, commit, read_manifest(manifest.parent).sha, {"fingerprint": "", **facts})
+                manifest, lineage = (self._cached(repo, commit, name) for name in (MANIFEST, LINEAGE))
+                facts = Lineage.read(lineage.read_bytes())
+                return Remote(repo, revision, commit, read_manifest(manifest.parent).sha, facts)
             except RemoteEntryNotFoundError:
                 raise HubError(
-                    f"{repo}@{revision} is no version of a stage: it has no {MANIFEST} and lineage.json; "
+                    f"{repo}@{revision} is no version of a stage: it has no {MANIFEST} and {LINEAGE}; "
                     "give the tag of one (v-…), or use it as --input"
                 ) from None
 
@@ -290,10 +291,10 @@ def check_same(version: Version, remote: Remote) -> None:
     )
 
 
-def _build(lineage: Mapping[str, Any]) -> str:
-    model = lineage.get("model") or {}
-    packages = [f"{name} {number}" for name, number in sorted((lineage.get("packages") or {}).items())]
-    return ", ".join([f"{lineage['counts']['kept']} rows", *filter(None, [model.get("build")]), *packages])
+def _build(lineage: Lineage) -> str:
+    engine = [lineage.model.build] if lineage.model else []
+    packages = [f"{name} {number}" for name, number in sorted(lineage.packages.items())]
+    return ", ".join([f"{lineage.counts.kept} rows", *engine, *packages])
 
 
 def _tag(fingerprint: str) -> str:

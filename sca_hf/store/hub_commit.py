@@ -16,7 +16,7 @@ from sca_hf.store.manifest import MANIFEST, read_manifest
 from sca_hf.store.parquet import sha256
 
 # What a commit replaces as a whole. Other files in a repository are its owner's and stay.
-_ROWS = ("data/", "rejected/", "measurements/")
+_ROWS = ("data/", "formats/", "rejected/", "measurements/")
 
 
 def listing(api: HfApi, repo: str, revision: str) -> dict[str, RepoFile]:

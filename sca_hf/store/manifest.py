@@ -21,7 +21,7 @@ class File:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The files under `data/` and `rejected/`. Measurements, timings, card and lineage are no part of the content."""
+    """The files under `data/`, `rejected/` and `formats/`. Measurements, timings, card and lineage are not content."""
 
     files: tuple[File, ...]
 
@@ -41,6 +41,11 @@ class Manifest:
 
     def _sorted(self) -> list[File]:
         return sorted(self.files, key=lambda file: file.name)
+
+
+def format_folder(name: str) -> str:
+    """The folder of the kept rows in the format `name`."""
+    return f"formats/{name}"
 
 
 def read_manifest(root: Path) -> Manifest:
