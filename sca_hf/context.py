@@ -40,6 +40,10 @@ class PassRule(Protocol):
         ...
 
 
+def _own_status(verdict: Verdict) -> str:
+    return verdict.status
+
+
 @dataclass
 class Tokens:
     """Tokens of all completions that a stage used, those replayed from the journal included."""
@@ -79,6 +83,7 @@ class Context:
 
     `seed`: the run's, from which every random choice comes. `scratch`: a folder for Arrow files, which must be there as
     long as the rows that a stage returned. `engine`, `few_shot`, `jails`, `pass_rule`: for stages that need them.
+    `give_up_after`, `status_of`: as the stage that executes attempts has them, for one that runs them before.
     `concurrency`: rows in the works at once; `batch_size`: rows a write; `workers`: processes for CPU work.
     `checkpoints`: a folder that keeps the finished parts of a long stage until it is done, so that it can go on.
     """
@@ -89,6 +94,8 @@ class Context:
     jails: Runner | None = None
     few_shot: FewShot | None = None
     pass_rule: PassRule | None = None
+    give_up_after: int | None = None
+    status_of: Callable[[Verdict], str] = _own_status
     concurrency: int = 512
     batch_size: int = 1000
     workers: int = 1

@@ -173,6 +173,10 @@ class Pipeline:
         engine = resources.engine() if stage.needs == "engine" else None
         jails = self._jails(stage, resources)
         until_pass = stage.until_pass is not None and stage.until_pass(settings)
+        execution: dict[str, Any] = {}
+        if jails and stage.until_pass is not None:
+            executor = self.recipe[executing(self.recipe, stage).name]
+            execution = {"give_up_after": executor.give_up_after, "status_of": executor.status_of}
         return Context(
             seed=self.recipe.seed,
             scratch=scratch,
@@ -180,6 +184,7 @@ class Pipeline:
             jails=jails,
             few_shot=self._intents.few_shot,
             pass_rule=self._intents.pass_rule(stage) if until_pass else None,
+            **execution,
             concurrency=run.concurrency,
             batch_size=run.batch_size,
             workers=run.workers,

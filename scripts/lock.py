@@ -30,8 +30,6 @@ from setup import ROOT, TORCH_CPU_INDEX, UNFIT_ON_CPU, lock_path
 _PYTHONS = ("3.11", "3.12", "3.13")
 _MACHINES = ("x86_64", "aarch64")
 _PLATFORMS = tuple(product(_PYTHONS, _MACHINES))
-# Installed beside what pyproject.toml names.
-_BESIDE = ("evaluate>=0.4.6,<0.5",)
 # Its requirement huggingface_hub<1.0 is needless, and no resolver would accept it; all else that it asks for is here.
 _UNRESOLVED = ("text-generation==0.7.0",)
 
@@ -57,7 +55,7 @@ def _roots(accelerator: str) -> list[Requirement]:
     project = pyproject["project"]
     extras = project["optional-dependencies"]
     chosen = [text for extra in ("train", "dev", accelerator) for text in extras[extra]]
-    texts = [*project["dependencies"], *chosen, *pyproject["build-system"]["requires"], *_BESIDE]
+    texts = [*project["dependencies"], *chosen, *pyproject["build-system"]["requires"]]
     return [Requirement(text) for text in texts]
 
 

@@ -31,7 +31,7 @@ def find(store: Store, prefix: str, within: Version | None = None) -> Match:
     if len(prefix) < _LEAST or set(prefix) - set("0123456789abcdef"):
         raise InputError(f"{prefix!r} is not the beginning of a row's id; give at least {_LEAST} hex digits of one")
     runs = [run_of(store, version) for version in ([within] if within else _leaves(store))]
-    for search in (_by_id, _by_reference, _by_derivation):
+    for search in (_by_id, _by_reference, _by_derivation, _by_side_file):
         for run in runs:
             matches = {match.id: match for match in search(run, prefix)}
             if len(matches) > 1:
@@ -55,8 +55,17 @@ def _leaves(store: Store) -> list[Version]:
 
 def _by_id(run: Run, prefix: str) -> Iterator[Match]:
     """Rows that a version holds."""
+    yield from _in_folders(run, prefix, ("data", "rejected"))
+
+
+def _by_side_file(run: Run, prefix: str) -> Iterator[Match]:
+    """Rows of which a version knows their reason alone. What leads back to their parents is told by derivation."""
+    yield from _in_folders(run, prefix, ("measurements",))
+
+
+def _in_folders(run: Run, prefix: str, folders: tuple[str, ...]) -> Iterator[Match]:
     for step in reversed(run.steps):
-        for folder in ("data", "rejected"):
+        for folder in folders:
             for _, found in step.ids(prefix, ["id"], folder):
                 yield Match(found, step.stage, run, step.rows([found], folder)[found])
 
