@@ -159,8 +159,8 @@ def _bound(rows: int | None, exact: bool) -> str:
 
 def _shortened(text: str) -> str:
     lines = text.strip().splitlines()
-    kept = [
+    shown = [
         textwrap.shorten(line, _LINE_CHARACTERS) if len(line) > _LINE_CHARACTERS else line
         for line in lines[:SAMPLE_LINES]
     ]
-    return "\n".join(kept + ([f"… {len(lines) - SAMPLE_LINES} more lines"] if len(lines) > SAMPLE_LINES else []))
+    return "\n".join(shown + ([f"… {len(lines) - SAMPLE_LINES} more lines"] if len(lines) > SAMPLE_LINES else []))

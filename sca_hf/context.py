@@ -71,7 +71,7 @@ class Progress:
 
 
 def _own_folder() -> Path:
-    """A folder that is gone with this process."""
+    """Return a folder that is gone with this process."""
     folder = Path(tempfile.mkdtemp(prefix="sca-hf-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -203,12 +203,12 @@ class Context:
 
 
 def _ids(stage: Stage, row: Mapping[str, Any], *sample: int) -> Row:
-    """The id of a new row, and its parent's under the name that the stage declares."""
+    """Return the id of a new row, and its parent's under the name that the stage declares."""
     if stage.parent_id is None:
         return {}
     return {"id": row_id(row["id"], stage.name, *sample), stage.parent_id: row["id"]}
 
 
 def _empty(features: Features) -> Dataset:
-    """What `map` does not return: of an empty dataset it keeps the old features."""
+    """Return a dataset without rows. `map` would keep the features that an empty dataset had."""
     return Dataset.from_dict({column: [] for column in features}, features=features)

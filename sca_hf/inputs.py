@@ -173,7 +173,7 @@ def _load(where: str) -> Loaded:
 
 
 def _version_on_hub(api: HfApi, repo: str, info: DatasetInfo) -> Version | None:
-    """The version that a repository holds, if it does. Raises InputError if its rows were changed."""
+    """Return the version that a repository holds, if it does. Raises InputError if its rows were changed."""
     if not {LINEAGE, MANIFEST} <= {file.rfilename for file in info.siblings or ()}:
         return None
     for name in (LINEAGE, MANIFEST):
@@ -194,12 +194,12 @@ def _version(folder: Path, dataset: str) -> Version:
 
 
 def _needed(stages: Sequence[Stage]) -> list[str]:
-    """The columns that stages use and none of them makes before; and an id, which every row of a version has."""
+    """Return the columns that stages use and none of them makes before; and an id, which every row of a version has."""
     needed: dict[str, None] = {} if stages[0].origin else {"id": None}
-    made: set[str] = set()
+    added: set[str] = set()
     for stage in stages:
-        needed |= dict.fromkeys(name for name in stage.uses if name not in made)
-        made |= {column.name for column in stage.adds}
+        needed |= dict.fromkeys(name for name in stage.uses if name not in added)
+        added |= {column.name for column in stage.adds}
     return list(needed)
 
 
@@ -222,7 +222,7 @@ def _place(chain: Sequence[Stage], column: str) -> int | None:
 
 
 def _content(rows: Dataset) -> str:
-    """A sha of the rows' content, whatever files they came from."""
+    """Return a sha of the rows' content, whatever files they came from."""
     parts = (
         json.dumps(row, ensure_ascii=True, sort_keys=True, default=lambda value: value.hex())
         for batch in rows.with_format(None).iter(batch_size=1_000)

@@ -49,7 +49,7 @@ class Journal:
             raise self._failure(error) from error
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The value of `key` (hex digits), or None."""
+        """Return the value of `key` (hex digits), or None."""
         with self._lock:
             try:
                 row = self._connection.execute(
@@ -153,14 +153,14 @@ class JournaledEngine:
         return getattr(self._engine, "usage", None)
 
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
-        """One sample, from the journal or the engine. Raises what the engine raises, and StoreError."""
+        """Return one sample, from the journal or the engine. Raises what the engine raises, and StoreError."""
         stopped, cut = _keys(self._intent, prompt, sampling)
 
         async def make() -> Completion:
-            found = find_completion(self._journal, self._intent, prompt, sampling)
-            if found is not None:
+            record = find_completion(self._journal, self._intent, prompt, sampling)
+            if record is not None:
                 self.reused += 1
-                return found
+                return record
             completion = await self._engine.complete(prompt, sampling)
             self._journal.put(stopped if completion.finish_reason == "stop" else cut, asdict(completion))
             self.made += 1
@@ -192,14 +192,14 @@ class JournaledJails:
         self._maker = json.dumps([JAIL_VERSION, sys.version, asdict(jails.limits), jails.repeat], sort_keys=True)
 
     async def run(self, program: Program) -> Verdict:
-        """The verdict on a program, from the journal or a jail. Raises SandboxUnavailable and StoreError."""
+        """Return the verdict on a program, from the journal or a jail. Raises SandboxUnavailable and StoreError."""
         key = digest("verdict", self._maker, program.code, program.tests)
 
         async def make() -> Verdict:
-            found = self._journal.get(key)
-            if found is not None:
+            record = self._journal.get(key)
+            if record is not None:
                 self.reused += 1
-                return Verdict(**found | {"flags": tuple(found["flags"])})
+                return Verdict(**record | {"flags": tuple(record["flags"])})
             verdict = await self._started().run(program)
             self._journal.put(key, asdict(verdict))
             self.made += 1
@@ -236,7 +236,7 @@ class _Once:
         self._under_way: dict[str, Future[Any]] = {}
 
     async def make(self, key: str, make: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
-        """The result of `make`, and whether it was another's."""
+        """Return the result of `make`, and whether it was another's."""
         while True:
             with self._lock:
                 other = self._under_way.get(key)

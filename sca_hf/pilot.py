@@ -20,7 +20,7 @@ class Estimate:
     high: float
 
     def times(self, factor: float) -> "Estimate":
-        """All three, scaled."""
+        """Return all three, scaled."""
         return Estimate(self.low * factor, self.middle * factor, self.high * factor)
 
 
@@ -81,7 +81,7 @@ def forecast(
 
 
 def _hours(rows: Estimate, outcome: Outcome) -> Estimate:
-    """A model is loaded once for any number of rows."""
+    """Return the hours of the rows, with one load of the model."""
     timings = outcome.version.timings
     starting = timings.get("starting", 0.0)
     work = rows.times((timings["seconds"] - starting) / 3600 / outcome.version.counts.rows_in)
@@ -89,7 +89,7 @@ def _hours(rows: Estimate, outcome: Outcome) -> Estimate:
 
 
 def _whole_rows(recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[Planned], limit: int | None) -> int:
-    """Rows of the whole run: those of its input, or what its first stage would make of its source."""
+    """Return rows of the whole run: those of its input, or what its first stage would make of its source."""
     first = planned[0].stage
     if first.origin is None:
         return planned[0].most_rows or 0

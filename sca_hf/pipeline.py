@@ -42,7 +42,7 @@ class Outcome:
 
 
 class Pipeline:
-    """A recipe over a store. `first`, `last`: the stages to run; `limit`: at most so many seeds, or rows of `first`.
+    """A recipe over a store. `first`, `last`: the stages to run; `limit`: at most this many seeds, or rows of `first`.
 
     With `first`, its input is the latest version of the stage before it in the store; or, with `revision`, that of the
     Hub. `rows`: a folder, file or dataset repository that `first` reads instead (see `sca_hf.inputs`). With `hub`, a
@@ -208,7 +208,7 @@ class Pipeline:
         return None
 
     def _input(self, fetch: bool) -> StageInput:
-        """What the first stage is made from. `fetch`: have it in the store, if it is on the Hub."""
+        """Return what the first stage is made from. `fetch`: have it in the store, if it is on the Hub."""
         first = self.stages[0]
         if self._rows is not None:
             ready = self._rows
@@ -240,7 +240,7 @@ class Pipeline:
 
 
 def _columns(rows: Dataset | FileStream, stages: Sequence[Stage]) -> tuple[Column, ...]:
-    """The columns of rows that `stages` made, as they declare them."""
+    """Return the columns of rows that `stages` made, as they declare them."""
     declared = {column.name: column for stage in stages for column in stage.adds}
     features = {} if isinstance(rows, FileStream) else rows.features
     return tuple(

@@ -1,7 +1,7 @@
 """`--set key=value`: changes of settings, and what is wrong with them in words."""
 
 import re
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, get_args
 
 import yaml
@@ -12,35 +12,40 @@ from sca_hf.errors import RecipeError
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
-def change(values: MutableMapping[str, Any], option: str, kind: type[BaseModel]) -> None:
-    """Change one of the nested `values` of a `kind` by an option `key=value`: a dotted key, a YAML value.
-
-    Raises RecipeError for an option of another form.
-    """
+def parse(option: str, example: str) -> tuple[str, Any]:
+    """Return the dotted key and the YAML value of `key=value`. Raises RecipeError that shows the `example`."""
     key, equals, text = option.partition("=")
     if not (key and equals):
-        raise RecipeError(f"--set {option!r}: write key=value, such as {next(iter(kind.model_fields))}=…")
-    *sections, last = key.split(".")
-    place: Any = values
-    for section in sections:
-        inner = place.setdefault(section, {})
-        if not isinstance(inner, dict):
-            raise RecipeError(f"--set {option!r}: {section!r} is not a section; {_allowed(kind, ())}")
-        place = inner
+        raise RecipeError(f"--set {option!r}: write key=value, such as {example}")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {option!r}: {text!r} is not a YAML value; quote it") from error
     # 1e-5 is a number for YAML 1.2 and for people, a text for PyYAML.
-    place[last] = float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
+    return key, float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
 
 
-def explain(error: ValidationError, kind: type[BaseModel]) -> Iterator[str]:
-    """Say of each wrong value of a `kind` its key, what it is and what is allowed."""
+def put(values: MutableMapping[str, Any], key: str, value: Any, kind: type[BaseModel]) -> None:
+    """Put a value at a dotted key into nested `values` of a `kind`. Raises RecipeError where that is not a section."""
+    *sections, last = key.split(".")
+    place: Any = values
+    for section in sections:
+        place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            raise RecipeError(f"--set {key}={value}: {section!r} is not a section; {_allowed(kind, ())}")
+    place[last] = value
+
+
+def explain(error: ValidationError, kind: type[BaseModel], unknown: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Say of each wrong value of a `kind` its key, what it is and what is allowed.
+
+    `unknown`: the fix for an unknown key, where it is another one than to take an allowed key.
+    """
     for wrong in error.errors():
         key = ".".join(str(part) for part in wrong["loc"])
         if wrong["type"] == "extra_forbidden":
-            yield f"unknown key {key!r} (value {wrong['input']!r}); {_allowed(kind, wrong['loc'][:-1])}"
+            fix = (unknown or {}).get(key) or _allowed(kind, wrong["loc"][:-1])
+            yield f"unknown key {key!r} (value {wrong['input']!r}); {fix}"
         elif wrong["type"] == "missing":
             yield f"{key!r} is missing; give it"
         else:

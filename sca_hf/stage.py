@@ -109,7 +109,7 @@ class Stage:
     `until_pass(settings)`: for a stage that writes attempts, whether it goes on until one passes. It may run them while
     it writes: it is lent the jails of the stage that executes them, and the rule of the stage that has one.
     `shows`: columns to print as an example when a run ends with this stage.
-    `formats`: shapes of the kept rows that versions hold next to them. `beside`: files of text that lie in a version.
+    `formats`: shapes of the kept rows that versions hold next to them. `beside`: files of text in a version's folder.
     `card`: Markdown on what its rows are, for a stage that has no template in `cards/`.
     """
 
@@ -140,12 +140,12 @@ class Stage:
     card: str = ""
 
     def columns(self, before: Sequence[Column] = ()) -> tuple[Column, ...]:
-        """The columns of its kept rows, made from rows with the columns `before`: those, then the added ones."""
+        """Return the columns of its kept rows, made from rows with the columns `before`: those, then the added ones."""
         carried = () if self.origin else before
         return tuple({column.name: column for column in (*carried, *self.adds)}.values())
 
     def features(self, rows: Mapping[str, Any]) -> Features:
-        """The features of its judged rows, from those of the rows that it is given."""
+        """Return the features of its judged rows, from those of the rows that it is given."""
         carried = {} if self.origin else dict(rows)
         added = {column.name: column.feature for column in self.adds}
         measured = {column.name: column.feature for column in self.measured}
@@ -168,16 +168,16 @@ class Judged:
 def split(stage: Stage, rows_in: int, rows: Dataset) -> Judged:
     """Split the judged rows of a stage on `reject_reason`."""
     reasons = rows.with_format("arrow")[REJECT_REASON][:].to_pylist() if len(rows) else []
-    kept = [index for index, reason in enumerate(reasons) if reason is None]
+    indices = [index for index, reason in enumerate(reasons) if reason is None]
     rejected = [index for index, reason in enumerate(reasons) if reason is not None]
     measured = [column.name for column in stage.measured]
     names = [name for name in rows.column_names if name not in {REJECT_REASON, *measured}]
     noted = rows if measured else rows.select(rejected)
     return Judged(
-        kept=rows.select(kept).select_columns(names),
+        kept=rows.select(indices).select_columns(names),
         rejected=rows.select(rejected).select_columns([*names, REJECT_REASON]),
         measured=noted.select_columns(["id", REJECT_REASON, *measured]) if measured or rejected else None,
-        counts=Counts(rows_in, len(rows), len(kept), dict(sorted(Counter(filter(None, reasons)).items()))),
+        counts=Counts(rows_in, len(rows), len(indices), dict(sorted(Counter(filter(None, reasons)).items()))),
     )
 
 

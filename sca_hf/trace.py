@@ -88,10 +88,10 @@ def _pulled(store: "Store", name: str) -> "Version":
     version = hub.pull(hub.at(repo, revision), store, repo.rpartition("/")[2])
     pending = [version]
     while pending:
-        for parent in pending.pop().lineage.get("parents", []):
-            remote = hub.find(parent["dataset"].rpartition("-")[2], parent["fingerprint"])
+        for parent in pending.pop().lineage.parents:
+            remote = hub.find(parent.dataset.rpartition("-")[2], parent.fingerprint)
             if remote is not None:  # else its rows are had as far as the versions below carry them
-                pending.append(hub.pull(remote, store, parent["dataset"]))
+                pending.append(hub.pull(remote, store, parent.dataset))
     return version
 
 

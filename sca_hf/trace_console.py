@@ -137,7 +137,7 @@ def _facts(event: Event) -> Iterator[tuple[str, str]]:
     """What a stage's row says in a line each; what earlier stages said is not said again."""
     row, stage = event.row, event.step.stage
     if stage == "seeds":
-        source = event.step.lineage.get("input") or event.step.lineage.get("recipe", {}).get("seeds", {}).get("source")
+        source = event.step.lineage.input or event.step.lineage.recipe.get(event.step.stage, {}).get("source")
         yield "source", escape(f"{source or 'unknown'}")
         yield "file", escape(f"{row.get('path', 'unknown')}, license {row.get('license', 'unknown')}")
         if row.get("name"):

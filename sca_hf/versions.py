@@ -25,13 +25,13 @@ examples:
   python -m sca_hf.versions rm demo-sft/0123456789abcdef
   python -m sca_hf.versions card --model my-model --data my-org/demo-sft@v-0123456789abcdef --license apache-2.0
 
-A version is DATASET/FINGERPRINT (the first digits do), or DATASET for its latest one.
+A version is DATASET/FINGERPRINT (a unique prefix is enough), or DATASET for its latest one.
 Exit codes: 0 done, 2 an error that you can fix, 130 interrupted.
 """
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     command = argparse.ArgumentParser(
         prog="python -m sca_hf.versions",
         description=__doc__,
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     store = argparse.ArgumentParser(add_help=False)
-    store.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="where versions lie (./store)")
+    store.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="folder of versions (./store)")
     hub = argparse.ArgumentParser(add_help=False)
     hub.add_argument("--hub", required=True, metavar="NS/NAME", help="publish to NS/NAME-<stage>")
     visibility = hub.add_mutually_exclusive_group()

@@ -57,8 +57,8 @@ class VersionsConsole:
         for name, value in facts.items():
             self._terminal.print(f"  {name:<14}{escape(str(value))}", soft_wrap=True)
         self._terminal.print("[bold]made from[/bold]")
-        for parent, found in ancestors:
-            where = f"{found.counts.kept:,} rows" if found else "not in this store"
+        for parent, ancestor in ancestors:
+            where = f"{ancestor.counts.kept:,} rows" if ancestor else "not in this store"
             self._terminal.print(f"  {parent.dataset}/{parent.fingerprint}  [dim]{where}[/dim]", soft_wrap=True)
         first = ancestors[-1][1] if ancestors else version
         if first is not None:
@@ -116,7 +116,7 @@ def _model(model: Writer) -> str:
 
 
 def _source(version: Version) -> str:
-    """What the first stage of a line read."""
+    """Return what the first stage of a line read."""
     lineage = version.lineage
     settings = lineage.recipe.get(lineage.stage, {})
     return str(lineage.input or settings.get("source", "unknown source"))

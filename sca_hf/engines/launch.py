@@ -43,7 +43,7 @@ class EngineProcesses:
         return f"/proc/{os.getpid()}/fd/{self._log.fileno()}"
 
     def cause(self) -> str | None:
-        """The line of the log that says what went wrong, None if no line does."""
+        """Return the line of the log that says what went wrong, None if no line does."""
         self._log.seek(0)
         lines = (_LOG_PREFIX.sub("", line) for line in self._log.read().decode(errors="replace").splitlines())
         return _cause(lines)
@@ -172,7 +172,7 @@ def _is_cpu() -> bool:
 
 @contextmanager
 def _environment(processes: EngineProcesses) -> Iterator[None]:
-    """The environment that vLLM's processes start with. What the user has set stands."""
+    """The environment that vLLM's processes start with. What the user has set stays."""
     wanted = {
         "DO_NOT_TRACK": "1",
         "VLLM_NO_USAGE_STATS": "1",
@@ -202,12 +202,12 @@ def _environment(processes: EngineProcesses) -> Iterator[None]:
 
 
 def _cause(lines: Iterable[str]) -> str | None:
-    found = None
+    cause = None
     for line in lines:
         text = line.strip().removeprefix("Value error, ")
         if (text != line.strip() or _EXCEPTION.match(text)) and not any(vague in text for vague in _NO_CAUSE):
-            found = re.sub(r" \[type=\w+, input_value=.*", "", text)[:300]
-    return found
+            cause = re.sub(r" \[type=\w+, input_value=.*", "", text)[:300]
+    return cause
 
 
 def _last_line(error: BaseException) -> str:

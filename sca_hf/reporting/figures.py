@@ -151,7 +151,7 @@ def costs(run: Run) -> list[Cost]:
 
 
 def _cost(step: Step) -> Cost:
-    timings, tokens = step.timings, step.lineage.get("tokens") or {}
+    timings, tokens = step.timings, step.lineage.tokens
     return Cost(
         stage=step.stage,
         rows=step.counts["judged"],
@@ -159,8 +159,8 @@ def _cost(step: Step) -> Cost:
         starting=timings.get("starting", 0.0),
         made=timings.get("made", 0),
         reused=timings.get("reused", 0),
-        prompt_tokens=tokens.get("prompt", 0),
-        completion_tokens=tokens.get("completion", 0),
+        prompt_tokens=tokens.prompt,
+        completion_tokens=tokens.completion,
     )
 
 

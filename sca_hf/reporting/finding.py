@@ -6,7 +6,7 @@ from typing import Any
 
 from sca_hf.errors import InputError, StoreError
 from sca_hf.identity import row_id
-from sca_hf.reporting.runs import Run, Step, id_column, run_of
+from sca_hf.reporting.runs import Run, id_column, run_of
 from sca_hf.store import Store, Version
 
 _LEAST = 4
@@ -31,7 +31,7 @@ def find(store: Store, prefix: str, within: Version | None = None) -> Match:
     if len(prefix) < _LEAST or set(prefix) - set("0123456789abcdef"):
         raise InputError(f"{prefix!r} is not the beginning of a row's id; give at least {_LEAST} hex digits of one")
     runs = [run_of(store, version) for version in ([within] if within else _leaves(store))]
-    for search in (_by_id, _by_reference, _by_derivation):
+    for search in (_by_id, _by_reference, _by_derivation, _by_side_file):
         for run in runs:
             matches = {match.id: match for match in search(run, prefix)}
             if len(matches) > 1:
@@ -48,15 +48,24 @@ def _leaves(store: Store) -> list[Version]:
     versions = store.versions()
     if not versions:
         raise StoreError(f"there is no version in {store.root}; give the folder of a store with --store")
-    parents = {parent["fingerprint"] for version in versions for parent in Step(version).lineage.get("parents", ())}
+    parents = {parent.fingerprint for version in versions for parent in version.lineage.parents}
     leaves = [version for version in versions if version.fingerprint not in parents]
     return sorted(leaves, key=lambda version: version.path.stat().st_mtime_ns, reverse=True)
 
 
 def _by_id(run: Run, prefix: str) -> Iterator[Match]:
     """Rows that a version holds."""
+    yield from _in_folders(run, prefix, ("data", "rejected"))
+
+
+def _by_side_file(run: Run, prefix: str) -> Iterator[Match]:
+    """Rows of which a version knows their reason alone. What leads back to their parents is told by derivation."""
+    yield from _in_folders(run, prefix, ("measurements",))
+
+
+def _in_folders(run: Run, prefix: str, folders: tuple[str, ...]) -> Iterator[Match]:
     for step in reversed(run.steps):
-        for folder in ("data", "rejected"):
+        for folder in folders:
             for _, found in step.ids(prefix, ["id"], folder):
                 yield Match(found, step.stage, run, step.rows([found], folder)[found])
 
@@ -76,7 +85,7 @@ def _by_derivation(run: Run, prefix: str) -> Iterator[Match]:
     for parent, step in zip(run.steps, run.steps[1:], strict=False):
         samples: list[tuple[int, ...]] = [()]
         if step.stage == "responses":
-            count = step.lineage.get("recipe", {}).get("responses", {}).get("samples", 0)
+            count = step.lineage.recipe.get(step.stage, {}).get("samples", 0)
             samples = [(sample,) for sample in range(count)]
         for batch in parent.batches(["id"]):
             for parent_id in batch["id"]:

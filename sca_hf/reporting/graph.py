@@ -49,9 +49,9 @@ def graph(run: Run) -> Graph:
         edges += [(kind, _across(node, versions[number])) for number in uses[kind, title, lines]]
     at = {step.version.fingerprint: number for number, step in enumerate(run.steps)}
     for number, step in enumerate(run.steps):
-        for parent in step.lineage.get("parents", ()):
-            if parent["fingerprint"] in at:
-                edges.append(("version", _down(versions[at[parent["fingerprint"]]], versions[number])))
+        for parent in step.lineage.parents:
+            if parent.fingerprint in at:
+                edges.append(("version", _down(versions[at[parent.fingerprint]], versions[number])))
     bottom = max(node.y + node.height for node in [*nodes, *versions])
     return Graph([*nodes, *versions], edges, bottom + _TOP)
 
@@ -65,16 +65,15 @@ def _version(step: Step, number: int) -> Node:
 
 def _ingredients(step: Step, first: bool) -> list[tuple[str, str, tuple[str, ...]]]:
     lineage = step.lineage
-    intent, recipe = lineage.get("intent") or {}, lineage.get("recipe") or {}
+    intent, recipe = lineage.intent or {}, lineage.recipe
     found: list[tuple[str, str, tuple[str, ...]]] = []
-    source = lineage.get("input") or (recipe.get("seeds", {}).get("source") if step.stage == "seeds" else None)
+    source = lineage.input or recipe.get(step.stage, {}).get("source")
     if source:
         lines = (_shortened(str(source)), f"content {_short(intent.get('input'))}") if first else (str(source),)
         found.append(("source", "source", lines))
-    if lineage.get("model"):
-        model = lineage["model"]
-        build = _shortened(f"{_short(model['revision'])}, {model['build']}")
-        found.append(("model", "model", (_shortened(model["model"]), build)))
+    if model := lineage.model:
+        build = _shortened(f"{_short(model.revision)}, {model.build}")
+        found.append(("model", "model", (_shortened(model.model), build)))
     if intent.get("prompts"):
         lines = (_shortened(str(recipe.get("prompts", "-"))), f"drawn with seed {recipe.get('seed', '-')}")
         found.append(("prompts", "exemplars", lines))

@@ -138,7 +138,7 @@ def _unrecorded(step: Step, event_id: str, parent: Row, calls: Calls) -> Event:
 
 def _unkept_samples(step: Step, task: Event, calls: Calls) -> Iterator[Event]:
     """Samples of a task that were rejected, as the journal has them."""
-    settings = step.lineage.get("recipe", {}).get("responses", {})
+    settings = step.lineage.recipe.get(step.stage, {})
     for sample in range(settings.get("samples", 0)):
         row = {**task.row, "instruction_id": task.id, "sample": sample}
         call = calls.of(step.stage, row)

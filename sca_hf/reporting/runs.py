@@ -1,8 +1,7 @@
 """A run as it lies in a store: the versions of its stages, first to last, read by names of columns."""
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import pyarrow.dataset as pa_dataset
 
 from sca_hf.errors import StoreError
 from sca_hf.store import Store, Version
-from sca_hf.store.lineage import ancestors, named
-from sca_hf.store.local import LINEAGE
+from sca_hf.store.history import ancestors, named
+from sca_hf.store.lineage import Lineage
 
 Row = Mapping[str, Any]
 
@@ -32,19 +31,17 @@ class Step:
     @property
     def stage(self) -> str:
         """Name of the stage that made it."""
-        return str(self.lineage["stage"])
+        return self.lineage.stage
 
-    @cached_property
-    def lineage(self) -> Mapping[str, Any]:
-        """Its lineage, as the file has it."""
-        facts: Mapping[str, Any] = json.loads((self.version.path / LINEAGE).read_text(encoding="utf-8"))
-        return facts
+    @property
+    def lineage(self) -> Lineage:
+        """Its lineage."""
+        return self.version.lineage
 
     @property
     def counts(self) -> Mapping[str, Any]:
         """`rows_in`, `judged`, `kept`, and `rejected` by reason."""
-        counts: Mapping[str, Any] = self.lineage["counts"]
-        return counts
+        return asdict(self.lineage.counts)
 
     @cached_property
     def timings(self) -> Mapping[str, Any]:
@@ -117,13 +114,12 @@ class Run:
     @property
     def name(self) -> str:
         """Name of its recipe, or of its last dataset."""
-        return str(self.last.lineage.get("recipe", {}).get("name") or self.last.version.dataset)
+        return str(self.last.lineage.recipe.get("name") or self.last.version.dataset)
 
     @property
     def funnel(self) -> Sequence[Mapping[str, Any]]:
         """Counts stage by stage, those included whose versions are elsewhere."""
-        funnel: Sequence[Mapping[str, Any]] = self.last.lineage["funnel"]
-        return funnel
+        return [step.model_dump() for step in self.last.lineage.funnel]
 
     def step(self, stage: str) -> Step | None:
         """The version of a stage, if the run has it."""

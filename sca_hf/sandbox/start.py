@@ -36,6 +36,8 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    # Else each of many threads reserves 64 MiB of addresses, which count as memory.
+    "MALLOC_ARENA_MAX": "1",
     # Its other allocators reserve a gigabyte of addresses on a first call, which counts as memory.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }

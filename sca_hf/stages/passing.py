@@ -56,8 +56,8 @@ class PassRules:
             return "leftover", []
         if self._is_long(attempt["instruction"]):
             return "long-instruction", []
-        found = [*self._found_in(attempt["instruction"]), *self._found_in(attempt["response"])]
-        return (f"contaminated-{found[0].benchmark}" if found else None), found
+        matches = [*self._found_in(attempt["instruction"]), *self._found_in(attempt["response"])]
+        return (f"contaminated-{matches[0].benchmark}" if matches else None), matches
 
     def can_pass(self, instruction: str) -> bool:
         """Return whether a response to the instruction could pass at all."""

@@ -47,7 +47,7 @@ def draw_funnel(dataset: str, funnel: Sequence[Step]) -> bytes:
 
 
 Bar = tuple[str, int, int, str, str]
-"""Name, rows, rows of the track behind it, color, and the text beside it."""
+"""Name, rows, rows of the track behind it, color, and the text next to it."""
 
 
 def _stage_bars(funnel: Sequence[Step]) -> list[Bar]:

@@ -28,49 +28,49 @@ class Difference:
 
 
 def named(store: Store, name: str) -> Version:
-    """The version `dataset/fingerprint`, of which the first digits do, or the latest of `dataset`.
+    """Return the version `dataset/fingerprint`, where a unique prefix is enough, or the latest of `dataset`.
 
     Raises StoreError if there is none, or more than one.
     """
     dataset, _, digits = name.strip("/").partition("/")
     if not digits or digits == "latest":
-        found = [version for version in [store.latest(dataset)] if version is not None]
+        matches = [version for version in [store.latest(dataset)] if version is not None]
     else:
-        found = [version for version in store.versions(dataset) if version.fingerprint.startswith(digits)]
-    if len(found) != 1:
-        there = ", ".join(f"{version.dataset}/{version.fingerprint}" for version in found or store.versions())
-        wrong = f"{name!r} could be {there}; give more digits" if found else f"no version {name!r}"
-        raise StoreError(wrong if found else f"{wrong} in {store.root}; there is {there or 'none at all'}")
-    return found[0]
+        matches = [version for version in store.versions(dataset) if version.fingerprint.startswith(digits)]
+    if len(matches) != 1:
+        there = ", ".join(f"{version.dataset}/{version.fingerprint}" for version in matches or store.versions())
+        wrong = f"{name!r} could be {there}; give more digits" if matches else f"no version {name!r}"
+        raise StoreError(wrong if matches else f"{wrong} in {store.root}; there is {there or 'none at all'}")
+    return matches[0]
 
 
 def parent(store: Store, facts: Parent) -> Version | None:
-    """A parent, as a lineage names it, under whatever dataset it lies in the store."""
-    found = store.find(facts.dataset, facts.fingerprint)
-    if found is None:
-        same = (version for version in store.versions() if version.fingerprint == facts.fingerprint)
-        found = next(same, None)
-    return found
+    """Return a parent, as a lineage names it, whatever its dataset is called in the store."""
+    version = store.find(facts.dataset, facts.fingerprint)
+    if version is None:
+        same = (each for each in store.versions() if each.fingerprint == facts.fingerprint)
+        version = next(same, None)
+    return version
 
 
 def ancestors(store: Store, version: Version) -> list[tuple[Parent, Version | None]]:
     """What a version was made from, nearest first: as the lineages name it, and the version if it is in the store."""
     line: list[tuple[Parent, Version | None]] = []
     for facts in version.lineage.parents:
-        found = parent(store, facts)
-        line.append((facts, found))
-        line += ancestors(store, found) if found is not None else []
+        ancestor = parent(store, facts)
+        line.append((facts, ancestor))
+        line += ancestors(store, ancestor) if ancestor is not None else []
     return line
 
 
 def with_parents(store: Store, versions: Iterable[Version]) -> Iterator[Version]:
-    """The versions and those in the store that they were made from, each once, parents first."""
-    given: set[Path] = set()
+    """Yield the versions and those in the store that they were made from, each once, parents first."""
+    seen: set[Path] = set()
     for version in versions:
-        line = [found for _, found in reversed(ancestors(store, version)) if found is not None]
+        line = [ancestor for _, ancestor in reversed(ancestors(store, version)) if ancestor is not None]
         for each in [*line, version]:
-            if each.path not in given:
-                given.add(each.path)
+            if each.path not in seen:
+                seen.add(each.path)
                 yield each
 
 
@@ -90,22 +90,22 @@ def verify(store: Store, version: Version) -> list[str]:
         else:
             unchecked.append(f"{each.dataset}/{each.fingerprint} records no intent")
         for facts in each.lineage.parents:
-            found = parent(store, facts)
-            if found is None:
+            ancestor = parent(store, facts)
+            if ancestor is None:
                 unchecked.append(f"{facts.dataset}/{facts.fingerprint} is not in this store")
-            elif found.manifest_sha != facts.manifest_sha:
+            elif ancestor.manifest_sha != facts.manifest_sha:
                 raise StoreError(
                     f"{each.path} was made from manifest {facts.manifest_sha} of {facts.dataset}/"
-                    f"{facts.fingerprint}; the store has {found.manifest_sha} there: get that version again"
+                    f"{facts.fingerprint}; the store has {ancestor.manifest_sha} there: get that version again"
                 )
-            elif found.fingerprint not in checked:
-                checked.add(found.fingerprint)
-                pending.append(found)
+            elif ancestor.fingerprint not in checked:
+                checked.add(ancestor.fingerprint)
+                pending.append(ancestor)
     return unchecked
 
 
 def difference(old: Version, new: Version) -> Difference:
-    """What differs between two versions. Raises StoreError if their rows were changed."""
+    """Return what differs between two versions. Raises StoreError if their rows were changed."""
     before, after = _rows(old), _rows(new)
     return Difference(
         old,
@@ -142,11 +142,11 @@ def _rows(version: Version) -> dict[str, int]:
 
 
 def _facts(version: Version) -> dict[str, Any]:
-    made = version.lineage.model_dump(
+    facts = version.lineage.model_dump(
         mode="json", include={"sca_hf", "stage", "stage_version", "model", "packages", "intent"}
     )
     recipe = {name: value for name, value in version.lineage.recipe.items() if name != "about"}
-    return dict(_flat({**made, "recipe": recipe}))
+    return dict(_flat({**facts, "recipe": recipe}))
 
 
 def _counts(version: Version) -> dict[str, Any]:

@@ -82,12 +82,12 @@ class Hub:
 
     @classmethod
     def behind(cls, repo: str) -> Self:
-        """Of the run that a stage's repository belongs to, to read from it."""
+        """Return the Hub of the run that a stage's repository belongs to, to read from it."""
         namespace, slash, name = repo.partition("/")
         return cls(f"{namespace}{slash}{name.rpartition('-')[0] or name}")
 
     def repo(self, stage: str) -> str:
-        """The repository of a stage's versions."""
+        """Return the repository of a stage's versions."""
         return f"{self.name}-{stage}"
 
     def check_writable(self) -> None:
@@ -105,16 +105,16 @@ class Hub:
             )
 
     def find(self, stage: str, fingerprint: str) -> Remote | None:
-        """The tagged version of a fingerprint, or None."""
+        """Return the tagged version of a fingerprint, or None."""
         repo, tag = self.repo(stage), _tag(fingerprint)
         refs = self._refs(repo) or _NO_REFS
         if tag not in refs.tags:
             return None
-        found = self._remote(repo, tag, refs.tags[tag])
-        return replace(found, unfinished=_branch(fingerprint, found.manifest_sha) in refs.branches)
+        remote = self._remote(repo, tag, refs.tags[tag])
+        return replace(remote, unfinished=_branch(fingerprint, remote.manifest_sha) in refs.branches)
 
     def at(self, repo: str, revision: str) -> Remote:
-        """The version at a tag, a fingerprint, a branch or a commit of a repository."""
+        """Return the version at a tag, a fingerprint, a branch or a commit of a repository."""
         name = _tag(revision) if _FINGERPRINT.fullmatch(revision) else revision
         info = self._ask(
             f"version {repo}@{revision}", lambda: self._api.repo_info(repo, repo_type="dataset", revision=name)
@@ -211,7 +211,7 @@ class Hub:
                 raise
 
     def _set_tag(self, repo: str, tag: str, commit: str) -> Mapping[str, str]:
-        """All tags, this one among them. Another build's tag stays as it is."""
+        """Return all tags, this one among them. Another build's tag stays as it is."""
         try:
             self._api.create_tag(repo, repo_type="dataset", tag=tag, revision=commit)
         except HfHubHTTPError as error:
@@ -250,7 +250,7 @@ class Hub:
         return self._ask(f"version {repo}@{revision}", read)
 
     def _cached(self, repo: str, commit: str, path: str) -> Path:
-        """A small file, in the client's cache, where the next run finds it."""
+        """Return a small file, in the client's cache, where the next run finds it."""
         return Path(self._api.hf_hub_download(repo, path, repo_type="dataset", revision=commit))
 
     def _fetch(self, remote: Remote, path: str, folder: Path) -> None:

@@ -93,7 +93,7 @@ class Lineage(Making):
 
     @classmethod
     def read(cls, text: str | bytes) -> Self:
-        """Read a `lineage.json`. Raises StoreError if it is none, or of a schema that this sca_hf doesn't know."""
+        """Read a `lineage.json`. Raises StoreError if it isn't one, or of a schema that this sca_hf doesn't know."""
         try:
             content = json.loads(text)
             schema = content.get("schema", SCHEMA)
@@ -139,12 +139,12 @@ def _extended(inherited: list[Any], own: Any) -> tuple[Any, ...]:
     return tuple(inherited if own is None or own in inherited else [*inherited, own])
 
 
-def _licenses(parents: Sequence[Lineage], kept: Dataset) -> dict[str, int]:
+def _licenses(parents: Sequence[Lineage], rows: Dataset) -> dict[str, int]:
     """Kept rows per license of their seed; the parents' where the rows don't say."""
-    if "license" not in kept.column_names:
+    if "license" not in rows.column_names:
         return dict(parents[0].licenses) if parents else {}
     licenses: Counter[str] = Counter()
-    for batch in kept.with_format(None).select_columns(["license"]).iter(batch_size=10_000):
+    for batch in rows.with_format(None).select_columns(["license"]).iter(batch_size=10_000):
         for value in batch["license"]:
             licenses.update([value] if isinstance(value, str) else value or ["unknown"])
     return dict(sorted(licenses.items()))

@@ -80,7 +80,7 @@ class Version:
         return timings
 
     def load(self) -> Dataset:
-        """The kept rows, memory-mapped, with the exact features that were written.
+        """Return the kept rows, memory-mapped, with the exact features that were written.
 
         They are copied once to an Arrow file in the cache of `datasets` (HF_DATASETS_CACHE), under the manifest's sha;
         this first time the checksums are verified. Raises StoreError if the files aren't those of the manifest.
@@ -108,9 +108,9 @@ class Version:
             raise StoreError(f"version {self.path} has no readable manifest ({error}); {remedy}") from error
         for file in manifest.files:
             path = self.path / file.name
-            found = sha256(path) if path.is_file() else "missing"
-            if found != file.sha256:
-                raise StoreError(f"{path} was changed: sha256 {found}, written as {file.sha256}; {remedy}")
+            actual = sha256(path) if path.is_file() else "missing"
+            if actual != file.sha256:
+                raise StoreError(f"{path} was changed: sha256 {actual}, written as {file.sha256}; {remedy}")
         if manifest.sha != self.manifest_sha:
             raise StoreError(
                 f"{self.path} was changed: manifest {manifest.sha}, its lineage has {self.manifest_sha}; {remedy}"
@@ -141,7 +141,7 @@ class Store:
                     remove_dead(folder)
 
     def find(self, dataset: str, fingerprint: str) -> Version | None:
-        """The version of this fingerprint, or None. Raises StoreError if its lineage can't be read."""
+        """Return the version of this fingerprint, or None. Raises StoreError if its lineage can't be read."""
         path = self.root / dataset / fingerprint
         try:
             lineage = Lineage.read((path / LINEAGE).read_bytes())
@@ -154,7 +154,7 @@ class Store:
             ) from error
 
     def latest(self, dataset: str) -> Version | None:
-        """The version of a dataset that was written or used last, or None."""
+        """Return the version of a dataset that was written or used last, or None."""
         link = self.root / dataset / _LATEST
         return self.find(dataset, link.readlink().name) if link.is_symlink() else None
 
@@ -180,13 +180,13 @@ class Store:
             raise store_error(folder, error) from error
 
     def versions(self, dataset: str | None = None) -> list[Version]:
-        """All versions (of one dataset), by dataset and fingerprint."""
-        found = []
+        """Return all versions (of one dataset), by dataset and fingerprint."""
+        versions = []
         for folder in sorted(self.root.glob(f"{dataset or '*'}/*/{LINEAGE}")):
             path = folder.parent
             if not path.is_symlink() and not path.name.startswith("."):
-                found.append(self.find(path.parent.name, path.name))
-        return [version for version in found if version is not None]
+                versions.append(self.find(path.parent.name, path.name))
+        return [version for version in versions if version is not None]
 
     def write(self, dataset: str, fingerprint: str, build: Build) -> Version:
         """Make `build` the version of this fingerprint: all of it at once, or nothing.

@@ -47,7 +47,7 @@ class FileData:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What is known of a tuned model beside its data.
+    """What is known of a tuned model apart from its data.
 
     `base`: the model that was tuned, "repository@revision" or a folder's name; "": the one that wrote the data.
     `base_license`: its license (an SPDX id); None: not known. `adapter`: the folder holds a PEFT adapter, not weights.
@@ -71,9 +71,9 @@ def read_tuned(
     training: str | None = None,
     results: str | None = None,
 ) -> Tuned:
-    """What a trainer left in the folder, and what is given beside: `training` and `results` are names of files.
+    """Return what a trainer left in the folder, and what is given: `training` and `results` are names of files.
 
-    Of a model that `python -m sca_hf.train` made, the settings and the base are in its `training.json`.
+    The settings and the base of a model that `python -m sca_hf.train` made are in its `training.json`.
 
     `training`: YAML or JSON, settings by name. `results`: JSON, a list of objects with the arguments of
     huggingface_hub's EvalResult (`task_type`, `dataset_type`, `dataset_name`, `metric_type`, `metric_value`, …).
@@ -84,10 +84,10 @@ def read_tuned(
         raise InputError(
             f"--model {folder}: neither config.json nor adapter_config.json is there; give a model's folder"
         )
-    found = _settings_in(adapter)
+    adapter_settings = _settings_in(adapter)
     state = _settings_in(folder / "trainer_state.json")
     settings = {name: state[name] for name in _STATE if state.get(name)} | {
-        name: found[name] for name in _SETTINGS if found.get(name) is not None
+        name: adapter_settings[name] for name in _SETTINGS if adapter_settings.get(name) is not None
     }
     trained = _settings_in(folder / "training.json")
     if trained:
@@ -97,16 +97,17 @@ def read_tuned(
     losses = [step["loss"] for step in state.get("log_history", []) if "loss" in step]
     if losses:
         settings["last loss"] = losses[-1]
-    given = _read(Path(training)) if training else {}
-    if not isinstance(given, Mapping):
+    stated = _read(Path(training)) if training else {}
+    if not isinstance(stated, Mapping):
         raise InputError(f"--training {training} holds no settings; give 'name: value' lines")
     tokenizer = _settings_in(folder / "tokenizer_config.json")
     return Tuned(
-        base=base or str(found.get("base_model_name_or_path") or (trained["intent"]["model"] if trained else "")),
+        base=base
+        or str(adapter_settings.get("base_model_name_or_path") or (trained["intent"]["model"] if trained else "")),
         base_license=base_license,
-        adapter=bool(found),
+        adapter=bool(adapter_settings),
         chat="chat_template" in tokenizer or (folder / "chat_template.jinja").is_file(),
-        training={**settings, **given},
+        training={**settings, **stated},
         results=_results(results) if results else (),
         picture=(folder / PICTURE).is_file(),
     )
@@ -184,11 +185,11 @@ def _results(path: str) -> tuple[EvalResult, ...]:
 
 
 def _settings_in(path: Path) -> Mapping[str, Any]:
-    """What the file says by name; nothing where there is none."""
-    found = _read(path) if path.is_file() else {}
-    if not isinstance(found, Mapping):
+    """Return what the file says by name; nothing where there is none."""
+    content = _read(path) if path.is_file() else {}
+    if not isinstance(content, Mapping):
         raise InputError(f"{path} holds no settings by name; give the file that the trainer wrote")
-    return found
+    return content
 
 
 def _read(path: Path) -> Any:

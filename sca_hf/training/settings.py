@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from sca_hf.errors import RecipeError
-from sca_hf.set_options import change, explain
+from sca_hf.set_options import explain, parse, put
 from sca_hf.settings import Settings
 
 
@@ -80,7 +80,7 @@ def load_settings(kind: type[TrainSettings], changes: Iterable[str]) -> Any:
     """Return settings of a `kind` with `key=value` changes. Raises RecipeError that names key, value and fix."""
     values: dict[str, Any] = {}
     for option in changes:
-        change(values, option, kind)
+        put(values, *parse(option, "learning_rate=2e-5"), kind)
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from sca_hf.errors import EngineUnavailable
 from sca_hf.training.settings import TrainSettings
 
 
@@ -29,6 +30,8 @@ def arguments(settings: TrainSettings, checkpoints: Path, *, fsdp: bool) -> dict
     """Return the arguments that transformers' TrainingArguments shares with TRL's configurations."""
     import torch
 
+    if fsdp and not torch.cuda.is_available():
+        raise EngineUnavailable("--fsdp shares weights among GPUs, and there is none here; leave it out")
     return {
         "output_dir": str(checkpoints),
         "seed": settings.seed,

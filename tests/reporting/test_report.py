@@ -14,7 +14,7 @@ import pytest
 
 from sca_hf import report
 from sca_hf.store import Store, Version
-from sca_hf.store.lineage import parent
+from sca_hf.store.history import parent
 from tests.reporting.browser import Browser
 
 FIGURES = """Object.fromEntries([...document.querySelectorAll("[data-figure]")]
@@ -38,8 +38,8 @@ def line(store: Path, last: Version) -> dict[str, Version]:
     steps = {}
     step: Version | None = last
     while step is not None:
-        steps[str(step.lineage["stage"])] = step
-        parents = step.lineage["parents"]
+        steps[step.lineage.stage] = step
+        parents = step.lineage.parents
         step = parent(Store(store), parents[0]) if parents else None
     return steps
 
@@ -53,7 +53,7 @@ def page(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def expected(funnel: list[Mapping[str, Any]]) -> dict[str, int]:
     """Figures by name, as the lineage has them."""
-    figures = {}
+    figures: dict[str, int] = {}
     for counts in funnel:
         stage, reasons = counts["stage"], counts["rejected"]
         figures |= {f"{stage}.{name}": counts[name] for name in ("rows_in", "judged", "kept")}
@@ -206,15 +206,13 @@ def test_two_runs_side_by_side(demo_store: Path, tmp_path: Path, browser: Browse
     assert opened.messages == []
     figures = opened.value(FIGURES)
     for prefix, version in (("before", first), ("now", second)):
-        counts = expected(version.lineage["funnel"])
+        counts = expected([step.model_dump() for step in version.lineage.funnel])
         for name in ("select.judged", "select.kept", "sft.kept", "seeds.kept"):
             assert figures[f"{prefix}.{name}"] == counts[name]
-    assert (
-        figures["now.select.rejected.long-instruction"] == second.lineage["funnel"][5]["rejected"]["long-instruction"]
-    )
+    assert figures["now.select.rejected.long-instruction"] == second.lineage.funnel[5].rejected["long-instruction"]
     shown = opened.value('document.getElementById("comparison").textContent')
     assert "recipe.select.max_instruction_words" in shown
-    assert "recipe.seeds" not in shown
+    assert "recipe.responses" not in shown
     assert opened.value('document.querySelectorAll("#passes .before").length') > 5
 
 
@@ -252,26 +250,27 @@ def test_parts_of_a_run_and_old_versions(store: Path, tmp_path: Path, browser: B
             lineage.write_text(json.dumps(facts))
             (lineage.parent / "timings.json").unlink()
             shutil.rmtree(lineage.parent / "measurements", ignore_errors=True)
-    shutil.rmtree(next(store.glob("demo-concepts/*/")))  # and what came before it can't be reached from what is left
+    shutil.rmtree(store / "demo-concepts")  # so the versions before it can't be reached either
     (store / "journal.sqlite").unlink()
     old = browser.page(written(store, tmp_path / "old.html"))
     assert old.messages == []
     last = Store(store).latest("demo-sft")
     assert last is not None
-    assert old.value(FIGURES) == expected(last.lineage["funnel"])
+    assert old.value(FIGURES) == expected([step.model_dump() for step in last.lineage.funnel])
 
 
 def test_a_hundred_thousand_rows(store: Path, tmp_path: Path, browser: Browser) -> None:
-    last = Store(store).latest("demo-sft")
-    assert last is not None
+    last = versions(store)[0]
     times = -(-100_000 // last.counts.kept)
-    for version in line(store, last).values():
-        multiply(version, times)
-    page = written(store, tmp_path / "large.html")
+    steps = line(store, last)
+    for stage in ("execute", "select", "sft"):
+        multiply(steps[stage], times)
+    page = written(store, tmp_path / "large.html", f"demo-sft/{last.fingerprint}")
     assert page.stat().st_size < 15_000_000
     opened = browser.page(page)
     assert opened.messages == []
     assert opened.value(FIGURES)["sft.kept"] == times * last.counts.kept >= 100_000
+    assert f"{times * steps['execute'].counts.kept:,} answers that ran" in opened.value("document.body.textContent")
 
 
 def multiply(version: Version, times: int) -> None:
@@ -284,17 +283,12 @@ def multiply(version: Version, times: int) -> None:
     for folder in ("data", "measurements"):
         for file in version.path.glob(f"{folder}/*.parquet"):
             rows = pq.read_table(file)
-            with pq.ParquetWriter(file, rows.schema, compression="zstd") as writer:
-                for number in range(times):
-                    writer.write_table(with_ids(rows, f"{number:06x}"))
-
-
-def with_ids(rows: Any, beginning: str) -> Any:
-    for name in [name for name in rows.column_names if name == "id" or name.endswith("_id")]:
-        rest = pc.utf8_slice_codeunits(rows[name], len(beginning))
-        ids = pc.binary_join_element_wise(pa.scalar(beginning), rest, "")
-        rows = rows.set_column(rows.column_names.index(name), name, ids)
-    return rows
+            beginnings = pa.array([f"{number:06x}" for number in range(times) for _ in range(len(rows))])
+            copies = pa.concat_tables([rows] * times)
+            for name in [name for name in rows.column_names if name == "id" or name.endswith("_id")]:
+                ids = pc.binary_join_element_wise(beginnings, pc.utf8_slice_codeunits(copies[name], 6), "")
+                copies = copies.set_column(copies.column_names.index(name), name, ids)
+            pq.write_table(copies, file, compression="zstd", row_group_size=10_000)
 
 
 @pytest.mark.parametrize(

@@ -73,24 +73,29 @@ def test_a_kept_row_from_its_source_file_to_its_versions(traced: Tracer) -> None
     )
 
 
-def test_every_rejected_attempt_has_its_reason(traced: Tracer) -> None:
-    """Also of those that are not among the examples that the version keeps."""
+def test_a_rejected_attempt_that_is_no_example_has_its_reason(traced: Tracer, store: Path) -> None:
+    traced.store = store
     select = traced.version("select")
-    examples = set(pq.read_table(select.path / "rejected")["id"].to_pylist())
-    kept = set(select.load()["id"])
-    reasons = {
-        row["id"]: row["reject_reason"]
-        for row in pq.read_table(select.path / "measurements").to_pylist()
-        if row["reject_reason"]
-    }
-    assert Counter(reasons.values()) == select.counts.rejected
-    unkept = [attempt for attempt in reasons if attempt not in examples | kept]
-    assert unkept
-    for attempt in [next(iter(sorted(examples))), sorted(unkept)[0], sorted(unkept)[-1]]:
+    reasons = {row["id"]: row["reject_reason"] for row in pq.read_table(select.path / "measurements").to_pylist()}
+    assert Counter(filter(None, reasons.values())) == select.counts.rejected
+    shutil.rmtree(select.path / "rejected")
+    rejected = sorted(attempt for attempt, reason in reasons.items() if reason)
+    for attempt in (rejected[0], rejected[-1]):
         said = traced(attempt)
         assert f": {reasons[attempt]} at select ◀ this row" in said
         own = said.split(f"{attempt} in demo-select/", 1)[1]
         assert f"✗ {reasons[attempt]} rejected" in own.split("sample", 1)[0]
+
+
+def test_a_seed_that_no_version_kept_has_its_reason(traced: Tracer) -> None:
+    seeds = traced.version("seeds")
+    examples = set(pq.read_table(seeds.path / "rejected")["id"].to_pylist())
+    rows = pq.read_table(seeds.path / "measurements").to_pylist()
+    unkept = next(row for row in rows if row["reject_reason"] and row["id"] not in examples)
+    said = traced(unkept["id"])
+    assert f"{unkept['id']} a row of stage seeds" in said
+    assert f"✗ {unkept['reject_reason']} rejected" in said
+    assert "none in this store" in said
 
 
 def test_a_failure_with_its_output(traced: Tracer) -> None:

@@ -11,6 +11,7 @@ import pytest
 from datasets import Dataset
 
 from sca_hf.context import Context
+from sca_hf.journal import Journal, JournaledJails
 from sca_hf.recipe import load_recipe
 from sca_hf.sandbox import Jails, Limits, Program, Verdict
 from sca_hf.stages import execute
@@ -126,3 +127,16 @@ def test_real_loops_are_given_up(tmp_path: Path) -> None:
 def test_rows_of_nobody_knows_which_instruction_all_run(tmp_path: Path) -> None:
     rows = [{name: row[name] for name in ("id", "response", "tests")} for row in given("LLLLLL")]
     assert letters(executed(rows, tmp_path, Clock(1), "execute.give_up_after=2")) == "LLLLLL"
+
+
+def test_what_is_given_up_is_the_same_from_the_journal(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.sqlite")
+    limits = Limits(cpu_seconds=0.2, wall_seconds=20, memory_mb=512)
+    for made, reused in ((4, 0), (0, 4)):
+        jails = JournaledJails(Jails(1, limits), journal)
+        try:
+            statuses = executed(given("LLLL", "HF"), tmp_path, jails, "execute.give_up_after=2")
+        finally:
+            jails.close()
+        assert letters(statuses) == "LL-- HF"
+        assert (jails.made, jails.reused) == (made, reused)

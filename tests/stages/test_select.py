@@ -167,7 +167,8 @@ def test_tests_with_backticks_stay_whole_in_the_instruction(tmp_path: Path) -> N
 def chosen(rows: list[dict[str, Any]], scratch: Path) -> list[dict[str, Any]]:
     recipe = load_recipe("demo")
     judged = select.select(Dataset.from_list(rows), recipe["select"], Context(recipe.seed, scratch))
-    return split(select.STAGE, len(rows), judged).kept.to_list()
+    kept: list[dict[str, Any]] = split(select.STAGE, len(rows), judged).kept.to_list()
+    return kept
 
 
 def test_a_kept_row_has_the_pass_rate_of_its_instruction_and_a_failure(tmp_path: Path) -> None:

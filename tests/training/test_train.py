@@ -21,8 +21,13 @@ from sca_hf.engines import Sampling
 from sca_hf.engines.model import DEMO_MODEL
 from sca_hf.engines.vllm import VllmEngine
 from sca_hf.prompts.chat import chat_prompt
+from sca_hf.stages.formats import preference
 from sca_hf.training.tokens import encode
-from tests.training.rows import WORDS, conversation, set_options, write_jsonl
+from tests.finished_run import logged_in, loopback
+from tests.store.loopback_hub import LoopbackHub
+from tests.training.rows import WORDS, conversation, set_options, sft_row, write_jsonl
+
+__all__ = ["logged_in", "loopback"]
 
 STEPS = 24
 ANSWER = re.compile(r'```python\ndef [a-z]+\(\):\n    return "[a-z]+"\n```')
@@ -171,12 +176,75 @@ def test_after_a_kill_it_goes_on_with_the_same_losses(
         (["--data", "none.jsonl"], "none.jsonl: there is no such file"),
         (["--data", "demo-sft", "--store", "no-store"], "there is no store no-store"),
         (["--model", "no-model/"], "there is no model folder"),
+        (["--fsdp"], "--fsdp shares weights among GPUs, and there is none here"),
     ],
 )
 def test_what_can_not_be_trained(
-    more: list[str], message: str, tuned: Path, data: Path, capsys: pytest.CaptureFixture[str]
+    more: list[str], message: str, tuned: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tuned if "learning_rate=1" in more else tuned.parent / "none"
+    out = tuned if "learning_rate=1" in more else tmp_path / "none"
     assert train.main([*command(data, out), *more]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert re.search(message, line)
+
+
+def test_two_processes_learn_what_one_does(tuned: Path, data: Path, tmp_path: Path) -> None:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
+    ran = subprocess.run(
+        [*launch, "sca_hf.train", *command(data, tmp_path / "two", "steps=4")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("step 1 of 4") == 1
+    # The schedule is another one, but for the first two steps: the first has the rate 0.
+    assert losses(tmp_path / "two")[:2] == pytest.approx(losses(tuned)[:2], rel=1e-3)
+    assert "| devices | 2 |" in (tmp_path / "two" / "README.md").read_text()
+
+
+def test_an_adapter_is_merged_into_the_weights(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "adapted"
+    assert train.main(command(data, out, "steps=3", "lora={rank: 4}")) == 0
+    adapted, base = (AutoModelForCausalLM.from_pretrained(folder).state_dict() for folder in (out, DEMO_MODEL))
+    assert adapted.keys() == base.keys()
+    changed = {name for name in base if not torch.equal(adapted[name], base[name])}
+    assert changed
+    assert all("proj" in name for name in changed)
+    assert (out / "adapter" / "adapter_config.json").is_file()
+    assert "| lora.rank | 4 |" in (out / "README.md").read_text()
+
+
+def test_preferences_are_learnt_from_pairs(tmp_path: Path) -> None:
+    pairs = [preference(sft_row(word)) for word in WORDS]
+    data = write_jsonl(tmp_path / "pairs.jsonl", [dict(pair) for pair in pairs if pair])
+    out = tmp_path / "preferred"
+    assert train.main([*command(data, out, "steps=6", "learning_rate=1e-3"), "--dpo"]) == 0
+    curve = [loss for _, loss in losses(out)]
+    assert curve[0] == pytest.approx(0.6931, abs=1e-3)  # ln 2: the model is its own reference
+    assert curve[-1] < 0.6
+    assert "| method | dpo |" in (out / "README.md").read_text()
+
+
+def test_a_tuned_model_is_pushed_and_its_edited_card_stays(
+    tuned: Path, data: Path, logged_in: LoopbackHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    push = [*command(data, tuned), "--hub", "alice/tuned"]
+    assert train.main(push) == 0
+    commit = logged_in.repos["alice/tuned"].branches["main"]
+    assert f"is alice/tuned@{commit}" in capsys.readouterr().out
+    files = logged_in.files("alice/tuned")
+    assert files["model.safetensors"] == (tuned / "model.safetensors").read_bytes()
+    assert {"README.md", "chat_template.jinja", "loss.png", "tokenizer.json", "training.json"} <= files.keys()
+    logged_in.edit("alice/tuned", "README.md", b"---\nlicense: mit\n---\nMine.\n")
+    assert train.main(push) == 0
+    assert logged_in.files("alice/tuned")["README.md"].endswith(b"Mine.\n")
+
+
+def test_who_may_not_push_is_told_before_the_training(
+    data: Path, logged_in: LoopbackHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train.main([*command(data, tmp_path / "none"), "--hub", "somebody/tuned"]) == 2
+    assert "who may write to alice" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()

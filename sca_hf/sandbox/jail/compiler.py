@@ -20,7 +20,7 @@ from .settings import limit
 
 _START = b"\0"
 
-_COMPILED_HERE_CHARS = 100_000
+_COMPILED_HERE_CHARS = 50_000
 _LONGEST_SECONDS = 0.5
 """Of CPU time for a program. One that takes longer ends this process by a signal, and the jail with it: it is tried
 again "carefully", that is, compiled by its own process under the limits of a program."""

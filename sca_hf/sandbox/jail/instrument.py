@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 from typing import Any, NamedTuple
 
-from .forms import PURE, is_constant
+from .forms import PURE, is_constant, name_of
 from .record import RAN, hook_name
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -20,26 +20,22 @@ _IMMUTABLE = (ast.Constant, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Tuple)
 _REPLACING = ("patch", "ock", "setattr", "globals", "vars", "__dict__", "modules", "__main__", "exec")
 _MANY = 1000
 _NO_NAME = "no name of a module"
-_NOT_SURVEYED = frozenset({"ctx", "op", "ops", "id", "attr", "kind"})
+_NOT_SURVEYED = {ast.Constant, ast.Load, ast.Store, type(None), str, int}
 
 
 class Survey:
-    """All nodes of a tree, by their types."""
+    """All nodes of a tree but for its constants, by their types."""
 
     def __init__(self, tree: ast.AST) -> None:
         self._of: dict[type, list[Any]] = {}
-        pending = [tree]
+        pending: list[Any] = [tree]
         while pending:
             node = pending.pop()
-            self._of.setdefault(type(node), []).append(node)
+            self._of.setdefault(node.__class__, []).append(node)
             for field in node._fields:
-                if field in _NOT_SURVEYED:
-                    continue
                 value = getattr(node, field, None)
-                if value.__class__ is list:
-                    pending += [child for child in value if isinstance(child, ast.AST)]
-                elif isinstance(value, ast.AST):
-                    pending.append(value)
+                children = value if value.__class__ is list else (value,)
+                pending += [child for child in children if child.__class__ not in _NOT_SURVEYED]
 
     def of(self, *types: type) -> list[Any]:
         return [node for type_ in types for node in self._of.get(type_, ())]
@@ -189,7 +185,8 @@ def _enter(tree: ast.Module, has_lambdas: bool) -> set[str]:
     pending: list[ast.AST] = [tree]
     while pending:
         node = pending.pop()
-        if isinstance(node, _FUNCTIONS):
+        # Numba, which can't store a global, compiles what `jit` decorates.
+        if isinstance(node, _FUNCTIONS) and not any("jit" in name_of(one) for one in node.decorator_list):
             at = docstring_length(node.body)
             place = place_of(node.body[min(at, len(node.body) - 1)])
             store = ast.Assign([ast.Name(RAN, ast.Store(), **place)], ast.Constant(True, **place), **place)
