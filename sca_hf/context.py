@@ -155,7 +155,10 @@ class Context:
             self.progress.rows_done += 1
             if isinstance(added, list):
                 return [row | more | _ids(stage, row, index) for index, more in enumerate(added)]
-            return [row | added | _ids(stage, row)]
+            ids = _ids(stage, row)
+            row |= added
+            row |= ids
+            return [row]
 
         with OrderedMap(rows, whole, self.concurrency, order) as ahead:
 

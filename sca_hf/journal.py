@@ -106,20 +106,27 @@ class Journal:
 
 def find_completion(journal: Journal, engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> Completion | None:
     """The completion of a call that was made by the engine of this identity (`EngineIdentity.intent`), or None."""
-    stopped, cut = _keys(engine, prompt, sampling)
+    return _find(journal, *_keys(_maker(engine), prompt, sampling), sampling.max_tokens)
+
+
+def _find(journal: Journal, stopped: str, cut: str, max_tokens: int) -> Completion | None:
     value = journal.get(stopped)
-    if value is None or value["completion_tokens"] > sampling.max_tokens:
+    if value is None or value["completion_tokens"] > max_tokens:
         value = journal.get(cut)
     return None if value is None else Completion(**value)
 
 
-def _keys(engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> tuple[str, str]:
-    """Of a completion that ended with "stop", and of one that max_tokens cut off."""
-    settings = asdict(sampling)
+def _maker(engine: Mapping[str, Any]) -> str:
+    return json.dumps(engine, sort_keys=True)
+
+
+def _keys(maker: str, prompt: str, sampling: Sampling) -> tuple[str, str]:
+    """Return the key of a completion that ended with "stop", and that of one that max_tokens cut off."""
+    settings = dict(vars(sampling))  # `asdict` copies all of it, which takes longer than all else here
     max_tokens = settings.pop("max_tokens")
-    if sampling.repetition_detection is None:  # as in journals of versions that knew of none
-        del settings["repetition_detection"]
-    maker = json.dumps(engine, sort_keys=True)
+    detection = settings.pop("repetition_detection")
+    if detection is not None:  # left out as in journals of versions that knew of none
+        settings["repetition_detection"] = vars(detection)
     stopped = digest("completion", maker, prompt, json.dumps(settings, sort_keys=True))
     return stopped, digest(stopped, max_tokens)
 
@@ -140,7 +147,7 @@ class JournaledEngine:
         self._engine = engine
         self._journal = journal
         self._once = _Once()
-        self._intent = engine.identity.intent()
+        self._maker = _maker(engine.identity.intent())
 
     @property
     def identity(self) -> EngineIdentity:
@@ -154,10 +161,10 @@ class JournaledEngine:
 
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
         """Return one sample, from the journal or the engine. Raises what the engine raises, and StoreError."""
-        stopped, cut = _keys(self._intent, prompt, sampling)
+        stopped, cut = _keys(self._maker, prompt, sampling)
 
         async def make() -> Completion:
-            record = find_completion(self._journal, self._intent, prompt, sampling)
+            record = _find(self._journal, stopped, cut, sampling.max_tokens)
             if record is not None:
                 self.reused += 1
                 return record

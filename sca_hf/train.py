@@ -81,12 +81,13 @@ def _train(given: argparse.Namespace) -> None:
     from sca_hf.training.publish import ModelRepository
     from sca_hf.training.run import train
     from sca_hf.training.settings import PreferenceSettings, SupervisedSettings, load_settings
+    from sca_hf.training.trainers import processes
 
     settings = load_settings(PreferenceSettings if given.dpo else SupervisedSettings, given.changes)
     hub = ModelRepository(given.hub, private=not given.public) if given.hub else None
     data = (load_preferences if given.dpo else load_sft)(given.data, given.store)
     train(given.model or data.written_by(), data, settings, given.out, base_license=given.license, fsdp=given.fsdp)
-    if hub is not None:
+    if hub is not None and processes().is_main_process:
         print(f"{given.out} is {hub.push(given.out)}")
 
 

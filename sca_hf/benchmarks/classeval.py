@@ -47,7 +47,7 @@ unittest.TextTestRunner(stream=_io.StringIO()).run(unittest.defaultTestLoader.lo
 _RUN = """
 import io, unittest
 _result = unittest.TextTestRunner(stream=io.StringIO()).run(unittest.defaultTestLoader.loadTestsFromTestCase({name}))
-assert _result.testsRun and _result.wasSuccessful(), _result.errors + _result.failures
+assert _result.testsRun and _result.wasSuccessful() and not _result.skipped, _result.errors + _result.failures
 """
 # 5 s as published let no search of ClassEval_35 end on a slow machine.
 _SECONDS = 20.0

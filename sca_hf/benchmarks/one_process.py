@@ -25,6 +25,7 @@ _CHEATS = frozenset(
         *("_getframe", "currentframe", "_current_frames", "f_back", "f_locals", "f_globals", "tb_frame", "gi_frame"),
         *("settrace", "setprofile", "get_objects", "get_referrers", "get_referents", "__subclasses__", "_exit"),
         *("meta_path", "path_hooks", "__import__", "ctypes", "_ctypes", "__class__", "__builtins__", "builtins"),
+        *("__main__", "modules", "importlib", "SEEN", "HELD"),
         *("excepthook", "atexit", "AssertionError", "assertEqual", "assertTrue", "failureException", "TestCase"),
     )
 )
@@ -45,8 +46,8 @@ async def uncovered_lines(answer: str, tests: str, jails: Runner) -> int | None:
 
 
 def held(verdict: Verdict) -> bool:
-    """Whether nothing was raised, up to the end."""
-    return verdict.status in ("passed", "no-assertion")
+    """Whether nothing was raised, up to the end, and the last assertion called what it was to call."""
+    return verdict.status == "passed"
 
 
 def refusal(answer: str, allowed: frozenset[str] = frozenset()) -> str:

@@ -59,7 +59,7 @@ class Replays:
 
 
 async def grade_by(recording: Recording, tested: Tested, program: str, seconds: float, jails: Runner) -> str:
-    """Why the program fails; "" where it passes. Raises NotReplayable. `seconds`: for all calls together."""
+    """Why the program fails; "" where it passes. `seconds`: for all calls together."""
     calls = Calls(program, tested.entry, recording.calls, seconds, {}, seconds, tested.setup)
     returned = await call(calls, jails)
     if len(returned.values) != len(recording.calls):
@@ -67,9 +67,8 @@ async def grade_by(recording: Recording, tested: Tested, program: str, seconds: 
         return returned.reason or "NoResult"
     if returned.encoded == recording.results:
         return ""
+    # Also where the tests make other calls than of the reference: else an answer could choose how it is graded.
     outcome = await _replay(tested, recording, returned, jails)
-    if outcome == "departed":
-        raise NotReplayable("the tests' calls depend on results")
     return "" if outcome == "passed" else outcome
 
 

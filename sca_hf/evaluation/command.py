@@ -13,7 +13,7 @@ from sca_hf.errors import InputError, StoreError
 from sca_hf.evaluation.evaluator import Evaluator
 from sca_hf.evaluation.generation import Drawing, draw, load_tokenizer
 from sca_hf.evaluation.kept import keep
-from sca_hf.evaluation.prompts import chosen_format
+from sca_hf.evaluation.prompts import FunctionText, chosen_format
 from sca_hf.evaluation.results import Made, Result, comparison, summary, write_eval_results, write_results
 from sca_hf.evaluation.samples import read_samples
 from sca_hf.journal import JournaledEngine
@@ -90,7 +90,7 @@ def _of_model(evaluator: Evaluator, benchmarks: list[Benchmark], model: str, giv
     drawn: list[tuple[Benchmark, list[Answer]]] = []
     try:
         for benchmark in benchmarks:
-            tasks = [(task_id, benchmark.tasks[task_id]) for task_id in benchmark.task_ids[: given.limit]]
+            tasks = _functions(benchmark, given.limit)
             tell = _counted(f"{benchmark.name}: answers drawn", len(tasks) * given.n)
             drawn.append((benchmark, asyncio.run(draw(tasks, drawing, engine, tokenizer, tell))))
     finally:
@@ -98,6 +98,17 @@ def _of_model(evaluator: Evaluator, benchmarks: list[Benchmark], model: str, giv
     if given.answers is not None:
         _write_answers(given.answers, [answer for _, answers in drawn for answer in answers])
     return [evaluator.grade(benchmark, answers, made) for benchmark, answers in drawn]
+
+
+def _functions(benchmark: Benchmark, limit: int | None) -> list[tuple[str, FunctionText]]:
+    """The tasks to ask. Raises InputError where they don't ask for a function."""
+    tasks = [(task_id, benchmark.tasks[task_id]) for task_id in benchmark.task_ids[:limit]]
+    if not all(hasattr(task, "entry") and hasattr(task, "prompt") for _, task in tasks):
+        raise InputError(
+            f"--model with --benchmark {benchmark.name}: no prompt format of its own is built in yet; "
+            "draw the answers elsewhere, and give them by --samples"
+        )
+    return tasks
 
 
 def _compared(one: Result, other: Result) -> list[str]:

@@ -38,10 +38,7 @@ class Evaluator:
             if done % _STEP == 0 or done == len(answers):
                 self._tell(f"{benchmark.name}: {done} of {len(answers)} answers graded")
 
-        try:
-            graded = asyncio.run(grade_all(benchmark, answers, jails, told))
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from None
+        graded = asyncio.run(grade_all(benchmark, answers, jails, told))
         summed = benchmark.summed([one.grade for one in graded])
         return Result(benchmark.name, benchmark.revision, made, graded, len(benchmark.task_ids), summed)
 

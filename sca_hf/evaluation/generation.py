@@ -68,8 +68,4 @@ async def draw(
         tell(done)
         return answer_of(drawing.how, task_id, task, sample, text)
 
-    async with asyncio.TaskGroup() as group:
-        calls = [
-            group.create_task(one(task_id, task, sample)) for task_id, task in tasks for sample in range(drawing.n)
-        ]
-    return [call.result() for call in calls]
+    return await asyncio.gather(*(one(task_id, task, sample) for task_id, task in tasks for sample in range(drawing.n)))

@@ -43,9 +43,7 @@ async def grade_all(
         tell(done)
         return Graded(answer, grade)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(answer)) for answer in answers]
-    return [task.result() for task in tasks]
+    return await asyncio.gather(*map(one, answers))
 
 
 def passes_of(graded: Sequence[Graded], part: str = "passed") -> dict[str, list[bool]]:

@@ -22,7 +22,7 @@ import evaluate
 from sca_hf.benchmarks.benchmark import status_of
 from sca_hf.benchmarks.calls import MOST_HANDED_OUT, Runner
 from sca_hf.benchmarks.one_process import held, names_in, refusal, run_together
-from sca_hf.benchmarks.replay import NotReplayable, Recording, Tested, grade_by
+from sca_hf.benchmarks.replay import Recording, Tested, grade_by
 from sca_hf.benchmarks.straight import read_straight
 from sca_hf.errors import InputError
 from sca_hf.metrics.pass_at_k import estimate
@@ -109,10 +109,7 @@ async def _grade(candidate: str, tests: str, seconds: float, jails: Runner) -> s
     straight = read_straight(tests)
     if straight is not None:
         tested = Tested(f"def {straight.entry}(*arguments): pass", tests, straight.entry, straight.setup)
-        try:
-            return await grade_by(Recording(straight.calls, []), tested, candidate, seconds, jails)
-        except NotReplayable:
-            pass
+        return await grade_by(Recording(straight.calls, []), tested, candidate, seconds, jails)
     refused = refusal(candidate, names_in(tests))
     if refused:
         return f"refused: {refused}"

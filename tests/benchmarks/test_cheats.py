@@ -64,3 +64,34 @@ def test_the_metric_works_inside_an_event_loop() -> None:
         return dict(scores)
 
     assert asyncio.run(notebook()) == {"pass@1": 1.0}
+
+
+_CLASS = "class AccessGatewayFilter:\n    def __init__(self): pass\n"
+ONE_PROCESS = {
+    "always equal": "class A:\n    def __eq__(self, o): return True\n    def __bool__(self): return True\n"
+    "class AccessGatewayFilter:\n    def __getattr__(self, name): return lambda *a: A()\n",
+    "patched assertions": "import unittest\nfor n in dir(unittest.TestCase):\n"
+    "    if n.startswith('assert'): setattr(unittest.TestCase, n, lambda *a: None)\n" + _CLASS,
+    "patched run": "import unittest\nunittest.TestCase.run = lambda self, result=None: result\n" + _CLASS,
+    "patched result": "import unittest\nunittest.TestResult.wasSuccessful = lambda self: True\n"
+    "unittest.TestResult.testsRun = 1\n" + _CLASS,
+    "patched runner": "import unittest\nclass R:\n    testsRun = 1\n    def __init__(self, **k): pass\n"
+    "    def run(self, t): return self\n    def wasSuccessful(self): return True\nunittest.TextTestRunner = R\n"
+    + _CLASS,
+    "replaced last step": "import __main__\n__main__.finish = lambda: True\n" + _CLASS,
+    "replaced last step by modules": "import sys\nsys.modules['__main__'].finish = lambda: True\n" + _CLASS,
+    "exit": "import sys\nsys.exit(0)\n",
+    "exit at once": "import os\nos._exit(0)\n",
+    "exit in the constructor": "class AccessGatewayFilter:\n    def __init__(self): raise SystemExit(0)\n",
+    "skips": "import unittest\nclass AccessGatewayFilter:\n    def __init__(self): raise unittest.SkipTest('no')\n",
+    "empty": _CLASS,
+}
+
+
+def test_no_cheat_passes_in_one_process(data: Path, grade_answers: Callable[..., list[Any]]) -> None:
+    benchmark = load_benchmark("classeval", data)
+    right = benchmark.tasks["ClassEval_0"].solution
+    answers = [Answer("ClassEval_0", 0, solution=text) for text in (*ONE_PROCESS.values(), right)]
+    passed = [grade.passed for grade in grade_answers(benchmark, answers)]
+    assert [what for what, held in zip(ONE_PROCESS, passed, strict=False) if held] == []
+    assert passed[-1]

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from sca_hf import report
+from sca_hf.reporting.runs import run_of
 from sca_hf.store import Store, Version
-from sca_hf.store.history import parent
 from tests.reporting.browser import Browser
 
 FIGURES = """Object.fromEntries([...document.querySelectorAll("[data-figure]")]
@@ -35,13 +35,7 @@ def versions(store: Path) -> list[Version]:
 
 def line(store: Path, last: Version) -> dict[str, Version]:
     """The versions of a run by stage."""
-    steps = {}
-    step: Version | None = last
-    while step is not None:
-        steps[step.lineage.stage] = step
-        parents = step.lineage.parents
-        step = parent(Store(store), parents[0]) if parents else None
-    return steps
+    return {step.stage: step.version for step in run_of(Store(store), last).steps}
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +45,20 @@ def page(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(demo_store, tmp_path_factory.mktemp("page") / "report.html", name)
 
 
-def expected(funnel: list[Mapping[str, Any]]) -> dict[str, int]:
+def expected(steps: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Figures by name, as the lineage has them."""
     figures: dict[str, int] = {}
-    for counts in funnel:
+    for counts in steps:
         stage, reasons = counts["stage"], counts["rejected"]
         figures |= {f"{stage}.{name}": counts[name] for name in ("rows_in", "judged", "kept")}
         figures |= {f"{stage}.rejected.{reason}": rows for reason, rows in reasons.items()}
         figures |= {f"{stage}.rejected": sum(reasons.values())} if reasons else {}
     return figures
+
+
+def funnel(version: Version) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = json.loads((version.path / "lineage.json").read_text())["funnel"]
+    return steps
 
 
 def test_the_page_needs_nothing_else_and_logs_nothing(page: Path, browser: Browser) -> None:
@@ -70,10 +69,9 @@ def test_the_page_needs_nothing_else_and_logs_nothing(page: Path, browser: Brows
 
 
 def test_its_figures_are_the_lineage_s(page: Path, demo_store: Path, browser: Browser) -> None:
-    lineage = json.loads((versions(demo_store)[0].path / "lineage.json").read_text())
-    opened = browser.page(page)
-    assert opened.value(FIGURES) == expected(lineage["funnel"])
-    assert "cut-off" in lineage["funnel"][3]["rejected"]
+    steps = funnel(versions(demo_store)[0])
+    assert browser.page(page).value(FIGURES) == expected(steps)
+    assert "cut-off" in steps[3]["rejected"]
 
 
 def test_its_bars_are_as_long_as_their_rows_are_many(page: Path, browser: Browser) -> None:
@@ -206,10 +204,10 @@ def test_two_runs_side_by_side(demo_store: Path, tmp_path: Path, browser: Browse
     assert opened.messages == []
     figures = opened.value(FIGURES)
     for prefix, version in (("before", first), ("now", second)):
-        counts = expected([step.model_dump() for step in version.lineage.funnel])
+        counts = expected(funnel(version))
         for name in ("select.judged", "select.kept", "sft.kept", "seeds.kept"):
             assert figures[f"{prefix}.{name}"] == counts[name]
-    assert figures["now.select.rejected.long-instruction"] == second.lineage.funnel[5].rejected["long-instruction"]
+    assert figures["now.select.rejected.long-instruction"] == funnel(second)[5]["rejected"]["long-instruction"]
     shown = opened.value('document.getElementById("comparison").textContent')
     assert "recipe.select.max_instruction_words" in shown
     assert "recipe.responses" not in shown
@@ -256,7 +254,7 @@ def test_parts_of_a_run_and_old_versions(store: Path, tmp_path: Path, browser: B
     assert old.messages == []
     last = Store(store).latest("demo-sft")
     assert last is not None
-    assert old.value(FIGURES) == expected([step.model_dump() for step in last.lineage.funnel])
+    assert old.value(FIGURES) == expected(funnel(last))
 
 
 def test_a_hundred_thousand_rows(store: Path, tmp_path: Path, browser: Browser) -> None:

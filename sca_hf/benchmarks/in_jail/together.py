@@ -10,7 +10,11 @@ SEEN: dict[str, Any] = {}
 MAIN = {"__name__": "__main__", "__file__": "/tmp/program.py"}
 LINES: set[int] = set()
 REACHED: set[int] = set()
-STATES = (builtins, unittest.TestCase, unittest.TestResult, unittest.TestSuite, unittest.TestLoader)
+STATES = (
+    *(builtins, unittest, unittest.case, unittest.suite, unittest.loader, unittest.runner, unittest.result),
+    *(unittest.TestCase, unittest.TestSuite, unittest.suite.BaseTestSuite, unittest.TestLoader),
+    *(unittest.TestResult, unittest.TextTestResult, unittest.TextTestRunner),
+)
 
 
 def hold(tests: str) -> None:

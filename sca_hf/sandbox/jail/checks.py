@@ -2,6 +2,7 @@
 an error is expected, and what fails by hand (`if f(1) != 2: raise AssertionError`)."""
 
 import ast
+import copy
 from typing import Any
 
 from .forms import (
@@ -88,6 +89,8 @@ class _Rewriting:
         elif isinstance(node, ast.Try):
             self._try(node)
         else:
+            if isinstance(node, ast.Assign | ast.Expr):
+                self._replacement(node)
             self._inside(node)
             if isinstance(node, ast.Raise) and node.exc is not None:
                 node.exc = call("raising", [node.exc], node.exc)
@@ -173,6 +176,20 @@ class _Rewriting:
             if counts and expected:
                 handler.body.insert(0, _say("count", [], handler))
         node.orelse, node.finalbody = self.body(node.orelse), self.body(node.finalbody)
+
+    def _replacement(self, node: ast.Assign | ast.Expr) -> None:
+        """`Stack.pop = …` and `setattr(Stack, "pop", …)`, where the answer defines Stack."""
+        if isinstance(node, ast.Assign):
+            owners = [target.value for target in node.targets if isinstance(target, ast.Attribute)]
+            if owners and self._is_defined(owners[0]):
+                node.value = call("replaced", [copy.copy(owners[0]), node.value], node.value)
+        elif isinstance(node.value, ast.Call) and name_of(node.value) == "setattr":
+            arguments = node.value.args
+            if len(arguments) == 3 and self._is_defined(arguments[0]):
+                arguments[2] = call("replaced", [copy.copy(arguments[0]), arguments[2]], arguments[2])
+
+    def _is_defined(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id in self._defined
 
     # Tests.
 

@@ -87,10 +87,13 @@ def is_same(one: object, other: object) -> bool:
 
 
 def is_in_place_of_message(tested: ast.expr, message: ast.expr | None) -> bool:
-    """Return whether an expected value stands where the message belongs: `assert add(1, 2), 3`."""
-    is_value = isinstance(message, ast.Tuple | ast.List | ast.Dict | ast.Set | ast.UnaryOp) or (
-        isinstance(message, ast.Constant) and type(message.value) is not str
-    )
+    """Return whether an expected value is where the message belongs: `assert add(1, 2), 3`, `…, expected`."""
+    if isinstance(message, ast.Name):
+        is_value = message.id.startswith("expect")
+    elif isinstance(message, ast.Constant):
+        is_value = type(message.value) is not str
+    else:
+        is_value = isinstance(message, ast.Tuple | ast.List | ast.Dict | ast.Set | ast.UnaryOp)
     return is_value and not isinstance(tested, ast.Compare)
 
 
@@ -204,7 +207,7 @@ _RULES: dict[type, Callable[[Any], bool | None]] = {
     ast.Dict: lambda node: None if None in node.keys else bool(node.keys),
     ast.Lambda: lambda _: True,
     ast.GeneratorExp: lambda _: True,
-    ast.JoinedStr: lambda node: True if any(isinstance(part, ast.Constant) for part in node.values) else None,
+    ast.JoinedStr: lambda node: bool(node.values),
     ast.NamedExpr: lambda node: truth(node.value),
     ast.UnaryOp: _of_not,
     ast.BoolOp: _of_operation,

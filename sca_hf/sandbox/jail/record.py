@@ -1,5 +1,6 @@
 """What the checks of one program report while it runs, and what they count for."""
 
+import functools
 import sys
 from collections.abc import Iterable
 from types import CodeType, FunctionType, TracebackType
@@ -50,7 +51,17 @@ class Record:
         self.doctests = 0
         """Examples that were compared."""
         self._own: dict[str, Any] = {}
-        hooks = (self.ran, self.use, self.start, self.held, self.bare, self.count, self.all, self.raising)
+        hooks = (
+            self.ran,
+            self.use,
+            self.replaced,
+            self.start,
+            self.held,
+            self.bare,
+            self.count,
+            self.all,
+            self.raising,
+        )
         namespace.update({hook_name(hook.__name__): hook for hook in hooks})
         namespace.update({RAN: False, hook_name("check"): _Check(self, True), hook_name("watch"): _Check(self, False)})
 
@@ -81,6 +92,24 @@ class Record:
         elif callable(own) and callable(value) and not self._is_of_answer(value):
             self.forget()
         return value
+
+    def replaced(self, owner: Any, value: Any) -> Any:
+        """The tests set an attribute of something of the answer. Return what to set.
+
+        A function of theirs in a class of the answer is somebody else's: what they learn by calling it is no reason to
+        count. The answer may call it, as it calls any collaborator.
+        """
+        if not (isinstance(owner, type) and isinstance(value, FunctionType) and value.__code__.co_filename == TESTS):
+            return value
+
+        @functools.wraps(value)
+        def foreign(*arguments: Any, **options: Any) -> Any:
+            result = value(*arguments, **options)
+            if sys._getframe(1).f_code.co_filename == TESTS:
+                self.forget()
+            return result
+
+        return foreign
 
     def _is_of_answer(self, value: Any) -> bool:
         for _ in range(10):
