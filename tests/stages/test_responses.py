@@ -163,6 +163,7 @@ def deviation(every: Mapping[str, list[Row]], chosen: Mapping[str, Row]) -> floa
     return total / math.sqrt(variance)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_chosen_responses_are_distributed_as_a_random_choice_among_all_passes(tmp_path: Path) -> None:
     rows = given(3_300)
