@@ -118,6 +118,8 @@ def main(arguments: list[str] | None = None) -> int:
             rows=options.input,
         )
         pipeline = pipeline_of(limit=options.limit)
+        for note in pipeline.notes:
+            print(note, file=sys.stderr)
         if options.dry_run:
             planned = pipeline.plan()
             console.plan(planned)

@@ -24,11 +24,16 @@ Step = Literal["S->C", "C->I", "I->R"]
 """Few-shot steps: seed to concepts, concepts to instruction, instruction to response."""
 
 
+class Unreadable(ValueError):
+    """A cell of ready-made rows that can't be read. Its text says why, and becomes part of a row's reject_reason."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column: its name, its `datasets` feature, and what it means (for cards).
 
-    `aliases`: names under which ready-made rows may have it; `parse`: its value from theirs.
+    `aliases`: names under which ready-made rows may have it; `parse`: its value from theirs, which may raise
+    Unreadable.
     """
 
     name: str
@@ -97,6 +102,7 @@ class Stage:
     `measured` columns, which are not part of a row's identity and go to a side file of the version.
 
     `uses`: columns that it must be given; `optional`: columns that it also uses where they are there.
+    `reads`: by columns, how it wants the values of ready-made rows; each may raise Unreadable.
     `parent_id`: column of `adds` that keeps the id of the row that a row was made from; None: rows keep their ids.
     `settings`: type of its section in a recipe, which has the stage's name. All of it enters the fingerprint.
     `needs`: what its rows call. `calls`: how many calls a row makes at most, `most_rows`: how many rows it becomes at
@@ -121,6 +127,7 @@ class Stage:
     settings: type[Settings]
     run: Callable[[Any, Any, Any], Dataset]
     optional: tuple[str, ...] = ()
+    reads: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     parent_id: str | None = None
     needs: Literal["engine", "sandbox"] | None = None
     calls: Callable[[Any], int] = _one

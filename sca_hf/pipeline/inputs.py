@@ -1,83 +1,46 @@
 """Ready-made rows that a run starts from: a version, a data file, a folder or a dataset on the Hub.
 
 Rows in the layout of the reference are understood: seeds with `content`, `sha1`, `id`; SFT rows with `instruction`,
-`response`, `seed`, `concepts`, `sha1` and others. Rows that lack ids get them from their texts. A column has its name
-or an alias that its stage declares; columns that no stage before declares are left out.
+`response`, `seed`, `concepts`, `sha1` and others; and conversations of one turn, as `messages` or as `prompt` and
+`completion`. A column has its name or an alias that its stage declares. Columns that no stage knows are carried along.
+
+Each row gets an id from its place and its texts; the id that it had is its `source_id`. A row that can't be read has a
+reject_reason that names the column; it goes to the rejected rows of the first stage's version.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, Features, load_dataset
-from huggingface_hub import DatasetInfo, HfApi
+from datasets import ClassLabel, Dataset, Features, Json, LargeList, List, Value
 
-from sca_hf.errors import InputError, StoreError
+from sca_hf.errors import InputError
 from sca_hf.identity import digest, row_id
-from sca_hf.stage import Column, Stage, fit
+from sca_hf.pipeline.cells import Reader, cell_reader, from_json, said
+from sca_hf.pipeline.input_files import Loaded
+from sca_hf.stage import REJECT_REASON, Column, Stage, Unreadable, fit
 from sca_hf.store import Version
-from sca_hf.store.hub.commit import listing
-from sca_hf.store.hub.retry import call, without
-from sca_hf.store.lineage import FILE as LINEAGE
-from sca_hf.store.lineage import Lineage
-from sca_hf.store.manifest import MANIFEST, read_manifest
 
-_FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+SOURCE_ID = "source_id"
 
-
-@dataclass(frozen=True)
-class Loaded:
-    """Rows as they are at `where`; `name`: for cards, "repository@commit", "dataset/fingerprint" or a file's.
-
-    `version`: the version that they are, if they are one; the folder of one on the Hub has nothing but the lineage.
-    """
-
-    where: str
-    rows: Dataset
-    name: str
-    version: Version | None = None
-
-    def first_stage(self, chain: Sequence[Stage], end: int) -> str:
-        """Return the name of the stage in `chain` that reads such rows, in a run up to the stage at `end`.
-
-        It is the one after the stage that made them, if they are a version; else the first that they fit, after the
-        last stage that adds one of their columns. Raises InputError if their columns don't tell, or nothing comes
-        after them.
-        """
-        names = [stage.name for stage in chain]
-        made_by = self.version.lineage.stage if self.version else None
-        if made_by in names[:-1]:
-            return names[names.index(made_by) + 1]
-        places = {place for name in self.rows.column_names if (place := _place(chain, name)) is not None}
-        if made_by != names[-1] and len(chain) not in places:
-            for place in sorted(places, reverse=True):
-                for number in range(place, end + 1):
-                    if self._has(_needed(chain[number : end + 1]), chain):
-                        return names[number]
-        raise InputError(
-            f"--input {self.where}: its columns {self.rows.column_names} don't tell which stage reads them; "
-            f"give --from STAGE, one of {', '.join(names)}"
-        )
-
-    def source(self, column: str, chain: Sequence[Stage]) -> str | None:
-        """Return the name under which the rows have a column, if they do."""
-        aliases = [alias for stage in chain for added in stage.adds if added.name == column for alias in added.aliases]
-        return next((name for name in (column, *aliases) if name in self.rows.column_names), None)
-
-    def _has(self, columns: Iterable[str], chain: Sequence[Stage]) -> bool:
-        ids = _ids(chain)
-        return all(column in ids or self.source(column, chain) for column in columns)
+# What is said in a conversation of one turn: column, who says it, the columns that hold conversations.
+_SAID = {"instruction": ("user", ("prompt", "messages")), "response": ("assistant", ("completion", "messages"))}
+_CARRIED = (ClassLabel, Json, LargeList, List, Value, dict)  # no pictures or sounds
 
 
 @dataclass(frozen=True)
 class ReadyMade:
-    """`rows` as the first stage reads them; `sha` (64 hex digits) of their content; where they were loaded."""
+    """`rows` as the first stage reads them; `sha` (64 hex digits) of their content; where they were loaded.
+
+    They have a `reject_reason` if some of them can't be read. `notes`: for people, what of the input is left out.
+    """
 
     rows: Dataset
     sha: str
     loaded: Loaded
+    notes: tuple[str, ...] = ()
 
     @property
     def parents(self) -> tuple[Version, ...]:
@@ -85,112 +48,183 @@ class ReadyMade:
         return () if self.loaded.version is None else (self.loaded.version,)
 
 
-def load_input(where: str) -> Loaded:
-    """Load the rows at `where`: a folder or file, or a dataset repository, `namespace/name[@revision]`.
+def first_stage(loaded: Loaded, chain: Sequence[Stage], end: int) -> str:
+    """Return the name of the stage in `chain` that reads such rows, in a run up to the stage at `end`.
 
-    Raises InputError if there is none, or it has no row; HubError if the Hub refuses.
+    It is the one after the stage that made them, if they are a version; else the first that they fit, after the last
+    stage that adds one of their columns. Raises InputError if their columns don't tell, or nothing comes after them.
     """
-    loaded = _load(where)
-    if not len(loaded.rows):
-        raise InputError(f"--input {where} has no row; give one with at least one")
-    return loaded
+    names, ids = [stage.name for stage in chain], _ids(chain)
+    made_by = loaded.version.lineage.stage if loaded.version else None
+    if made_by in names[:-1]:
+        return names[names.index(made_by) + 1]
+    places = {place for name in _meant(loaded) if (place := _place(chain, name)) is not None}
+    if made_by != names[-1] and len(chain) not in places:
+        for place in sorted(places, reverse=True):
+            for number in range(place, end + 1):
+                needed = _needed(chain[number : end + 1])
+                if all(column in ids or _source(loaded, column, chain) for column in needed):
+                    return names[number]
+    raise InputError(
+        f"--input {loaded.where}: its columns {loaded.rows.column_names} don't tell which stage reads them; "
+        f"give --from STAGE, one of {', '.join(names)}"
+    )
 
 
 def read_input(loaded: Loaded, chain: Sequence[Stage], start: int, end: int) -> ReadyMade:
-    """Return the rows as the stages from `start` to `end` read them: all columns that are made before, and their ids.
+    """Return the rows as the stages from `start` to `end` read them, with ids and all columns that can be carried.
 
-    Raises InputError if the rows lack a column that one of the stages needs.
+    Raises InputError if they lack a column that one of the stages needs, or no row can be read.
     """
-    stages, rows, ids = chain[start : end + 1], loaded.rows, _ids(chain)
-    before = {column.name for stage in chain[:start] for column in stage.adds}
-    taken = [name for name in rows.column_names if name in before | {*stages[0].optional}]
-    needed = _needed(stages)
-    sources = {name: name for name in taken} | {name: loaded.source(name, chain) for name in needed}
-    sources = {name: source for name, source in sources.items() if source or name in ids}
-    declared = {column.name: column for stage in chain for column in stage.adds}
-    columns = {name: declared.get(name) or Column(name, rows.features[name], "") for name in sources}
-    fit(stages, [*columns.values()], chain, f"--input {loaded.where}")
-    texts = [name for name in needed if name not in ids]
-
-    def read(batch: dict[str, list[Any]], numbers: list[int]) -> dict[str, list[Any]]:
-        own = list(zip(*(batch[str(sources[name])] for name in texts), strict=True)) or [()] * len(numbers)
-        values: dict[str, list[Any]] = {}
-        for name, source in sources.items():
-            cells = batch[source] if source else [None] * len(numbers)
-            if name in ids:  # a row that has no id gets one from its number and texts
-                cells = [
-                    cell
-                    if isinstance(cell, str) and cell
-                    else row_id("input", stages[0].name, name, number, *own_texts)
-                    for cell, number, own_texts in zip(
-                        cells, numbers, [list(map(str, each)) for each in own], strict=True
-                    )
-                ]
-            values[name] = list(map(columns[name].parse or (lambda cell: cell), cells))
-        return values
-
-    rows = rows.map(
-        read,
+    layout = _Layout.of(loaded, chain, start, end)
+    fit(chain[start : end + 1], [*layout.columns.values()], chain, f"--input {loaded.where}")
+    features = {name: column.feature for name, column in layout.columns.items()}
+    rows = loaded.rows.map(
+        layout.read,
         batched=True,
         with_indices=True,
-        remove_columns=rows.column_names,
-        features=Features({name: column.feature for name, column in columns.items()}),
+        remove_columns=loaded.rows.column_names,
+        features=Features({**features, REJECT_REASON: Value("string")}),
         load_from_cache_file=False,
         desc="input",
     )
-    return ReadyMade(rows, _content(rows), loaded)
+    reasons: list[str | None] = rows.with_format("arrow")[REJECT_REASON][:].to_pylist()
+    notes = _notes(loaded, layout.dropped, reasons)
+    if not any(reasons):
+        rows = rows.remove_columns(REJECT_REASON)
+    elif all(reasons):
+        raise InputError(f"{notes[-1]}; correct these columns, or give --from STAGE with another stage")
+    return ReadyMade(rows, _content(rows), loaded, tuple(notes))
 
 
-def _load(where: str) -> Loaded:
-    path = Path(where).expanduser()
+@dataclass(frozen=True)
+class _Layout:
+    """How rows are read: the `columns` that they get, the `sources` of these in the input, and the readers of cells.
+
+    `own`: columns whose cells make the id of a row; `dropped`: columns of the input that are not carried.
+    """
+
+    first: str
+    columns: Mapping[str, Column]
+    sources: Mapping[str, str | None]
+    readers: Mapping[str, Reader]
+    own: Sequence[str]
+    dropped: Sequence[str]
+    ids: frozenset[str]
+    is_version: bool
+
+    @classmethod
+    def of(cls, loaded: Loaded, chain: Sequence[Stage], start: int, end: int) -> "_Layout":
+        stages, ids, features = chain[start : end + 1], _ids(chain), loaded.rows.features
+        declared = {column.name: column for stage in chain for column in stage.adds}
+        needed = _needed(stages)
+        sources = {name: source for name in needed if (source := _source(loaded, name, chain)) or name in ids}
+        if loaded.version is None and "id" in features and "id" in needed:
+            sources["id"] = None  # its own are not unique
+            sources[SOURCE_ID] = SOURCE_ID if SOURCE_ID in features else "id"
+        made = {column.name for stage in stages for column in (*stage.adds, *stage.measured)} | {REJECT_REASON}
+        known = {column.name for stage in chain[:start] for column in stage.adds} | {*stages[0].optional}
+        for name, feature in features.items():
+            is_free = isinstance(feature, _CARRIED) and name not in made and name not in sources.values()
+            if name not in sources and (name in known if stages[0].origin else is_free):
+                sources[name] = name
+        columns = {
+            name: declared.get(name) or Column(name, _plain(features[str(source)], stages[0], name in needed), "")
+            for name, source in sources.items()
+            if name != SOURCE_ID
+        }
+        if SOURCE_ID in sources:
+            columns[SOURCE_ID] = Column(SOURCE_ID, Value("string"), "")
+        readers: dict[str, Reader] = {}
+        if loaded.version is None:
+            for name in columns.keys() - ids - {SOURCE_ID}:
+                if name in declared or name in needed:
+                    shape = next((stage.reads[name] for stage in stages if name in stage.reads), None)
+                    readers[name] = cell_reader(columns[name], name in needed, shape)
+                if name in _SAID and sources[name] in _SAID[name][1]:
+                    readers[name] = _after(_conversation(name, str(sources[name])), readers[name])
+        used = {*sources.values(), "id"}
+        own = [str(sources[name]) for name in needed if name not in ids and sources.get(name)]
+        dropped = [name for name in features if name not in used]
+        return cls(stages[0].name, columns, sources, readers, own, dropped, frozenset(ids), loaded.version is not None)
+
+    def read(self, batch: Mapping[str, Sequence[Any]], numbers: Sequence[int]) -> dict[str, list[Any]]:
+        """Return a batch of rows, each with its reject_reason, None where it can be read."""
+        reasons: list[str | None] = [None] * len(numbers)
+        own = [list(map(str, cells)) for cells in zip(*(batch[name] for name in self.own), strict=True)]
+        own = own or [[] for _ in numbers]
+        values: dict[str, list[Any]] = {}
+        for name, column in self.columns.items():
+            source = self.sources[name]
+            cells = batch[source] if source else [None] * len(numbers)
+            if name in self.ids:
+                values[name] = [
+                    _id_text(cell) or row_id("input", self.first, name, number, *texts)
+                    for cell, number, texts in zip(cells, numbers, own, strict=True)
+                ]
+            elif name == SOURCE_ID:
+                values[name] = list(map(_id_text, cells))
+            elif reader := self.readers.get(name):
+                values[name] = [_read(reader, cell, str(source), reasons, row) for row, cell in enumerate(cells)]
+            elif column.feature == Value("string"):
+                values[name] = [cell if cell is None or isinstance(cell, str) else _json(cell) for cell in cells]
+            else:
+                values[name] = list(cells)
+        return values | {REJECT_REASON: reasons}
+
+
+def _read(reader: Reader, cell: Any, source: str, reasons: list[str | None], row: int) -> Any:
+    """Return the value of a cell; None, with the reason of its row, if it can't be read."""
     try:
-        if (path / LINEAGE).is_file():
-            version = _version(path.resolve(), path.resolve().parent.name)
-            version.verify()
-            shards = sorted(str(shard) for shard in (version.path / "data").glob("*.parquet"))
-            rows = load_dataset("parquet", data_files=shards, split="train")
-            return Loaded(where, rows, f"{version.dataset}/{version.fingerprint}", version)
-        if path.is_file() and path.suffix in _FORMATS:
-            rows = load_dataset(_FORMATS[path.suffix], data_files=str(path.resolve()), split="train")
-            return Loaded(where, rows, path.name)
-        if path.is_dir():
-            return Loaded(where, load_dataset(str(path.resolve()), split="train"), path.resolve().name)
-    except StoreError:
-        raise
-    except Exception as error:  # `datasets` wraps what its readers raise in many types
-        raise InputError(f"--input {where} can't be read: {_line(error)}; give rows in Parquet or JSON") from error
-    repo, _, revision = where.partition("@")
-    if path.exists() or repo.count("/") != 1:
-        formats = ", ".join(_FORMATS)
-        raise InputError(f"--input {where}: give a folder, a file that ends in {formats}, or namespace/name@revision")
-    api = HfApi()
-    info = call(f"--input {where}", lambda: api.dataset_info(repo, revision=revision or None), None)
-    held = call(f"--input {where}", lambda: _version_on_hub(api, repo, info), None)
-    try:
-        return Loaded(where, load_dataset(repo, revision=info.sha, split="train"), f"{repo}@{info.sha}", held)
-    except Exception as error:
-        raise InputError(f"--input {where} can't be loaded: {without(_line(error), None)}") from None
-
-
-def _version_on_hub(api: HfApi, repo: str, info: DatasetInfo) -> Version | None:
-    """Return the version that a repository holds, if it does. Raises InputError if its rows were changed."""
-    if not {LINEAGE, MANIFEST} <= {file.rfilename for file in info.siblings or ()}:
+        return reader(cell)
+    except Unreadable as error:
+        reasons[row] = reasons[row] or f"{source}-{error}"
         return None
-    for name in (LINEAGE, MANIFEST):
-        path = Path(api.hf_hub_download(repo, name, repo_type="dataset", revision=info.sha))
-    listed = listing(api, repo, str(info.sha))
-    for file in read_manifest(path.parent).files:
-        lfs = listed[file.name].lfs if file.name in listed else None
-        if lfs is None or lfs.sha256 != file.sha256:
-            raise InputError(
-                f"--input {repo}@{info.sha}: {file.name} was changed on the Hub; give the version's tag (v-…)"
-            )
-    return _version(path.parent, repo.partition("/")[2])
 
 
-def _version(folder: Path, dataset: str) -> Version:
-    lineage = Lineage.read((folder / LINEAGE).read_bytes())
-    return Version(dataset, lineage.fingerprint, folder, lineage.manifest_sha, lineage)
+def _conversation(column: str, source: str) -> Reader:
+    read = said(_SAID[column][0])
+    return _after(from_json, read) if source == "messages" else read
+
+
+def _after(first: Reader, second: Reader) -> Reader:
+    return lambda cell: second(first(cell))
+
+
+def _plain(feature: Any, first: Stage, needed: bool) -> Any:
+    """The feature of a column that no stage declares: text where the file has JSON of several kinds, or nothing."""
+    dtype = getattr(feature, "dtype", "")
+    if first.origin and needed:  # source files
+        return Value("binary" if "binary" in dtype else "string")
+    return Value("string") if isinstance(feature, Json) or dtype in {"null", "large_string"} else feature
+
+
+def _notes(loaded: Loaded, dropped: Sequence[str], reasons: Sequence[str | None]) -> list[str]:
+    notes: list[str] = []
+    if dropped:
+        names = ", ".join(map(repr, dropped))
+        notes.append(f"--input {loaded.where}: column {names} is left out; to carry it, give it another name")
+    if counts := Counter(filter(None, reasons)):
+        told = ", ".join(
+            f"{reason}: {count}, first in row {reasons.index(reason) + 1}" for reason, count in counts.most_common()
+        )
+        notes.append(f"--input {loaded.where}: {counts.total()} of {len(reasons)} rows can't be read ({told})")
+    return notes
+
+
+def _source(loaded: Loaded, column: str, chain: Sequence[Stage]) -> str | None:
+    """Return the name under which the rows have a column, if they do."""
+    aliases = [alias for stage in chain for added in stage.adds if added.name == column for alias in added.aliases]
+    conversations = _SAID[column][1] if column in _SAID and loaded.version is None else ()
+    return next((name for name in (column, *aliases, *conversations) if name in loaded.rows.column_names), None)
+
+
+def _meant(loaded: Loaded) -> list[str]:
+    """The columns that the rows have; in the place of conversations, what is said in them."""
+    if loaded.version is not None:
+        return list(loaded.rows.column_names)
+    spoken = {name: [each for each, (_, names) in _SAID.items() if name in names] for name in loaded.rows.column_names}
+    return [column for name, columns in spoken.items() for column in columns or [name]]
 
 
 def _needed(stages: Sequence[Stage]) -> list[str]:
@@ -221,15 +255,24 @@ def _place(chain: Sequence[Stage], column: str) -> int | None:
     return None
 
 
+def _id_text(cell: Any) -> str | None:
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)  # CSV has no integers where a cell of the column is empty
+    return str(cell).strip() or None if isinstance(cell, str | int | float) else None
+
+
 def _content(rows: Dataset) -> str:
     """Return a sha of the rows' content, whatever files they came from."""
     parts = (
-        json.dumps(row, ensure_ascii=True, sort_keys=True, default=lambda value: value.hex())
+        _json(row)
         for batch in rows.with_format(None).iter(batch_size=1_000)
         for row in (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
     )
     return digest(*parts)
 
 
-def _line(error: BaseException) -> str:
-    return str(error.__cause__ or error).strip().split("\n")[0]
+def _json(value: Iterable[Any]) -> str:
+    def named(value: Any) -> str:
+        return value.hex() if isinstance(value, bytes) else str(value)
+
+    return json.dumps(value, ensure_ascii=True, sort_keys=True, default=named)

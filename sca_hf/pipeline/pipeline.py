@@ -13,11 +13,13 @@ from datasets import Dataset
 from sca_hf import __version__
 from sca_hf.corpus.hub import FileStream
 from sca_hf.errors import HubError, InputError
-from sca_hf.pipeline.inputs import load_input, read_input
+from sca_hf.pipeline.input_files import load_input
+from sca_hf.pipeline.inputs import first_stage, read_input
 from sca_hf.pipeline.journal import JournaledJails
 from sca_hf.pipeline.plan import Intents, Planned, StageInput, executing, from_version, most_calls, most_kept
 from sca_hf.pipeline.reproduce import command
 from sca_hf.pipeline.resources import Resources
+from sca_hf.pipeline.unreadable import parted, with_unreadable
 from sca_hf.pipeline.versions import VersionResolver
 from sca_hf.recipe import Recipe
 from sca_hf.stage import Column, Stage, fit, split
@@ -65,7 +67,7 @@ class Pipeline:
         loaded = load_input(rows) if rows is not None else None
         end = recipe.place(last or chain[-1].name)
         if loaded is not None and first is None:
-            first = loaded.first_stage(chain, end)
+            first = first_stage(loaded, chain, end)
         start = recipe.place(first or chain[0].name)
         if start > end:
             order = " -> ".join(stage.name for stage in chain)
@@ -83,6 +85,11 @@ class Pipeline:
         self._before = chain[start - 1] if start else None
         self._rows = read_input(loaded, chain, start, end) if loaded is not None else None
         self._intents = Intents(recipe)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the ready-made rows is left out, in words."""
+        return () if self._rows is None else self._rows.notes
 
     def plan(self) -> list[Planned]:
         """Return what a run would do, without doing any of it."""
@@ -133,7 +140,8 @@ class Pipeline:
 
     def _make(self, stage: Stage, source: StageInput, key: str, resources: Resources, watch: Watch) -> Version:
         self._versions.check_writable()
-        rows = source.load()
+        loaded = source.load()
+        rows, unreadable = (loaded, None) if isinstance(loaded, FileStream) else parted(loaded)
         before = self.recipe.chain[: self.recipe.place(stage.name)]
         fit([stage], _columns(rows, before), self.recipe.chain, f"recipe {self.recipe.name!r}")
         with self.store.scratch() as scratch:
@@ -141,7 +149,10 @@ class Pipeline:
             shown = watch(stage.name, context.progress) if stage.needs else nullcontext()
             with _measured(resources) as timings, shown:
                 judged_rows = stage.run(rows, self.recipe[stage.name], context)
-            judged = split(stage, rows.files if isinstance(rows, FileStream) else len(rows), judged_rows)
+            judged_rows = with_unreadable(stage, judged_rows, unreadable)
+            judged = split(
+                stage, rows.files if isinstance(rows, FileStream) else len(rows) + len(unreadable or ()), judged_rows
+            )
             making = Making(
                 stage=stage.name,
                 stage_version=stage.version,

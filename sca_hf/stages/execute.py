@@ -6,6 +6,7 @@ from typing import Literal
 from datasets import Dataset, List, Value
 from pydantic import Field
 
+from sca_hf.prompts.ready_made import with_code
 from sca_hf.sandbox import FORGING_FLAGS, Flag, Jails, Limits, Verdict
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
@@ -82,6 +83,7 @@ STAGE = Stage(
     title="Each response runs with its own tests in a sandbox; all attempts are kept, with their verdicts.",
     uses=("id", "response", "tests"),
     optional=("instruction_id", "sample"),
+    reads={"response": with_code, "tests": with_code},
     adds=(
         Column("id", Value("string"), "hash of the response's id and the stage"),
         Column("response_id", Value("string"), "id of the response"),

@@ -6,6 +6,7 @@ from pydantic import Field
 from sca_hf.identity import row_random
 from sca_hf.prompts.chat import CHAT_TEMPLATE
 from sca_hf.prompts.code_blocks import code_blocks, fenced
+from sca_hf.prompts.ready_made import as_markdown, with_code
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
@@ -51,6 +52,7 @@ STAGE = Stage(
     title="The selected rows as conversations for supervised fine-tuning.",
     uses=("id", "instruction", "response"),
     optional=("tests", "failed_response", "pass_rate"),
+    reads={"response": as_markdown, "tests": with_code},
     adds=(
         Column("id", Value("string"), "hash of the selected row's id and the stage"),
         Column("select_id", Value("string"), "id of the selected row"),

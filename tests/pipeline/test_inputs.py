@@ -52,7 +52,8 @@ def test_the_layout_of_the_reference_is_read(arguments: list[str], tmp_path: Pat
     assert made.load()["messages"][0][1] == {"role": "assistant", "content": RESPONSE.format(0)}
     assert len(set(made.load()["select_id"])) == 9
     assert made.load()["seed"][:] == [row["seed"] for row in rows], "columns that earlier stages make are carried"
-    assert "prompt" not in made.load().column_names
+    assert made.load()["prompt"][:] == ["…"] * 9, "and so are columns that no stage knows"
+    assert made.load()["source_id"][:] == list(map(str, range(9)))
     assert "--input reference.parquet" in str(made.lineage.command)
     with (tmp_path / "other.jsonl").open("w") as file:  # the same rows in another file are the same input
         file.writelines(json.dumps(row) + "\n" for row in rows)
@@ -127,7 +128,7 @@ COLUMNS: dict[str, Any] = {
     "tests": TESTS.format(1),
     "status": "passed",
     "output": RESPONSE.format(1),
-    "messages": [{"role": "user", "content": "Add."}],
+    "messages": [{"role": "user", "content": "Add."}, {"role": "assistant", "content": RESPONSE.format(1)}],
     "verdict": "Yes",
     "text": "?",
 }
@@ -144,8 +145,8 @@ COLUMNS: dict[str, Any] = {
         ("instruction output", "sft"),
         ("instruction response tests", "execute"),
         ("instruction response tests status", "select"),
-        ("messages", None),
-        ("messages instruction", None),
+        ("messages", "sft"),
+        ("messages instruction", "sft"),
         ("text", None),
     ],
 )

@@ -1,0 +1,147 @@
+"""Rows at a place that a user names: a version, a data file, a folder of such, or a dataset on the Hub."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+from huggingface_hub import DatasetInfo, HfApi
+
+from sca_hf.errors import InputError, one_line
+from sca_hf.store import Version
+from sca_hf.store.hub.commit import listing
+from sca_hf.store.hub.retry import call, without
+from sca_hf.store.lineage import FILE as LINEAGE
+from sca_hf.store.lineage import Lineage
+from sca_hf.store.manifest import MANIFEST, read_manifest
+
+_FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+_PLACES = f"give a folder, a file that ends in {', '.join(_FORMATS)}, or namespace/name@revision"
+_SAVED = ("state.json", "dataset_dict.json")  # what `save_to_disk` writes for a Dataset and for a DatasetDict
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Rows as they are at `where`; `name`: for cards, "repository@commit", "dataset/fingerprint" or a file's.
+
+    `version`: the version that they are, if they are one; the folder of one on the Hub has nothing but the lineage.
+    """
+
+    where: str
+    rows: Dataset
+    name: str
+    version: Version | None = None
+
+
+def load_input(where: str) -> Loaded:
+    """Load the rows at `where`: a folder or file, or a dataset repository, `namespace/name[@revision]`.
+
+    Raises InputError if there is none, or it has no row; HubError if the Hub refuses.
+    """
+    path = Path(where).expanduser()
+    loaded = _on_hub(where) if _names_repository(where, path) else _on_disk(where, path)
+    if not len(loaded.rows):
+        raise _without_row(where)
+    return loaded
+
+
+def _names_repository(where: str, path: Path) -> bool:
+    is_path = path.exists() or path.suffix in _FORMATS or where.startswith((".", "/", "~"))
+    return not is_path and where.partition("@")[0].count("/") == 1
+
+
+def _on_disk(where: str, path: Path) -> Loaded:
+    if (path / LINEAGE).is_file():
+        version = _version(path.resolve(), path.resolve().parent.name)
+        version.verify()
+        shards = sorted(str(shard) for shard in (version.path / "data").glob("*.parquet"))
+        rows = load_dataset("parquet", data_files=shards, split="train")
+        return Loaded(where, rows, f"{version.dataset}/{version.fingerprint}", version)
+    if (path / "latest" / LINEAGE).is_file():
+        raise InputError(f"--input {where} is a folder of versions; give one of them, such as {path / 'latest'}")
+    if not path.exists():
+        raise InputError(f"--input {where} does not exist; {_PLACES}")
+    if path.is_file() and path.suffix not in _FORMATS:
+        raise InputError(f"--input {where} is a file of an unknown kind; {_PLACES}")
+    if path.is_file() and _is_blank(path):
+        raise _without_row(where)
+    try:
+        return Loaded(where, _rows(path.resolve()), path.resolve().name)
+    except Exception as error:  # `datasets` wraps what its readers raise in many types
+        said = str(error.__cause__ or error).strip() or type(error).__name__
+        if "corresponds to no data" in said:
+            raise _without_row(where) from None
+        raise InputError(f"--input {where} can't be read: {_bad_line(path) or one_line(said)}; {_fix(path)}") from None
+
+
+def _rows(path: Path) -> Dataset:
+    if path.is_file():
+        return load_dataset(_FORMATS[path.suffix], data_files=str(path), split="train")
+    if any((path / name).is_file() for name in _SAVED):
+        saved = load_from_disk(str(path))
+        return saved["train"] if isinstance(saved, DatasetDict) else saved
+    return load_dataset(str(path), split="train")
+
+
+def _is_blank(path: Path) -> bool:
+    with path.open("rb") as file:
+        return not file.read(1_000).strip()
+
+
+def _without_row(where: str) -> InputError:
+    return InputError(f"--input {where} has no row; give one with at least one")
+
+
+def _bad_line(path: Path) -> str:
+    """Say what is wrong with the first line of a JSON Lines file that is no JSON object; "" if it is something else."""
+    if path.suffix != ".jsonl" or not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                if line.strip() and not isinstance(json.loads(line), dict):
+                    return f"line {number} is not a JSON object"
+            except ValueError as error:
+                return f"line {number} is not JSON ({error})"
+            except RecursionError:
+                return f"line {number} is nested too deeply"
+    return ""
+
+
+def _fix(path: Path) -> str:
+    if path.suffix == ".jsonl":
+        return "correct that line: one JSON object a line, in UTF-8"
+    return "give rows in Parquet, or as JSON or CSV in UTF-8"
+
+
+def _on_hub(where: str) -> Loaded:
+    repo, _, revision = where.partition("@")
+    api = HfApi()
+    info = call(f"--input {where}", lambda: api.dataset_info(repo, revision=revision or None), None)
+    held = call(f"--input {where}", lambda: _version_on_hub(api, repo, info), None)
+    try:
+        return Loaded(where, load_dataset(repo, revision=info.sha, split="train"), f"{repo}@{info.sha}", held)
+    except Exception as error:
+        said = without(one_line(error.__cause__ or error), None)
+        raise InputError(f"--input {where} can't be loaded: {said}; give a dataset with a split 'train'") from None
+
+
+def _version_on_hub(api: HfApi, repo: str, info: DatasetInfo) -> Version | None:
+    """Return the version that a repository holds, if it does. Raises InputError if its rows were changed."""
+    if not {LINEAGE, MANIFEST} <= {file.rfilename for file in info.siblings or ()}:
+        return None
+    for name in (LINEAGE, MANIFEST):
+        path = Path(api.hf_hub_download(repo, name, repo_type="dataset", revision=info.sha))
+    listed = listing(api, repo, str(info.sha))
+    for file in read_manifest(path.parent).files:
+        lfs = listed[file.name].lfs if file.name in listed else None
+        if lfs is None or lfs.sha256 != file.sha256:
+            raise InputError(
+                f"--input {repo}@{info.sha}: {file.name} was changed on the Hub; give the version's tag (v-…)"
+            )
+    return _version(path.parent, repo.partition("/")[2])
+
+
+def _version(folder: Path, dataset: str) -> Version:
+    lineage = Lineage.read((folder / LINEAGE).read_bytes())
+    return Version(dataset, lineage.fingerprint, folder, lineage.manifest_sha, lineage)
