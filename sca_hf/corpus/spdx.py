@@ -1,8 +1,17 @@
-"""The SPDX ids of a repository's licenses, by the texts of its license files."""
+"""The SPDX ids of licenses, by tags in files and by the texts of license files.
+
+The tag in a file wins, then the license files in the nearest folder above it that has any. A license that can't be told
+is UNKNOWN; a file with such a license above it is not under the license of a folder further up.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+UNKNOWN = "unknown"
+
+_HEAD_BYTES = 10_000  # where a file says its license
+_FILE_TAG = re.compile(rb"SPDX-License-Identifier:[ \t]*([^\r\n]*)")
+_EXPRESSION = re.compile(r"\(*[A-Za-z0-9.:+-]+\)*(?:\s+(?:AND|OR|WITH)\s+\(*[A-Za-z0-9.:+-]+\)*)*")
 _TAG = re.compile(r"SPDX-License-Identifier:\s*([A-Za-z0-9.+-]+(?:\s+(?:AND|OR|WITH)\s+[A-Za-z0-9.+-]+)*)")
 _FILE = re.compile(r"(?:un)?licen[sc]e(?:[-_.].*)?|copying(?:[-_.].*)?|mit-license(?:\..*)?", re.IGNORECASE)
 
@@ -35,6 +44,28 @@ _TEXTS = (
 def is_license_file(name: str) -> bool:
     """Return whether a file in a repository's root is named as licenses are: LICENSE, COPYING.txt, LICENSE-MIT."""
     return _FILE.fullmatch(name) is not None
+
+
+def license_in(content: bytes | None) -> str:
+    """Return the license that a source file's SPDX tag names; UNKNOWN for a tag that is none, "" without a tag."""
+    tag = _FILE_TAG.search((content or b"")[:_HEAD_BYTES])
+    if tag is None:
+        return ""
+    expression = _EXPRESSION.match(tag[1].decode("utf-8", "replace").strip())
+    return " ".join(expression[0].split()) if expression else UNKNOWN
+
+
+def license_above(path: str, folders: Mapping[str, str]) -> str | None:
+    """Return the license of the nearest of `folders` above `path`; None if none of them is.
+
+    Both have "/" between parts; the root is "".
+    """
+    folder = path
+    while folder:
+        folder = folder.rpartition("/")[0]
+        if folder in folders:
+            return folders[folder]
+    return None
 
 
 def licenses_of(texts: Iterable[str]) -> str:

@@ -79,15 +79,18 @@ def read_input(loaded: Loaded, chain: Sequence[Stage], start: int, end: int) -> 
     layout = _Layout.of(loaded, chain, start, end)
     fit(chain[start : end + 1], [*layout.columns.values()], chain, f"--input {loaded.where}")
     features = {name: column.feature for name, column in layout.columns.items()}
-    rows = loaded.rows.map(
-        layout.read,
-        batched=True,
-        with_indices=True,
-        remove_columns=loaded.rows.column_names,
-        features=Features({**features, REJECT_REASON: Value("string")}),
-        load_from_cache_file=False,
-        desc="input",
-    )
+    try:
+        rows = loaded.rows.map(
+            layout.read,
+            batched=True,
+            with_indices=True,
+            remove_columns=loaded.rows.column_names,
+            features=Features({**features, REJECT_REASON: Value("string")}),
+            load_from_cache_file=False,
+            desc="input",
+        )
+    except UnicodeDecodeError:
+        raise InputError(f"--input {loaded.where} has text that is not UTF-8; save it as UTF-8") from None
     reasons: list[str | None] = rows.with_format("arrow")[REJECT_REASON][:].to_pylist()
     notes = _notes(loaded, layout.dropped, reasons)
     if not any(reasons):
@@ -128,6 +131,9 @@ class _Layout:
             is_free = isinstance(feature, _CARRIED) and name not in made and name not in sources.values()
             if name not in sources and (name in known if stages[0].origin else is_free):
                 sources[name] = name
+        sources = {
+            name: sources[name] for name in (*features, *sources) if name in sources
+        }  # in the order of the input
         columns = {
             name: declared.get(name) or Column(name, _plain(features[str(source)], stages[0], name in needed), "")
             for name, source in sources.items()

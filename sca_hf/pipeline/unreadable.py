@@ -27,7 +27,7 @@ def with_unreadable(stage: Stage, judged: Dataset, unreadable: Dataset | None) -
         made_from = row.get("id", number)
         parent = {stage.parent_id: made_from} if stage.parent_id else {}
         made = {"id": row_id("unreadable", stage.name, made_from)} if parent or "id" not in row else {}
-        return dict.fromkeys(judged.column_names) | row | parent | made
+        return dict.fromkeys(judged.column_names) | dict(row) | parent | made
 
     rows = unreadable.map(
         as_judged,

@@ -44,8 +44,13 @@ def preference(row: Row) -> dict[str, Any] | None:
     }
 
 
-def reinforcement(row: Row) -> dict[str, Any]:
-    """Return the row's prompt, its tests as a program, the name that they test, and how often a response passed."""
+def reinforcement(row: Row) -> dict[str, Any] | None:
+    """Return the row's prompt, its tests as a program, the name that they test, and how often a response passed.
+
+    None if it has no tests.
+    """
+    if not row["tests"]:
+        return None
     tests = "\n".join(code_blocks(row["tests"]))
     return {
         "id": row["id"],

@@ -23,8 +23,8 @@ class SftSettings(Settings):
 def sft(selected: Dataset, settings: SftSettings, context: Context) -> Dataset:
     """Return a row a selected row, with `messages` (user, assistant). Rows without tests keep their instruction."""
 
-    def prompt(row_id: str, instruction: str, answer_tests: str) -> str:
-        tests = "\n".join(code_blocks(answer_tests)).strip()
+    def prompt(row_id: str, instruction: str, answer_tests: str | None) -> str:
+        tests = "\n".join(code_blocks(answer_tests or "")).strip()
         short = bool(tests) and len(tests.splitlines()) <= settings.max_tests_lines
         random = row_random(context.seed, "tests in the instruction", row_id)
         if short and random.random() < settings.tests_probability:

@@ -1,4 +1,4 @@
-"""Ready-made rows as people have them: each is read or has a reason, and each file is read or one line names the fix."""
+"""Ready-made rows as people have them: each is read or has a reason that names the column; a bad file is one line."""
 
 import json
 import re
@@ -105,7 +105,7 @@ def test_if_no_row_can_be_read_one_line_says_why_and_nothing_is_made(
         {"prompt": "Add.", "completion": "So."},
         {"prompt": [USER], "completion": [ASSISTANT]},
         {"instruction": "Add.", "output": "So."},
-        {"instruction": "Add.", "response": "So.", "tests": None, "concepts": None},
+        {"instruction": "Add.", "response": "So.", "concepts": None},
     ],
 )
 def test_conversations_are_instructions_and_responses(
@@ -230,7 +230,11 @@ def test_files_and_folders_of_rows(
         ("rows.json", b"[]", "has no row"),
         ("rows.jsonl", b'{"instruction": "a"}\n{"instruction": \n', "line 2 is not JSON"),
         ("rows.jsonl", b'{"instruction": "a"}\n7\n', "line 2 is not a JSON object"),
-        ("rows.jsonl", b'{"instruction": "a"}\n{"instruction": "\xe9"}\n', "line 2 is not JSON"),
+        (
+            "rows.jsonl",
+            b'{"instruction": "a", "response": "a"}\n{"instruction": "\xe9", "response": "a"}\n',
+            "text that is not UTF-8",
+        ),
         ("rows.json", b'[{"instruction": "a"},', "give rows in Parquet, or as JSON or CSV"),
         ("rows.parquet", b"", "has no row"),
         ("rows.parquet", b"PAR1", "give rows in Parquet"),

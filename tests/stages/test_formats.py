@@ -30,14 +30,18 @@ def test_the_prompt_of_a_pair_has_no_tests_of_one_of_the_two() -> None:
     pair = preference(row)
     assert pair is not None
     assert pair["prompt"][0]["content"] == row["instruction"]
-    assert reinforcement(row)["prompt"][0]["content"] != row["instruction"]
+    task = reinforcement(row)
+    assert task is not None
+    assert task["prompt"][0]["content"] != row["instruction"]
 
 
 def test_a_task_for_reinforcement_has_tests_a_name_and_a_rate() -> None:
     row = reinforcement(sft_row("apple"))
+    assert row is not None
     assert row["prompt"] == conversation("apple")[:1]
     assert row["tests"] == 'assert apple() == "apple"\n'
     assert (row["entry_point"], row["pass_rate"]) == ("apple", 0.5)
+    assert reinforcement(sft_row("apple") | {"tests": None}) is None
 
 
 @pytest.mark.parametrize(
