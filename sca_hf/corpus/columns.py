@@ -6,6 +6,7 @@ from typing import Any
 
 from datasets import Features, List, Value
 
+from sca_hf.corpus.spdx import license_in
 from sca_hf.errors import InputError
 
 FEATURES = Features({"path": Value("string"), "content": Value("binary"), "license": Value("string")})
@@ -36,7 +37,10 @@ class ColumnMap:
         return {
             "path": [_path(of, at) or name for at, of, name in zip(paths, repositories, names, strict=True)],
             "content": [_bytes(text) for text in rows[self.content]],
-            "license": [_joined(own) or license for own in rows.get(self.licenses, nothing)],
+            "license": [
+                license_in(_bytes(text)) or _joined(own) or license
+                for text, own in zip(rows[self.content], rows.get(self.licenses, nothing), strict=True)
+            ],
         }
 
 
@@ -81,7 +85,7 @@ def _is_text(feature: Any, bytes_too: bool, lists_too: bool) -> bool:
 
 
 def _joined(licenses: str | list[str] | None) -> str:
-    return " AND ".join(licenses) if isinstance(licenses, list) else licenses or ""
+    return " AND ".join(filter(None, licenses)) if isinstance(licenses, list) else licenses or ""
 
 
 def _bytes(text: str | bytes | None) -> bytes | None:

@@ -6,12 +6,12 @@ repository will do, and nothing that a repository brings along (hooks, filters, 
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sca_hf.corpus.spdx import is_license_file, licenses_of
+from sca_hf.corpus.spdx import UNKNOWN, is_license_file, license_above, license_in, licenses_of
 from sca_hf.errors import InputError
 
 _REGULAR = {"100644", "100755"}
@@ -31,22 +31,26 @@ _SETTINGS = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "core.pager
 
 @dataclass(frozen=True)
 class Checkout:
-    """A repository at the commit of its HEAD. `name`: its remote as host/owner/name, or the name of its folder."""
+    """A repository at the commit of its HEAD. `name`: its remote as host/owner/name, or the name of its folder.
+
+    `licenses`: by folder ("" is the root), those that its license files name.
+    """
 
     root: Path
     name: str
     commit: str
-    license: str
+    licenses: Mapping[str, str]
 
-    def files(self, wanted: Callable[[str], bool], most_bytes: int) -> Iterator[tuple[str, bytes]]:
-        """Yield the path (repository@commit/path) and content of each committed file whose path is wanted, by path.
+    def files(self, wanted: Callable[[str], bool], most_bytes: int) -> Iterator[tuple[str, bytes, str]]:
+        """Yield path (repository@commit/path), content and license of each committed file that is wanted, by path.
 
         Read `most_bytes` and one more of a file that is larger. Links and submodules are not files.
         """
-        entries = [entry for entry in _entries(self.root, self.commit, recursive=True) if wanted(entry[1])]
+        entries = [entry for entry in _entries(self.root, self.commit) if wanted(entry[1])]
         contents = _contents(self.root, [blob for blob, _ in entries], most_bytes)
         for (_, path), content in zip(entries, contents, strict=True):
-            yield f"{self.name}@{self.commit}/{path}", content
+            license = license_in(content) or license_above(path, self.licenses) or UNKNOWN
+            yield f"{self.name}@{self.commit}/{path}", content, license
 
 
 def is_checkout(folder: Path) -> bool:
@@ -54,6 +58,12 @@ def is_checkout(folder: Path) -> bool:
     bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
     # A file in a linked work tree and in a submodule.
     return bare or (folder / ".git").is_file() or (folder / ".git" / "HEAD").is_file()
+
+
+def checkout_of(folder: Path) -> Path | None:
+    """Return the root of the checkout that a folder is in, or is; None if there is none."""
+    folder = folder.resolve()
+    return next(filter(is_checkout, (folder, *folder.parents)), None)
 
 
 def open_checkout(root: Path, license: str) -> Checkout:
@@ -65,10 +75,13 @@ def open_checkout(root: Path, license: str) -> Checkout:
     if not commit:
         raise InputError(f"git checkout {str(root)!r} has no commit; commit its files first, or copy them to a folder")
     remote = _git(root, "config", "--get", "remote.origin.url").decode("utf-8", "replace").strip()
-    named = sorted((path, blob) for blob, path in _entries(root, commit, recursive=False) if is_license_file(path))
-    texts = [content.decode("utf-8", "replace") for content in _contents(root, [blob for _, blob in named], 100_000)]
+    named = sorted((path, blob) for blob, path in _entries(root, commit) if is_license_file(path.rpartition("/")[2]))
+    texts: dict[str, list[str]] = {"": []}
+    for (path, _), content in zip(named, _contents(root, [blob for _, blob in named], 100_000), strict=True):
+        texts.setdefault(path.rpartition("/")[0], []).append(content.decode("utf-8", "replace"))
+    licenses = {folder: licenses_of(each) or (UNKNOWN if folder else license) for folder, each in texts.items()}
     name = _remote_name(remote) or root.resolve().name.removesuffix(".git")
-    return Checkout(root, name, commit, licenses_of(texts) or license)
+    return Checkout(root, name, commit, licenses)
 
 
 def _remote_name(url: str) -> str:
@@ -83,9 +96,9 @@ def _remote_name(url: str) -> str:
     return f"{split.hostname}/{path}" if split.hostname and path else ""
 
 
-def _entries(root: Path, commit: str, recursive: bool) -> Iterator[tuple[str, str]]:
+def _entries(root: Path, commit: str) -> Iterator[tuple[str, str]]:
     """Blob and path of each regular file of a commit, by path."""
-    listed = _git(root, "ls-tree", "-z", "--full-tree", *(["-r"] if recursive else []), commit, must=True)
+    listed = _git(root, "ls-tree", "-z", "--full-tree", "-r", commit, must=True)
     for line in listed.split(b"\0")[:-1]:
         kind, _, name = line.partition(b"\t")
         mode, _, blob = kind.decode().split()

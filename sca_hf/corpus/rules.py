@@ -13,6 +13,7 @@ from sca_hf.corpus.languages import FoundFunction, LanguageName, language
 from sca_hf.corpus.languages.python.functions import Kind
 from sca_hf.corpus.languages.python.salvage import BrokenFunction
 from sca_hf.corpus.sources import MAX_FILE_BYTES
+from sca_hf.corpus.spdx import allows
 from sca_hf.filters.decontaminate import Contaminants
 from sca_hf.identity import row_id
 from sca_hf.settings import Settings
@@ -51,7 +52,7 @@ def judge_files(
     allowed = None if settings.licenses is None else {license.lower() for license in settings.licenses}
     return [
         list(_judge_file(path, content, settings, contaminants))
-        if allowed is None or allowed.issuperset(license.lower().split(" and "))
+        if allowed is None or allows(allowed, license)
         else [no_function(path, content, "license")]
         for path, content, license in files
     ]

@@ -10,7 +10,7 @@ import os
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 from datasets import Dataset, load_dataset
 
 from sca_hf.corpus.columns import FEATURES, column_map
-from sca_hf.corpus.git import is_checkout, open_checkout
+from sca_hf.corpus.git import checkout_of, is_checkout, open_checkout
 from sca_hf.corpus.hub import SCHEME, File, FileStream, open_hub_source
+from sca_hf.corpus.spdx import UNKNOWN, is_license_file, license_in, licenses_of
 from sca_hf.errors import InputError
 from sca_hf.identity import row_id
 
@@ -50,8 +51,8 @@ class Source:
     A path begins with the repository where the source says it, that of a git checkout with `repository@commit`; several
     licenses of one file are joined by " AND ".
 
-    `sha`: SHA-256, hex, of what `rows` were made of: the paths and bytes of the files, or the data files' bytes, or the
-    commit of a dataset on the Hub. `name`: that dataset and commit.
+    `sha`: SHA-256, hex, of what `rows` were made of: the paths, bytes and licenses of the files, or the data files'
+    bytes, or the commit of a dataset on the Hub. `name`: that dataset and commit.
     """
 
     rows: Any
@@ -74,8 +75,8 @@ def open_source(
 
     `column`: the text column of a data file, a version or a dataset on the Hub, whose columns for path, repository and
     license (a text, or a list of texts) are used where they are.
-    `license`: an SPDX id for files that don't say their own. `config`, `data_dir`, `split`: which rows of a dataset on
-    the Hub (`hf://namespace/name` or `hf://namespace/name@revision`), which is read when its rows are asked for.
+    `license`: an SPDX id for files that neither say their own, nor have a license file above them. `config`,
+    `data_dir`, `split`: which rows of a dataset on the Hub (`hf://namespace/name` or `hf://namespace/name@revision`), which is read when its rows are asked for.
     `endings`: of the names of the files that are taken from folders and checkouts; of data all rows are.
     `patient`: wait for a Hub that does not answer. Raises InputError when there is no such source, it is of an unknown
     kind, lacks the column, or has no row; HubError when the Hub refuses or does not answer.
@@ -93,7 +94,8 @@ def open_source(
     if (path / "lineage.json").is_file() and (shards := sorted((path / "data").glob("*.parquet"))):
         return _from_data(path, shards, "parquet", column, license)
     if path.is_dir():
-        return _from_files(path, _files_and_checkouts(path, endings, license), endings)
+        files = _files_of_checkout(path, endings, license) or _files_and_checkouts(path, endings, license)
+        return _from_files(path, files, endings)
     if not path.exists():
         raise InputError(f"seed source {source!r} does not exist; give {_KINDS}")
     format = next((format for ending, format in _FORMATS.items() if path.name.endswith(ending)), None)
@@ -102,15 +104,35 @@ def open_source(
     return _from_data(path, [path], format, column, license)
 
 
+def _files_of_checkout(folder: Path, endings: tuple[str, ...], license: str) -> list[File]:
+    """Return the files in a sub-folder of a git checkout; none if it is not in one, or nothing in it is committed."""
+    root = checkout_of(folder)
+    if root is None or root == folder.resolve():
+        return []
+    begin = f"{folder.resolve().relative_to(root).as_posix()}/"
+
+    def wanted(path: str) -> bool:
+        return path.startswith(begin) and _is_source(endings, path.removeprefix(begin))
+
+    return list(open_checkout(root, license).files(wanted, MAX_FILE_BYTES))
+
+
 def _files_and_checkouts(root: Path, endings: tuple[str, ...], license: str) -> Iterator[File]:
     """The files of a folder, and in the place of each git checkout in it, or of itself, those that are committed."""
     checkouts: list[Path] = []
+
+    @cache
+    def license_of(folder: Path) -> str:
+        named = sorted(path for path in folder.iterdir() if is_license_file(path.name) and path.is_file())
+        texts = [(_read(path) or b"").decode("utf-8", "replace") for path in named]
+        if texts:
+            return licenses_of(texts) or (license if folder == root else UNKNOWN)
+        return license if folder == root else license_of(folder.parent)
+
     for path in _source_files(root, endings, checkouts=checkouts):
-        yield _file(root, path, license)
+        yield _file(root, path, license_of(path.parent))
     for folder in checkouts:
-        checkout = open_checkout(folder, license)
-        for name, content in checkout.files(partial(_is_source, endings), MAX_FILE_BYTES):
-            yield name, content, checkout.license
+        yield from open_checkout(folder, license).files(partial(_is_source, endings), MAX_FILE_BYTES)
 
 
 def _source_files(
@@ -154,7 +176,9 @@ def _is_source_folder(name: str) -> bool:
 
 
 def _file(root: Path, path: Path, license: str) -> File:
-    return path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode(), _read(path), license
+    content = _read(path)
+    name = path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode()
+    return name, content, license_in(content) or license
 
 
 def _from_files(root: Path, files: Iterable[File], endings: tuple[str, ...]) -> Source:
@@ -162,8 +186,8 @@ def _from_files(root: Path, files: Iterable[File], endings: tuple[str, ...]) -> 
     if not rows:
         raise InputError(f"seed source {str(root)!r} has no *{' or *'.join(endings)} file; give {_KINDS}")
     sha = hashlib.sha256()
-    for name, content, _ in rows:
-        for part in (name.encode(), b"" if content is None else content):
+    for name, content, license in rows:
+        for part in (name.encode(), b"" if content is None else content, license.encode()):
             sha.update(f"{len(part)}:".encode())
             sha.update(part)
     columns = dict(zip(FEATURES, zip(*rows, strict=True), strict=True))

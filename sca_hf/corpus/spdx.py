@@ -5,15 +5,34 @@ is UNKNOWN; a file with such a license above it is not under the license of a fo
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 UNKNOWN = "unknown"
 
+_OPERATOR = re.compile(r"\s(?:and|or)\s")
 _HEAD_BYTES = 10_000  # where a file says its license
 _FILE_TAG = re.compile(rb"SPDX-License-Identifier:[ \t]*([^\r\n]*)")
 _EXPRESSION = re.compile(r"\(*[A-Za-z0-9.:+-]+\)*(?:\s+(?:AND|OR|WITH)\s+\(*[A-Za-z0-9.:+-]+\)*)*")
 _TAG = re.compile(r"SPDX-License-Identifier:\s*([A-Za-z0-9.+-]+(?:\s+(?:AND|OR|WITH)\s+[A-Za-z0-9.+-]+)*)")
 _FILE = re.compile(r"(?:un)?licen[sc]e(?:[-_.].*)?|copying(?:[-_.].*)?|mit-license(?:\..*)?", re.IGNORECASE)
+
+_NOT_TEXTS = (
+    ".py",
+    ".pyi",
+    ".js",
+    ".ts",
+    ".go",
+    ".rs",
+    ".java",
+    ".c",
+    ".h",
+    ".cpp",
+    ".rb",
+    ".sh",
+    ".json",
+    ".yaml",
+    ".yml",
+)
 
 # What each license has and no earlier one in this list, in lower case, with single blanks.
 _TEXTS = (
@@ -42,8 +61,8 @@ _TEXTS = (
 
 
 def is_license_file(name: str) -> bool:
-    """Return whether a file in a repository's root is named as licenses are: LICENSE, COPYING.txt, LICENSE-MIT."""
-    return _FILE.fullmatch(name) is not None
+    """Return whether a file is named as licenses are: LICENSE, COPYING.txt, LICENSE-MIT; not license.py."""
+    return _FILE.fullmatch(name) is not None and not name.lower().endswith(_NOT_TEXTS)
 
 
 def license_in(content: bytes | None) -> str:
@@ -71,9 +90,22 @@ def license_above(path: str, folders: Mapping[str, str]) -> str | None:
 def licenses_of(texts: Iterable[str]) -> str:
     """Return the ids in the texts of license files, joined by " AND "; "" if none of them is known.
 
-    A text names one license: by its SPDX tag, or by phrases that the license has.
+    A text names one license: by its SPDX tag, or by phrases that the license has. Next to known ones another text is
+    UNKNOWN.
     """
-    return " AND ".join(dict.fromkeys(filter(None, map(_license, texts))))
+    ids = list(map(_license, texts))
+    return " AND ".join(dict.fromkeys(id or UNKNOWN for id in ids)) if any(ids) else ""
+
+
+def allows(allowed: Collection[str], license: str) -> bool:
+    """Return whether a license, which may be an SPDX expression, is among those `allowed` (ids in lower case).
+
+    Of alternatives one is enough. An expression with both AND and OR needs all of its ids.
+    """
+    expression = license.lower().replace("(", " ").replace(")", " ")
+    ids = [id.strip() for id in _OPERATOR.split(expression)]
+    alternatives = " or " in expression and " and " not in expression
+    return (any if alternatives else all)(id in allowed for id in ids)
 
 
 def _license(text: str) -> str:
