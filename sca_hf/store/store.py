@@ -8,8 +8,9 @@
     data/              the kept rows             timings.json   seconds, host, tokens per second: what differs by run
     rejected/          some rows of each reason  measurements/  by id: why a row was rejected, and what was measured
 
-`<store>/<dataset>/latest` links to the version that was written, or used by a run, last. `load_dataset` reads all of
-these folders as they are.
+`<store>/<dataset>/latest` links to the version that was written, or used by a run, last; `README.md` beside it leads
+`load_dataset("<store>/<dataset>")` there, and not to all versions at once. `load_dataset` reads all of these folders as
+they are.
 """
 
 import errno
@@ -28,7 +29,7 @@ from datasets.table import MemoryMappedTable
 from sca_hf.errors import StoreError, one_line
 from sca_hf.identity import digest
 from sca_hf.stage import REJECT_REASON, Column, Counts, Format, Judged, Stage
-from sca_hf.store.cards.dataset import write_card
+from sca_hf.store.cards.dataset import readme_of_latest, write_card
 from sca_hf.store.disk import FULL, store_error, store_errors, sync
 from sca_hf.store.lineage import FILE as LINEAGE
 from sca_hf.store.lineage import Lineage, Making, lineage_of
@@ -40,6 +41,7 @@ REJECTED_PER_REASON = 20
 
 _TIMINGS = "timings.json"
 _LATEST = "latest"
+_README = "README.md"
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,7 @@ class Store:
             link = folder / _LATEST
             if link.is_symlink() and link.readlink().name == version.fingerprint:
                 link.unlink()
+                (folder / _README).unlink(missing_ok=True)
             version.path.rename(temporary / "removed")
 
     def _place(self, dataset: str, fingerprint: str, fill: Callable[[Path], Manifest]) -> Version:
@@ -316,7 +319,9 @@ def _rename(folder: Path, target: Path) -> None:
 
 
 def _point_latest(folder: Path, fingerprint: str) -> None:
-    """Make `latest` a link to the version, in one step."""
+    """Make `latest` a link to the version, and its rows what `load_dataset` reads from `folder`."""
     with temporary_folder(folder) as temporary:
         (temporary / _LATEST).symlink_to(fingerprint)
+        (temporary / _README).write_text(readme_of_latest(folder / fingerprint), encoding="utf-8")
+        (temporary / _README).replace(folder / _README)
         (temporary / _LATEST).replace(folder / _LATEST)

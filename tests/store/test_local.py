@@ -42,6 +42,20 @@ def test_load_dataset_reads_a_version_and_its_rejected_rows(tmp_path: Path, toy:
     assert latest[:] == kept[:]
 
 
+def test_load_dataset_of_a_folder_of_versions_reads_the_latest_alone(tmp_path: Path, toy: "Toy") -> None:
+    store, folder = Store(tmp_path), str(tmp_path / "toy")
+    first = store.write("toy", "f0", toy.build(toy.rows(30)))
+    second = store.write("toy", "f1", toy.build(toy.rows(30, start=60)))
+    assert load_dataset(folder, split="train")[:] == second.load()[:]
+    assert len(load_dataset(folder, "rejected", split="train")) == len(
+        load_dataset(str(second.path), "rejected", split="train")
+    )
+    store.use(first)
+    assert load_dataset(folder, split="train")[:] == first.load()[:]
+    store.remove(first)
+    assert not (tmp_path / "toy" / "README.md").exists()
+
+
 def test_a_version_made_anew_with_other_rows_is_not_read_from_a_stale_cache(tmp_path: Path, toy: "Toy") -> None:
     version = Store(tmp_path).write("toy", "f0", toy.build(toy.rows(30)))
     load_dataset(str(version.path), split="train")

@@ -107,6 +107,24 @@ def card_metadata(dataset: str, stage: Stage, lineage: Lineage, manifest: Manife
     )
 
 
+def readme_of_latest(version: Path) -> str:
+    """Return the card of a folder of versions: its rows are those of `version`, whose folder it names.
+
+    It names the fingerprint, not the link `latest`, so that `datasets` doesn't read another version from its cache.
+    """
+    folders = dict.fromkeys(file.name.rpartition("/")[0] for file in read_manifest(version).files)
+    configs = [
+        {
+            "config_name": "default" if folder == "data" else folder.rpartition("/")[2],
+            "data_files": [{"split": "train", "path": f"{version.name}/{folder}/train-*.parquet"}],
+        }
+        for folder in folders
+    ]
+    return (
+        f"---\n{DatasetCardData(configs=configs).to_yaml()}\n---\n\nThe rows of the latest version, {version.name}.\n"
+    )
+
+
 def license_metadata(licenses: Iterable[str]) -> dict[str, Any]:
     """Return the license fields of a head, for what has all of these licenses (SPDX ids)."""
     names = {license.lower() for license in licenses}
