@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError, create_model
 from sca_hf.engines.settings import EngineSettings
 from sca_hf.errors import InputError, RecipeError, one_line
 from sca_hf.identity import RUN_SEED, published_name
+from sca_hf.recipe_yaml import OnceLoader
 from sca_hf.set_options import explain, parse, put
 from sca_hf.settings import Settings
 from sca_hf.stage import Stage, fit
@@ -158,7 +159,7 @@ def _read(name_or_file: str, extended: tuple[str, ...] = ()) -> dict[str, Any]:
             known = ", ".join(recipe_names())
             raise RecipeError(f"no recipe {name_or_file!r}; give one of {known}, or the path of a .yaml file")
     try:
-        values = yaml.safe_load(source.read_text(encoding="utf-8"))
+        values = yaml.load(source.read_text(encoding="utf-8"), OnceLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"recipe file {name_or_file!r} can't be read: {one_line(error)}; give a YAML file") from error
     if not isinstance(values, dict):

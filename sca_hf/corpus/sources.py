@@ -76,7 +76,8 @@ def open_source(
     `column`: the text column of a data file, a version or a dataset on the Hub, whose columns for path, repository and
     license (a text, or a list of texts) are used where they are.
     `license`: an SPDX id for files that neither say their own, nor have a license file above them. `config`,
-    `data_dir`, `split`: which rows of a dataset on the Hub (`hf://namespace/name` or `hf://namespace/name@revision`), which is read when its rows are asked for.
+    `data_dir`, `split`: which rows of a dataset on the Hub (`hf://namespace/name` or `hf://namespace/name@revision`),
+    which is read when its rows are asked for.
     `endings`: of the names of the files that are taken from folders and checkouts; of data all rows are.
     `patient`: wait for a Hub that does not answer. Raises InputError when there is no such source, it is of an unknown
     kind, lacks the column, or has no row; HubError when the Hub refuses or does not answer.

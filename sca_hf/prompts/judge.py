@@ -79,7 +79,7 @@ def parse_judge_prompts(text: str, name: str = "judge.prompts") -> JudgePrompts:
     headings = list(_HEADING.finditer(text))
     system = ""
     exemplars = []
-    for heading, following in zip(headings, [*headings[1:], None], strict=True):
+    for heading, following in zip(headings, [*headings[1:], None], strict=False):  # an empty file has no headings
         body = text[heading.end() : following.start() if following else len(text)].strip()
         if heading["system"]:
             system = body

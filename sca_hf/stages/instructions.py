@@ -3,7 +3,7 @@
 import re
 
 from datasets import Dataset, Value
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sca_hf.engines import RowFailure
 from sca_hf.identity import row_random
@@ -17,13 +17,30 @@ _LABEL = re.compile(r"^\[(" + "|".join(PARTS) + r")\]", re.MULTILINE)
 
 
 class InstructionsSettings(ShotSettings):
-    """How instructions are asked for. The weights of the properties are relative; the paper's categories are 2:1:1."""
+    """How instructions are asked for. The weights of the properties are relative; the paper's categories are 2:1:1.
+
+    `languages`: those in which a response can be executed, which is Python.
+    """
 
     categories: dict[str, int] = Field(
         default={"function implementation": 2, "class implementation": 1, "program implementation": 1}, min_length=1
     )
     difficulties: dict[str, int] = Field(default={"easy": 1, "medium": 1, "hard": 1}, min_length=1)
     languages: dict[str, int] = Field(default={"Python": 1}, min_length=1)
+
+    @field_validator("categories", "difficulties", "languages")
+    @classmethod
+    def _drawable(cls, weights: dict[str, int]) -> dict[str, int]:
+        if min(weights.values()) < 0 or not any(weights.values()):
+            raise ValueError("weights must be >= 0, and one of them > 0")
+        return weights
+
+    @field_validator("languages")
+    @classmethod
+    def _executable(cls, weights: dict[str, int]) -> dict[str, int]:
+        if others := sorted(weights.keys() - {"Python"}):
+            raise ValueError(f"responses in {', '.join(others)} can't be executed; give {{Python: 1}}")
+        return weights
 
 
 def instructions(concepts: Dataset, settings: InstructionsSettings, context: Context) -> Dataset:

@@ -1,0 +1,53 @@
+"""Mistakes in a recipe that are told before a run, at --dry-run, in one line with the fix."""
+
+from pathlib import Path
+
+import pytest
+
+from sca_hf import run
+from tests.finished_run import arguments, finished, own_cache
+
+__all__ = ["arguments", "finished", "own_cache"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "seeds:\n  count: 3\nname: mine\nseeds:\n  max_lines: 9\n",
+            "'seeds' is given twice, in lines 2 and 5; join them",
+        ),
+        ("seeds:\n  count: 3\n  count: 4\n", "'count' is given twice, in lines 3 and 4"),
+        ("instructions: {categories: {a: 1, a: 2}}\n", "'a' is given twice, in lines 2 and 2"),
+        (
+            "instructions: {categories: {a: 0}}\n",
+            "instructions.categories = {'a': 0}: value error, weights must be >= 0",
+        ),
+        ("instructions: {difficulties: {easy: -1, hard: 2}}\n", "weights must be >= 0, and one of them > 0"),
+        ("instructions: {languages: {Python: 0}}\n", "weights must be >= 0, and one of them > 0"),
+        ("instructions: {languages: {Python: 1, Rust: 2}}\n", "responses in Rust can't be executed; give {Python: 1}"),
+    ],
+)
+def test_a_mistake_in_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str) -> None:
+    (tmp_path / "mine.yaml").write_text(f"extends: demo\n{text}")
+    store = tmp_path / "store"
+    assert run.main(["--recipe", str(tmp_path / "mine.yaml"), "--dry-run", "--store", str(store)]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_anchors_may_be_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    merged = "extends: demo\nseeds: &some\n  count: 3\nseeds2: {<<: *some, <<: *some}\n"
+    (tmp_path / "mine.yaml").write_text(merged)
+    assert run.main(["--recipe", str(tmp_path / "mine.yaml"), "--dry-run", "--store", str(tmp_path / "store")]) == 2
+    assert "unknown key 'seeds2'" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_an_empty_exemplar_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], text: str
+) -> None:
+    (tmp_path / "shots.txt").write_text(text)
+    start = [*arguments, "--set", f"prompts={tmp_path / 'shots.txt'}", "--store", str(tmp_path / "store"), "--dry-run"]
+    assert run.main(start) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "shots.txt: no text under '### System: S->C'; add it" in said
