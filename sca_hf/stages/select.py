@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from datasets import Dataset, Value
+from datasets import Dataset, List, Value
 
 from sca_hf.context import Context, Row
 from sca_hf.identity import digest
@@ -15,7 +15,7 @@ from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.prompts.syntax import parsed
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.passing import PassRules, PassSettings
+from sca_hf.stages.passing import PassRules, PassSettings, Ruling
 
 
 class SelectSettings(PassSettings):
@@ -44,8 +44,9 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
     """Return all attempts, with the reason of those not chosen.
 
     One attempt alone: `execution-<status>` (did not pass), `leftover` (in response or tests, by `leftover_rule`),
-    `long-instruction`, `contaminated-<benchmark>` (instruction or response contains a text of that benchmark). Among
-    the rest of an instruction one is drawn: `not-chosen`. Among the chosen, in the order of rows, the first is kept:
+    `long-instruction`, `other-names` (it defines, or its tests use, other names than the instruction asks for),
+    `contaminated-<benchmark>` (instruction or response contains a text of that benchmark). Among the rest of an
+    instruction one is drawn: `not-chosen`. Among the chosen, in the order of rows, the first is kept:
     `duplicate-instruction`, `duplicate-response` (equal but for whitespace), `duplicate-names` (the same set of
     functions and classes); then, text by text, `near-duplicate-instruction`, `near-duplicate-response` and
     `near-duplicate-code`.
@@ -53,14 +54,14 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
     rules = PassRules(settings)
     columns = ["id", "instruction_id", "instruction", "response", "tests", "status"]
     reasons: dict[str, str | None] = {}
-    benchmark_rows: dict[str, str] = {}
+    rulings: dict[str, Ruling] = {}
     candidates: dict[str, list[str]] = defaultdict(list)
     for attempt in _rows(attempts, columns):
-        reason, texts = rules.reject_reason(attempt)
-        if texts:
-            benchmark_rows[attempt["id"]] = "; ".join(map(str, texts))
-        reasons[attempt["id"]] = reason
-        if reason is None:
+        ruling = rules.ruling(attempt)
+        if ruling.other_names or ruling.benchmark_texts:
+            rulings[attempt["id"]] = ruling
+        reasons[attempt["id"]] = ruling.reason
+        if ruling.reason is None:
             candidates[attempt["instruction_id"]].append(attempt["id"])
     for ids in candidates.values():
         chosen = min(ids, key=partial(digest, context.seed, "choice among passes"))
@@ -78,9 +79,13 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
             _reject_near(attempts, columns, reasons, name, text, settings.near_duplicates)
 
     def judged(batch: Row) -> Row:
+        found = [rulings.get(attempt_id) for attempt_id in batch["id"]]
         return {
             REJECT_REASON: [reasons[attempt_id] for attempt_id in batch["id"]],
-            "benchmark_row": [benchmark_rows.get(attempt_id) for attempt_id in batch["id"]],
+            "other_names": [list(ruling.other_names) if ruling else [] for ruling in found],
+            "benchmark_row": [
+                "; ".join(map(str, ruling.benchmark_texts)) or None if ruling else None for ruling in found
+            ],
         }
 
     return context.map_batches(STAGE, attempts, judged)
@@ -135,7 +140,7 @@ def _rows(attempts: Dataset, columns: list[str]) -> Iterable[Row]:
 
 STAGE = Stage(
     name="select",
-    version=3,
+    version=4,
     title="One passing response per instruction, drawn at random; duplicates and leftovers go.",
     uses=("id", "instruction_id", "instruction", "response", "tests", "status"),
     adds=(
@@ -147,5 +152,8 @@ STAGE = Stage(
     run=select,
     draws=True,
     pass_rule=PassRules,
-    measured=(Column("benchmark_row", Value("string"), "benchmark rows whose text it contains, if it was compared"),),
+    measured=(
+        Column("other_names", List(Value("string")), "names asked for that it doesn't define, or its tests don't use"),
+        Column("benchmark_row", Value("string"), "benchmark rows whose text it contains, if it was compared"),
+    ),
 )

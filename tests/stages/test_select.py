@@ -48,10 +48,22 @@ def reasons(rows: list[dict[str, Any]], scratch: Path, *changes: str) -> dict[st
         ({"response": "```python\nclass TodoList:\n    pass\n```"}, None),
         ({"instruction": "word " * 201}, "long-instruction"),
         ({"instruction": "word " * 200}, None),
+        ({"instruction": "Write `add_1(x)`."}, None),
+        ({"instruction": "Write `plus_1(x)`."}, "other-names"),
+        ({"instruction": "Write `add_1(x)`.", "tests": "```python\nassert 1 + 1 == 2\n```"}, "other-names"),
     ],
 )
 def test_rules_of_one_attempt(tmp_path: Path, changes: dict[str, Any], reason: str | None) -> None:
     assert reasons([attempt(1, **changes)], tmp_path) == {"attempt 1": reason}
+
+
+def test_other_names_are_said_and_are_nothing_to_the_paper(tmp_path: Path) -> None:
+    rows = Dataset.from_list([attempt(1, instruction="Write `plus_1(x)` and `add_1(x)`."), attempt(2)])
+    judged = select.select(rows, select.SelectSettings(), Context(scratch=tmp_path))
+    assert judged["other_names"][:] == [["plus_1"], []]
+    paper = load_recipe("selfcodealign", ["select.decontaminate=null", "select.near_duplicates=null"])["select"]
+    assert set(select.select(rows, paper, Context(scratch=tmp_path))["reject_reason"]) == {None}
+    assert load_recipe("demo")["select"].asked_names
 
 
 @pytest.mark.parametrize(
