@@ -62,10 +62,15 @@ class PassRules:
         return {name: intent[name] for name in PassSettings.model_fields}
 
     def ruling(self, attempt: Row) -> Ruling:
-        """Return what the rules say of an attempt (`instruction`, `response`, `tests`, `status`)."""
+        """Return what the rules say of an attempt (`instruction`, `response`, `tests`, `status`).
+
+        Where stage `mutants` has tried its tests (`mutants`, `mutants_killed`), they must have noticed one.
+        """
         instruction, response, tests = attempt["instruction"], attempt["response"], attempt["tests"]
         if attempt["status"] != PASSED:
             return Ruling(f"execution-{attempt['status']}")
+        if attempt.get("mutants") and not attempt["mutants_killed"]:
+            return Ruling("vacuous-tests")
         if self._has_leftover([response, tests]):
             return Ruling("leftover")
         if self._is_long(instruction):

@@ -43,16 +43,17 @@ class SelectSettings(PassSettings):
 def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dataset:
     """Return all attempts, with the reason of those not chosen.
 
-    One attempt alone: `execution-<status>` (did not pass), `leftover` (in response or tests, by `leftover_rule`),
-    `long-instruction`, `other-names` (it defines, or its tests use, other names than the instruction asks for),
-    `contaminated-<benchmark>` (instruction or response contains a text of that benchmark). Among the rest of an
-    instruction one is drawn: `not-chosen`. Among the chosen, in the order of rows, the first is kept:
+    One attempt alone: `execution-<status>` (did not pass), `vacuous-tests` (they notice no mutant of the response),
+    `leftover` (in response or tests, by `leftover_rule`), `long-instruction`, `other-names` (it defines, or its tests
+    use, other names than the instruction asks for), `contaminated-<benchmark>` (instruction or response contains a text
+    of that benchmark). Among the rest of an instruction one is drawn: `not-chosen`. Among the chosen, in the order of
+    rows, the first is kept:
     `duplicate-instruction`, `duplicate-response` (equal but for whitespace), `duplicate-names` (the same set of
     functions and classes); then, text by text, `near-duplicate-instruction`, `near-duplicate-response` and
     `near-duplicate-code`.
     """
     rules = PassRules(settings)
-    columns = ["id", "instruction_id", "instruction", "response", "tests", "status"]
+    columns = [name for name in (*STAGE.uses, *STAGE.optional) if name in attempts.column_names]
     reasons: dict[str, str | None] = {}
     rulings: dict[str, Ruling] = {}
     candidates: dict[str, list[str]] = defaultdict(list)
@@ -143,6 +144,7 @@ STAGE = Stage(
     version=4,
     title="One passing response per instruction, drawn at random; duplicates and leftovers go.",
     uses=("id", "instruction_id", "instruction", "response", "tests", "status"),
+    optional=("mutants", "mutants_killed"),
     adds=(
         Column("id", Value("string"), "hash of the executed attempt's id and the stage"),
         Column("execute_id", Value("string"), "id of the executed attempt"),
