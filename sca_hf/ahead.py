@@ -66,9 +66,9 @@ class OrderedMap:
                 if index not in self._done:
                     assert self._error is not None
                     raise self._error
-                made = self._done.pop(index)
-            self.counts.append(len(made))
-            taken += made
+                results = self._done.pop(index)
+            self.counts.append(len(results))
+            taken += results
         self._loop.call_soon_threadsafe(self._wake)
         return taken
 
@@ -112,9 +112,9 @@ class OrderedMap:
                 turn = self._loop.create_future()
                 self._waiting.append(turn)
                 await turn
-            made = await self._function(row)
+            results = await self._function(row)
             with self._news:
-                self._done[index] = made if isinstance(made, list) else [made]
+                self._done[index] = results if isinstance(results, list) else [results]
                 if index == len(self.counts):
                     self._news.notify_all()
 

@@ -39,7 +39,7 @@ class BenchmarkText:
 
 @dataclass(frozen=True)
 class _Benchmark:
-    """Where a benchmark lies on the Hub: a dataset with `config` and `split`, or `files` of its repo.
+    """Where a benchmark is on the Hub: a dataset with `config` and `split`, or `files` of its repo.
 
     `columns`: those to compare. One that holds a JSON list of texts counts as these.
     """
@@ -77,7 +77,7 @@ BENCHMARKS: Mapping[str, _Benchmark] = {
 
 
 def load_texts(benchmark: str, file: str | None = None) -> list[BenchmarkText]:
-    """All texts of a benchmark, by row and column; an empty text is left out.
+    """Return all texts of a benchmark, by row and column; an empty text is left out.
 
     Raises InputError when it can't be loaded, is unknown and has no file, or has none of the columns.
     """
@@ -116,7 +116,7 @@ def _texts_of(
 
 
 def _each(value: Any) -> list[str]:
-    """The texts of a column's value; APPS has JSON lists of solutions as text."""
+    """Return the texts of a column's value; APPS has JSON lists of solutions as text."""
     if isinstance(value, str) and value.startswith("["):
         try:
             value = json.loads(value)

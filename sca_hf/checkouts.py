@@ -39,9 +39,9 @@ class Checkout:
     license: str
 
     def files(self, wanted: Callable[[str], bool], most_bytes: int) -> Iterator[tuple[str, bytes]]:
-        """The path (repository@commit/path) and content of each committed file whose path is wanted, by path.
+        """Yield the path (repository@commit/path) and content of each committed file whose path is wanted, by path.
 
-        Of a file over `most_bytes` so many and one more are read. Links and submodules are no files.
+        Read `most_bytes` and one more of a file that is larger. Links and submodules are not files.
         """
         entries = [entry for entry in _entries(self.root, self.commit, recursive=True) if wanted(entry[1])]
         contents = _contents(self.root, [blob for blob, _ in entries], most_bytes)
@@ -50,14 +50,14 @@ class Checkout:
 
 
 def is_checkout(folder: Path) -> bool:
-    """Whether a folder is the root of a checkout, or a bare repository."""
+    """Return whether a folder is the root of a checkout, or a bare repository."""
     bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
     # A file in a linked work tree and in a submodule.
     return bare or (folder / ".git").is_file() or (folder / ".git" / "HEAD").is_file()
 
 
 def open_checkout(root: Path, license: str) -> Checkout:
-    """The checkout in a folder. `license`: for a repository without a license file that is known.
+    """Return the checkout in a folder. `license`: for a repository without a license file that is known.
 
     Raises InputError when git is missing or can't read it, or when it has no commit.
     """
@@ -94,7 +94,7 @@ def _entries(root: Path, commit: str, recursive: bool) -> Iterator[tuple[str, st
 
 
 def _contents(root: Path, blobs: Sequence[str], most_bytes: int) -> Iterator[bytes]:
-    """The content of each blob, its beginning if it is longer than `most_bytes`."""
+    """Yield the content of each blob, its beginning if it is longer than `most_bytes`."""
     if not blobs:
         return
     with subprocess.Popen(
@@ -117,7 +117,7 @@ def _contents(root: Path, blobs: Sequence[str], most_bytes: int) -> Iterator[byt
 
 
 def _git(root: Path, *arguments: str, must: bool = False) -> bytes:
-    """What git prints; b"" when it fails, unless it `must` not."""
+    """Return what git prints; b"" when it fails, unless it `must` not."""
     try:
         done = subprocess.run(_command(root, *arguments), capture_output=True, env=_environment(root), check=False)
     except FileNotFoundError as error:
@@ -134,6 +134,6 @@ def _command(root: Path, *arguments: str) -> list[str]:
 
 
 def _environment(root: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     # Where there turns out to be no repository, none is looked for in the folders above.
-    return kept | _ENVIRONMENT | {"GIT_CEILING_DIRECTORIES": str(root.resolve().parent)}
+    return environment | _ENVIRONMENT | {"GIT_CEILING_DIRECTORIES": str(root.resolve().parent)}

@@ -10,7 +10,7 @@ from sca_hf.recipe import Recipe, load_recipe, recipe_names
 
 
 def command(recipe: Recipe, stage: str, start: Sequence[str] = ()) -> str | None:
-    """The command line up to `stage`; None for a recipe that is none of the bundled ones.
+    """Return the command line up to `stage`; None for a recipe that is not bundled.
 
     What was changed in the recipe is given by `--set`; `start` are arguments of a run that began in the middle. A path
     becomes the name of its file or folder.

@@ -128,7 +128,7 @@ def _funnel(outcomes: Sequence[Outcome]) -> Table:
     for name in ("seconds", "tokens in", "tokens out"):
         table.add_column(name, justify="right")
     for outcome in outcomes:
-        counts, tokens = outcome.version.counts, outcome.version.lineage["tokens"]
+        counts, tokens = outcome.version.counts, outcome.version.lineage.tokens
         rejected = sorted(counts.rejected.items(), key=lambda pair: -pair[1])
         table.add_row(
             outcome.stage.name,
@@ -137,8 +137,8 @@ def _funnel(outcomes: Sequence[Outcome]) -> Table:
             f"[green]{counts.kept:,}[/green]",
             ", ".join(f"{reason} {count:,}" for reason, count in rejected) or "-",
             "cached" if outcome.cached else f"{outcome.version.timings['seconds']:.1f}",
-            f"{tokens['prompt']:,}" if tokens["prompt"] else "-",
-            f"{tokens['completion']:,}" if tokens["completion"] else "-",
+            f"{tokens.prompt:,}" if tokens.prompt else "-",
+            f"{tokens.completion:,}" if tokens.completion else "-",
         )
     return table
 
@@ -159,8 +159,8 @@ def _bound(rows: int | None, exact: bool) -> str:
 
 def _shortened(text: str) -> str:
     lines = text.strip().splitlines()
-    kept = [
+    shown = [
         textwrap.shorten(line, _LINE_CHARACTERS) if len(line) > _LINE_CHARACTERS else line
         for line in lines[:SAMPLE_LINES]
     ]
-    return "\n".join(kept + ([f"… {len(lines) - SAMPLE_LINES} more lines"] if len(lines) > SAMPLE_LINES else []))
+    return "\n".join(shown + ([f"… {len(lines) - SAMPLE_LINES} more lines"] if len(lines) > SAMPLE_LINES else []))

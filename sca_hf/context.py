@@ -40,6 +40,10 @@ class PassRule(Protocol):
         ...
 
 
+def _own_status(verdict: Verdict) -> str:
+    return verdict.status
+
+
 @dataclass
 class Tokens:
     """Tokens of all completions that a stage used, those replayed from the journal included."""
@@ -67,7 +71,7 @@ class Progress:
 
 
 def _own_folder() -> Path:
-    """A folder that is gone with this process."""
+    """Return a folder that is gone with this process."""
     folder = Path(tempfile.mkdtemp(prefix="sca-hf-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -79,6 +83,7 @@ class Context:
 
     `seed`: the run's, from which every random choice comes. `scratch`: a folder for Arrow files, which must be there as
     long as the rows that a stage returned. `engine`, `few_shot`, `jails`, `pass_rule`: for stages that need them.
+    `give_up_after`, `status_of`: as the stage that executes attempts has them, for one that runs them before.
     `concurrency`: rows in the works at once; `batch_size`: rows a write; `workers`: processes for CPU work.
     `checkpoints`: a folder that keeps the finished parts of a long stage until it is done, so that it can go on.
     """
@@ -89,6 +94,8 @@ class Context:
     jails: Runner | None = None
     few_shot: FewShot | None = None
     pass_rule: PassRule | None = None
+    give_up_after: int | None = None
+    status_of: Callable[[Verdict], str] = _own_status
     concurrency: int = 512
     batch_size: int = 1000
     workers: int = 1
@@ -148,7 +155,10 @@ class Context:
             self.progress.rows_done += 1
             if isinstance(added, list):
                 return [row | more | _ids(stage, row, index) for index, more in enumerate(added)]
-            return [row | added | _ids(stage, row)]
+            ids = _ids(stage, row)
+            row |= added
+            row |= ids
+            return [row]
 
         with OrderedMap(rows, whole, self.concurrency, order) as ahead:
 
@@ -196,12 +206,12 @@ class Context:
 
 
 def _ids(stage: Stage, row: Mapping[str, Any], *sample: int) -> Row:
-    """The id of a new row, and its parent's under the name that the stage declares."""
+    """Return the id of a new row, and its parent's under the name that the stage declares."""
     if stage.parent_id is None:
         return {}
     return {"id": row_id(row["id"], stage.name, *sample), stage.parent_id: row["id"]}
 
 
 def _empty(features: Features) -> Dataset:
-    """What `map` does not return: of an empty dataset it keeps the old features."""
+    """Return a dataset without rows. `map` would keep the features that an empty dataset had."""
     return Dataset.from_dict({column: [] for column in features}, features=features)

@@ -18,7 +18,7 @@ _USUAL = ("cp1252", "cp1251", "koi8_r", "gb18030", "cp932", "euc_jp", "cp949", "
 
 
 def decode(content: bytes) -> str:
-    """The text of a file, with "\\n" at the end of lines.
+    """Return the text of a file, with "\\n" at the end of lines.
 
     By its byte order mark or, as Python reads it (PEP 263), its coding line, else UTF-8. Where the bytes are no such
     text, by the usual encoding that they fit best, which is a guess at letters in comments and literals. Raises

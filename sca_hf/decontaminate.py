@@ -19,7 +19,7 @@ from sca_hf.settings import Settings
 from sca_hf.shingles import shingles
 
 _COMMENT = re.compile(r"#[^\n]*")
-# The automaton looks for so many bytes out of the middle of each text, where two texts differ soonest; the whole text
+# The automaton looks for this many bytes out of the middle of each text, where two texts differ soonest; the whole text
 # is compared where they are found. So its size does not grow with the length of the texts.
 _ANCHOR = 32
 
@@ -31,8 +31,8 @@ class DecontaminateSettings(Settings):
 
     `files`: a file by name, in place of the Hub, or for a benchmark of your own. Without `benchmarks`, those with files
     count, or, without these, all. `min_chars`: letters, digits and signs that a text must have to be looked for; a
-    shorter solution counts in a text that also defines the function asked for. `ngram`: reject also what shares so many
-    words in a row with a benchmark (null: don't; the paper doesn't).
+    shorter solution counts in a text that also defines the function asked for. `ngram`: reject also what shares this
+    many words in a row with a benchmark (null: don't; the paper doesn't).
     """
 
     benchmarks: Annotated[tuple[Name, ...], Field(strict=False)] | None = None
@@ -76,17 +76,17 @@ class Contaminants:
         return digest(*(part for text in self.texts for part in (str(text), text.name, text.text)))
 
     def found_in(self, text: str) -> list[BenchmarkText]:
-        """The benchmarks' texts that `text` contains, or shares an n-gram with, in the order of `texts`."""
-        found: set[int] = set()
+        """Return the benchmarks' texts that `text` contains, or shares an n-gram with, in the order of `texts`."""
+        matches: set[int] = set()
         for form in dict.fromkeys(normalized(text)):
-            found.update(self._contained(form))
+            matches.update(self._contained(form))
         if self.ngram is not None:
-            found.update(self._overlapping(text, self.ngram))
-        return [self.texts[number] for number in sorted(found)]
+            matches.update(self._overlapping(text, self.ngram))
+        return [self.texts[number] for number in sorted(matches)]
 
     @cached_property
     def needles(self) -> dict[bytes, list[tuple[int, bytes]]]:
-        """What is looked for: by normalized text, the texts that it stands for and what must be defined besides."""
+        """What is looked for: by normalized text, the texts with that form and what must be defined as well."""
         needles: dict[bytes, list[tuple[int, bytes]]] = {}
         for number, text in enumerate(self.texts):
             for form in dict.fromkeys(normalized(text.text)):
@@ -143,12 +143,12 @@ def _load(sources: tuple[tuple[str, str | None], ...], min_chars: int, ngram: in
 
 
 def load_contaminants(settings: DecontaminateSettings) -> Contaminants:
-    """The texts of the benchmarks that count. Raises InputError when one can't be loaded."""
+    """Return the texts of the benchmarks that count. Raises InputError when one can't be loaded."""
     return _load(tuple(settings.sources.items()), settings.min_chars, settings.ngram)
 
 
 def normalized(text: str) -> tuple[bytes, bytes]:
-    """The two forms of a text that are compared: without case and white space; and without comments, too."""
+    """Return the two forms of a text that are compared: without case and white space; and without comments, too."""
     lower = text.lower()
     whole = "".join(lower.split())
     bare = "".join(_COMMENT.sub("", lower).split()) if "#" in lower else whole

@@ -112,7 +112,7 @@ class FileStream:
         return rows.select_columns(sorted(used)), layout
 
     def _load(self) -> IterableDataset | ScaError:
-        """The rows, or what is wrong with the settings, which no further attempt would change."""
+        """Return the rows, or what is wrong with the settings, which no further attempt would change."""
         source = self.source
         try:
             return load_dataset(
@@ -140,7 +140,7 @@ class FileStream:
 def open_hub_source(
     where: str, config: str | None, data_dir: str | None, split: str, column: str, license: str, patient: bool
 ) -> HubSource:
-    """The source `hf://namespace/name` or `hf://namespace/name@revision`, at the commit of the revision.
+    """Return the source `hf://namespace/name` or `hf://namespace/name@revision`, at the commit of the revision.
 
     `patient`: wait for a Hub that does not answer. Raises InputError for another form of name, and HubError when there
     is no such repository or revision, or the Hub can't be asked.

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sca_hf.identity import digest
 
-Made = TypeVar("Made")
+Part = TypeVar("Part")
 
 
 class Checkpoints:
@@ -25,22 +25,22 @@ class Checkpoints:
     def __init__(self, folder: Path | None, *scope: str) -> None:
         self.folder, self.scope = folder, scope
 
-    def part(self, key: Sequence[str], make: Callable[[], Made]) -> Made:
-        """What `make` gives, JSON-able: as it was kept, or made and kept now."""
-        kept: Made | None = self.kept(key)
-        if kept is not None:
-            return kept
-        made = make()
+    def part(self, key: Sequence[str], make: Callable[[], Part]) -> Part:
+        """Return what `make` gives, JSON-able: as it was kept, or made and kept now."""
+        checkpoint: Part | None = self.kept(key)
+        if checkpoint is not None:
+            return checkpoint
+        part = make()
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self._path(self.folder, key)
             aside = path.with_suffix(f".{uuid.uuid4().hex}")
-            aside.write_text(json.dumps(made))
+            aside.write_text(json.dumps(part))
             aside.replace(path)
-        return made
+        return part
 
     def kept(self, key: Sequence[str]) -> Any:
-        """The part as it was kept, or None: there is none, or only a piece of it, since the machine stopped."""
+        """Return the part as it was kept, or None: there is none, or only a piece of it, since the machine stopped."""
         if self.folder is None:
             return None
         try:

@@ -73,7 +73,7 @@ class Function:
 
 
 def documented_functions(text: str, kinds: Sequence[Kind] = ("function",)) -> list[Function]:
-    """What of these kinds has a docstring at the top level of a file, in order, a class before its methods.
+    """Return what of these kinds has a docstring at the top level of a file, in order, a class before its methods.
 
     Raises one of PARSER_ERRORS.
     """
@@ -83,14 +83,14 @@ def documented_functions(text: str, kinds: Sequence[Kind] = ("function",)) -> li
 
 
 def parse(text: str) -> ast.Module:
-    """The syntax tree, without warnings ("\\d" in a plain literal and the like). Raises one of PARSER_ERRORS."""
+    """Return the syntax tree, without warnings ("\\d" in a plain literal and the like). Raises one of PARSER_ERRORS."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(text)
 
 
 def compiles(source: str) -> bool:
-    """Whether the source compiles on its own."""
+    """Return whether the source compiles on its own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -102,16 +102,16 @@ def compiles(source: str) -> bool:
 
 def _documented_functions(text: str, kinds: Sequence[Kind]) -> list[Function]:
     tree = ast.parse(text)
-    found = [(node, owner) for node, owner in _candidates(tree, kinds) if _is_documented(node)]
-    if not found:
+    matches = [(node, owner) for node, owner in _candidates(tree, kinds) if _is_documented(node)]
+    if not matches:
         return []
     lines = text.split("\n")
     scope = _FileScope(tree)
-    return [_function(node, owner, lines, scope) for node, owner in found]
+    return [_function(node, owner, lines, scope) for node, owner in matches]
 
 
 def _candidates(tree: ast.Module, kinds: Sequence[Kind]) -> Iterator[tuple[_Node, ast.ClassDef | None]]:
-    """What of these kinds there is, with the class of each method."""
+    """Yield what of these kinds there is, with the class of each method."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             if "class" in kinds:
@@ -134,7 +134,7 @@ def _parameters(node: _FunctionNode) -> int:
 
 
 def _bound(method: _FunctionNode) -> int:
-    """How many parameters what it is called on takes: one, but for a static method or one that takes none."""
+    """Return how many parameters what it is called on takes: one, but for a static method or one that takes none."""
     if not (method.args.posonlyargs or method.args.args):
         return 0
     return int(not any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in method.decorator_list))
@@ -242,13 +242,13 @@ def _function(node: _Node, owner: ast.ClassDef | None, lines: Sequence[str], sco
 
 
 def _header(owner: ast.ClassDef) -> str:
-    """The first line of a class without its decorators, which would be applied to a class of one method."""
+    """Return the first line of a class without its decorators, which would be applied to a class of one method."""
     bases = [ast.unparse(each) for each in (*owner.bases, *owner.keywords)]
     return f"class {owner.name}({', '.join(bases)}):" if bases else f"class {owner.name}:"
 
 
 def _parts(node: _Node, owner: ast.ClassDef | None) -> list[ast.AST]:
-    """All syntax trees that the source has."""
+    """Return all syntax trees that the source has."""
     return [node] if owner is None else [node, *owner.bases, *owner.keywords]
 
 
@@ -257,7 +257,7 @@ def _first_line(node: _Node) -> int:
 
 
 def _import_lines(bindings: Sequence[_Binding], postponed_annotations: bool) -> Iterator[str]:
-    """One statement a line, in the file's order; names from one module share a line."""
+    """Yield one statement a line, in the file's order; names from one module share a line."""
     if postponed_annotations:
         yield "from __future__ import annotations"
     ordered = sorted(bindings, key=lambda each: (each.alias.lineno, each.alias.col_offset))
@@ -273,7 +273,7 @@ def _import_lines(bindings: Sequence[_Binding], postponed_annotations: bool) -> 
 
 
 def _global_names(table: symtable.SymbolTable) -> tuple[set[str], set[str]]:
-    """Names that are looked up at module level, and names that a `global` statement declares."""
+    """Return the names that are looked up at module level, and names that a `global` statement declares."""
     reads: set[str] = set()
     declared: set[str] = set()
     pending = [table]
@@ -302,7 +302,7 @@ def _chains(node: ast.AST) -> Iterator[str]:
 
 
 def _bound_names(tree: ast.Module) -> Iterator[str]:
-    """Names that the top level of a module binds by anything but an import."""
+    """Yield the names that the top level of a module binds by anything but an import."""
     for node in _walk_scope(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
             yield node.id
@@ -320,7 +320,7 @@ def _is_annotated(node: ast.AST) -> bool:
 
 
 def _walk_scope(scope: ast.AST) -> Iterator[ast.AST]:
-    """All nodes below `scope` that are not inside a function, lambda or class in it."""
+    """Yield all nodes below `scope` that are not inside a function, lambda or class in it."""
     pending = list(ast.iter_child_nodes(scope))
     while pending:
         node = pending.pop()

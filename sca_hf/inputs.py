@@ -20,7 +20,8 @@ from sca_hf.stage import Column, Stage, fit
 from sca_hf.store import Version
 from sca_hf.store.calls import call, without
 from sca_hf.store.hub_commit import listing
-from sca_hf.store.local import LINEAGE
+from sca_hf.store.lineage import FILE as LINEAGE
+from sca_hf.store.lineage import Lineage
 from sca_hf.store.manifest import MANIFEST, read_manifest
 
 _FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
@@ -46,7 +47,7 @@ class Loaded:
         after them.
         """
         names = [stage.name for stage in chain]
-        made_by = self.version.lineage["stage"] if self.version else None
+        made_by = self.version.lineage.stage if self.version else None
         if made_by in names[:-1]:
             return names[names.index(made_by) + 1]
         places = {place for name in self.rows.column_names if (place := _place(chain, name)) is not None}
@@ -172,7 +173,7 @@ def _load(where: str) -> Loaded:
 
 
 def _version_on_hub(api: HfApi, repo: str, info: DatasetInfo) -> Version | None:
-    """The version that a repository holds, if it does. Raises InputError if its rows were changed."""
+    """Return the version that a repository holds, if it does. Raises InputError if its rows were changed."""
     if not {LINEAGE, MANIFEST} <= {file.rfilename for file in info.siblings or ()}:
         return None
     for name in (LINEAGE, MANIFEST):
@@ -188,17 +189,17 @@ def _version_on_hub(api: HfApi, repo: str, info: DatasetInfo) -> Version | None:
 
 
 def _version(folder: Path, dataset: str) -> Version:
-    lineage = json.loads((folder / LINEAGE).read_text(encoding="utf-8"))
-    return Version(dataset, lineage["fingerprint"], folder, lineage["manifest_sha"], lineage)
+    lineage = Lineage.read((folder / LINEAGE).read_bytes())
+    return Version(dataset, lineage.fingerprint, folder, lineage.manifest_sha, lineage)
 
 
 def _needed(stages: Sequence[Stage]) -> list[str]:
-    """The columns that stages use and none of them makes before; and an id, which every row of a version has."""
+    """Return the columns that stages use and none of them makes before; and an id, which every row of a version has."""
     needed: dict[str, None] = {} if stages[0].origin else {"id": None}
-    made: set[str] = set()
+    added: set[str] = set()
     for stage in stages:
-        needed |= dict.fromkeys(name for name in stage.uses if name not in made)
-        made |= {column.name for column in stage.adds}
+        needed |= dict.fromkeys(name for name in stage.uses if name not in added)
+        added |= {column.name for column in stage.adds}
     return list(needed)
 
 
@@ -221,7 +222,7 @@ def _place(chain: Sequence[Stage], column: str) -> int | None:
 
 
 def _content(rows: Dataset) -> str:
-    """A sha of the rows' content, whatever files they came from."""
+    """Return a sha of the rows' content, whatever files they came from."""
     parts = (
         json.dumps(row, ensure_ascii=True, sort_keys=True, default=lambda value: value.hex())
         for batch in rows.with_format(None).iter(batch_size=1_000)

@@ -1,7 +1,7 @@
 """A function of batches in a process of its own, which may crash, hang or run out of memory.
 
 with CrashProofWorker(judge_files) as judged:
-    rows = judged(files)      # one result each; None for one of which the process came to no end
+    rows = judged(files)      # one result each; None for an input whose worker crashed or hung
 """
 
 import multiprocessing
@@ -18,8 +18,8 @@ from typing import Any, Generic, TypeVar
 
 from sca_hf.sandbox.jail.kernel import die_with_parent
 
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+Input = TypeVar("Input")
+Result = TypeVar("Result")
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -40,7 +40,7 @@ class _Child:
         self.pipe.close()
 
 
-class CrashProofWorker(Generic[Given, Made]):
+class CrashProofWorker(Generic[Input, Result]):
     """`function` gives one result for each of its batch, and can be sent to workers, and so can this.
 
     `cpu_seconds`: that a batch may take; wall-clock time is bounded at 20 times as much. `memory`: bytes that it may
@@ -49,7 +49,7 @@ class CrashProofWorker(Generic[Given, Made]):
     """
 
     def __init__(
-        self, function: Callable[[Sequence[Given]], Sequence[Made]], cpu_seconds: float = 60, memory: int = 2 * 2**30
+        self, function: Callable[[Sequence[Input]], Sequence[Result]], cpu_seconds: float = 60, memory: int = 2 * 2**30
     ) -> None:
         self.function, self.cpu_seconds, self.memory = function, cpu_seconds, memory
         self._child: _Child | None = None
@@ -57,7 +57,7 @@ class CrashProofWorker(Generic[Given, Made]):
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_child": None}
 
-    def __enter__(self) -> "CrashProofWorker[Given, Made]":
+    def __enter__(self) -> "CrashProofWorker[Input, Result]":
         return self
 
     def __exit__(
@@ -65,17 +65,17 @@ class CrashProofWorker(Generic[Given, Made]):
     ) -> None:
         self._end()
 
-    def __call__(self, batch: Sequence[Given]) -> list[Made | None]:
+    def __call__(self, batch: Sequence[Input]) -> list[Result | None]:
         """The results, in order."""
-        made = self._ask(batch) if batch else []
-        if made is not None:
-            return list(made)
+        results = self._ask(batch) if batch else []
+        if results is not None:
+            return list(results)
         if len(batch) == 1:
             return [None]
         half = len(batch) // 2
         return self(batch[:half]) + self(batch[half:])
 
-    def _ask(self, batch: Sequence[Given]) -> Sequence[Made] | None:
+    def _ask(self, batch: Sequence[Input]) -> Sequence[Result] | None:
         """None: the process came to no end, and is gone."""
         child = self._child = self._child or self._start()
         try:
@@ -85,13 +85,13 @@ class CrashProofWorker(Generic[Given, Made]):
                 if time.monotonic() > wall_end or child.cpu_seconds() > cpu_end:
                     self._end()
                     return None
-            made, error = child.pipe.recv()
+            results, error = child.pipe.recv()
         except (EOFError, OSError):
             self._end()
             return None
         if error is not None:
             raise error
-        result: Sequence[Made] = made
+        result: Sequence[Result] = results
         return result
 
     def _start(self) -> _Child:

@@ -36,14 +36,14 @@ class ColumnMap:
         return {
             "path": [_path(of, at) or name for at, of, name in zip(paths, repositories, names, strict=True)],
             "content": [_bytes(text) for text in rows[self.content]],
-            "license": [_joined(given) or license for given in rows.get(self.licenses, nothing)],
+            "license": [_joined(own) or license for own in rows.get(self.licenses, nothing)],
         }
 
 
 def column_map(source: str, features: Mapping[str, Any], column: str) -> ColumnMap:
-    """The layout of data with these features whose text is in `column`.
+    """Return the layout of data with these features whose text is in `column`.
 
-    Raises InputError, which names `source`, when the column is missing or one of the columns is no text.
+    Raises InputError, which names `source`, when the column is missing or one of the columns is not a text.
     """
     names = list(features)
     if column not in names and _BLOBS in names:

@@ -3,7 +3,7 @@
     near_duplicates([["a text", "another"], ["a third"]], NearDuplicateSettings())   # [None, None, None]
 
 What is a duplicate depends on the texts and their order alone. Memory: about 250 bytes a text besides the longest
-batch; the n-grams lie in a temporary file, 4 bytes each.
+batch; the n-grams are in a temporary file, 4 bytes each.
 """
 
 import math
@@ -22,7 +22,7 @@ from rensa import RMinHash
 from sca_hf.settings import Settings
 from sca_hf.shingles import Hashes, shingles
 
-# Of the pairs whose similarity is just the threshold, so many have a band in common.
+# The share of pairs with just the similarity of the threshold that have a band in common.
 _RECALL = 0.96
 _MAX_BANDS = 25
 _SEED = 3407
@@ -35,14 +35,14 @@ class NearDuplicateSettings(Settings):
     ngram: int = Field(default=5, ge=1, le=50)
 
     def intent(self) -> dict[str, Any]:
-        """The settings, and the signature whose bands propose the pairs."""
+        """Return the settings, and the signature whose bands propose the pairs."""
         return super().intent() | {"signature": f"rensa {RMinHash.ALGORITHM_VERSION}"}
 
 
 def near_duplicates(
     batches: Iterable[Sequence[str]], settings: NearDuplicateSettings, folder: Path | None = None
 ) -> list[int | None]:
-    """For each text the number of the earlier text that it is a near-duplicate of; null: it is none.
+    """Return for each text the number of the earlier text that it is a near-duplicate of, None if there is none.
 
     A text is compared with those before it that are no duplicates themselves, so no two of the rest are near. A text
     without any word is nobody's duplicate. `folder`: where the temporary file is made.
@@ -66,7 +66,7 @@ def near_duplicates(
 
 
 def _bands(threshold: float) -> tuple[int, int]:
-    """The widest bands (hashes each) of which `_MAX_BANDS` or fewer give the recall at the threshold."""
+    """Return the widest bands (hashes each) of which `_MAX_BANDS` or fewer give the recall at the threshold."""
     width, bands = 1, 1
     for wider in range(1, 33):
         needed = math.ceil(math.log(1 - _RECALL) / math.log(1 - threshold**wider))
@@ -77,7 +77,7 @@ def _bands(threshold: float) -> tuple[int, int]:
 
 
 def _keys(hashes: Hashes, offsets: NDArray[np.int64], width: int, bands: int) -> NDArray[np.uint32]:
-    """One hash per text and band. Where chance makes two the same, the similarity decides as everywhere."""
+    """Return one hash per text and band. Where chance makes two the same, the similarity decides as everywhere."""
     if len(offsets) == 1:
         return np.empty((0, bands), np.uint32)
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets.astype(np.uint64), width * bands, _SEED)
@@ -101,7 +101,7 @@ class _Groups:
     members: NDArray[np.int32]
 
     def of(self, text: int) -> list[int]:
-        """The groups of a text."""
+        """Return the groups of a text."""
         own = self.numbers[text]
         numbers: list[int] = own[own >= 0].tolist()
         return numbers
@@ -112,14 +112,14 @@ class _Groups:
         self.ends[groups] += 1
 
     def members_of(self, groups: Sequence[int]) -> Iterator[int]:
-        """The members of each of these groups, so some more than once."""
+        """Yield the members of each of these groups, so some more than once."""
         for begin, end in zip(self.begins[groups].tolist(), self.ends[groups].tolist(), strict=True):
             if end > begin:
                 yield from self.members[begin:end].tolist()
 
 
 def _groups(keys: NDArray[np.uint32], filled: NDArray[np.bool_]) -> _Groups:
-    """The groups of the texts that are `filled`, without members yet. Takes the memory of `keys`."""
+    """Return the groups of the texts that are `filled`, without members yet. Takes the memory of `keys`."""
     groups = keys.view(np.int32)
     sizes = [np.empty(0, np.int64)]
     begin = 0
@@ -142,7 +142,7 @@ class _Sets:
     offsets: NDArray[np.int64]
 
     def similar(self, one: int, other: int, threshold: float) -> bool:
-        """Whether their Jaccard similarity is at least the threshold."""
+        """Return whether their Jaccard similarity is at least the threshold."""
         first = self.hashes[self.offsets[one] : self.offsets[one + 1]]
         second = self.hashes[self.offsets[other] : self.offsets[other + 1]]
         fewer, more = sorted((len(first), len(second)))
@@ -153,13 +153,13 @@ class _Sets:
 
 
 def _earlier(groups: _Groups, sets: _Sets, threshold: float) -> list[int | None]:
-    found: list[int | None] = [None] * len(groups.numbers)
+    originals: list[int | None] = [None] * len(groups.numbers)
     for text in np.flatnonzero((groups.numbers >= 0).any(axis=1)).tolist():
         own = groups.of(text)
         # Those with the most bands in common first: they are the most likely ones.
         near = Counter(groups.members_of(own))
         candidates = sorted(near, key=lambda other: (-near[other], other))
-        found[text] = next((other for other in candidates if sets.similar(text, other, threshold)), None)
-        if found[text] is None:
+        originals[text] = next((other for other in candidates if sets.similar(text, other, threshold)), None)
+        if originals[text] is None:
             groups.add(text, own)
-    return found
+    return originals

@@ -1,4 +1,4 @@
-"""Rows put back into their order, at 5 bytes of memory a row beside the order: `Dataset.select` takes 100."""
+"""Bring rows back into their order, with 5 bytes of memory a row on top of the order: `Dataset.select` takes 100."""
 
 import uuid
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from datasets.table import MemoryMappedTable
 _PART = 1 << 16
 
 
-def restore_order(made: Dataset, order: Sequence[int], counts: Sequence[int], folder: Path) -> Dataset:
-    """`made` in the order of the rows that it was made from.
+def restore_order(rows: Dataset, order: Sequence[int], counts: Sequence[int], folder: Path) -> Dataset:
+    """Return `rows` in the order of the rows that they were made from.
 
     They were sent in `order` (indices of all of them), and became `counts` rows each, in the order sent. The new
     indices go to a file in `folder`, which must be there as long as the result is.
@@ -35,5 +35,5 @@ def restore_order(made: Dataset, order: Sequence[int], counts: Sequence[int], fo
             within = np.arange(until[-1], dtype=np.uint64) - np.repeat(until - counted, counted)
             writer.write_batch(pa.record_batch([pa.array(np.repeat(begin, counted) + within)], schema=schema))
     return Dataset(
-        made.data, info=made.info, indices_table=MemoryMappedTable.from_file(str(file)), fingerprint=file.stem
+        rows.data, info=rows.info, indices_table=MemoryMappedTable.from_file(str(file)), fingerprint=file.stem
     )

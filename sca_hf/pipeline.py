@@ -23,6 +23,7 @@ from sca_hf.resources import Resources
 from sca_hf.stage import Column, Stage, fit, split
 from sca_hf.store import Build, Store, Version
 from sca_hf.store.hub import Hub
+from sca_hf.store.lineage import Making, Parent, TokenCounts, Writer
 from sca_hf.store.shelf import VersionResolver
 
 Watch = Callable[[str, Progress], AbstractContextManager[None]]
@@ -41,7 +42,7 @@ class Outcome:
 
 
 class Pipeline:
-    """A recipe over a store. `first`, `last`: the stages to run; `limit`: at most so many seeds, or rows of `first`.
+    """A recipe over a store. `first`, `last`: the stages to run; `limit`: at most this many seeds, or rows of `first`.
 
     With `first`, its input is the latest version of the stage before it in the store; or, with `revision`, that of the
     Hub. `rows`: a folder, file or dataset repository that `first` reads instead (see `sca_hf.inputs`). With `hub`, a
@@ -103,7 +104,9 @@ class Pipeline:
         return planned
 
     def run(
-        self, announce: Callable[[Stage, Version | None], None], watch: Watch = lambda _, __: nullcontext()
+        self,
+        announce: Callable[[Stage, Version | None], object] = lambda stage, version: None,
+        watch: Watch = lambda stage, progress: nullcontext(),
     ) -> list[Outcome]:
         """Run the stages. `announce` is told of each stage before it runs, with its version if it is there already.
 
@@ -139,28 +142,27 @@ class Pipeline:
             with _measured(resources) as timings, shown:
                 judged_rows = stage.run(rows, self.recipe[stage.name], context)
             judged = split(stage, rows.files if isinstance(rows, FileStream) else len(rows), judged_rows)
-            lineage = {
-                "sca_hf": __version__,
-                "recipe": self.recipe.published(),
-                "stage": stage.name,
-                "stage_version": stage.version,
-                "fingerprint": key,
-                "intent": self._intents.of(stage, source),
-                "parents": [
-                    {"dataset": parent.dataset, "fingerprint": parent.fingerprint, "manifest_sha": parent.manifest_sha}
+            making = Making(
+                stage=stage.name,
+                stage_version=stage.version,
+                sca_hf=__version__,
+                recipe=self.recipe.published(),
+                intent=self._intents.of(stage, source),
+                parents=tuple(
+                    Parent(dataset=parent.dataset, fingerprint=parent.fingerprint, manifest_sha=parent.manifest_sha)
                     for parent in source.parents
-                ],
-                "input": source.name,
-                "command": command(self.recipe, stage.name, self._start()),
-                "model": self._intents.engine().published() if stage.needs == "engine" else None,
-                "packages": _packages(),
-                "tokens": {"prompt": context.tokens.prompt, "completion": context.tokens.completion},
-            }
+                ),
+                input=source.name,
+                command=command(self.recipe, stage.name, self._start()),
+                model=Writer(**self._intents.engine().published()) if stage.needs == "engine" else None,
+                packages=_packages(),
+                tokens=TokenCounts(prompt=context.tokens.prompt, completion=context.tokens.completion),
+            )
             build = Build(
                 stage,
                 _columns(judged.kept, [*before, stage]),
                 judged,
-                lineage,
+                making,
                 timings,
                 [parent.lineage for parent in source.parents],
             )
@@ -171,6 +173,10 @@ class Pipeline:
         engine = resources.engine() if stage.needs == "engine" else None
         jails = self._jails(stage, resources)
         until_pass = stage.until_pass is not None and stage.until_pass(settings)
+        execution: dict[str, Any] = {}
+        if jails and stage.until_pass is not None:
+            executor = self.recipe[executing(self.recipe, stage).name]
+            execution = {"give_up_after": executor.give_up_after, "status_of": executor.status_of}
         return Context(
             seed=self.recipe.seed,
             scratch=scratch,
@@ -178,6 +184,7 @@ class Pipeline:
             jails=jails,
             few_shot=self._intents.few_shot,
             pass_rule=self._intents.pass_rule(stage) if until_pass else None,
+            **execution,
             concurrency=run.concurrency,
             batch_size=run.batch_size,
             workers=run.workers,
@@ -201,7 +208,7 @@ class Pipeline:
         return None
 
     def _input(self, fetch: bool) -> StageInput:
-        """What the first stage is made from. `fetch`: have it in the store, if it is on the Hub."""
+        """Return what the first stage is made from. `fetch`: have it in the store, if it is on the Hub."""
         first = self.stages[0]
         if self._rows is not None:
             ready = self._rows
@@ -233,7 +240,7 @@ class Pipeline:
 
 
 def _columns(rows: Dataset | FileStream, stages: Sequence[Stage]) -> tuple[Column, ...]:
-    """The columns of rows that `stages` made, as they declare them."""
+    """Return the columns of rows that `stages` made, as they declare them."""
     declared = {column.name: column for stage in stages for column in stage.adds}
     features = {} if isinstance(rows, FileStream) else rows.features
     return tuple(

@@ -162,7 +162,7 @@ def _later(recipe: Recipe, stage: Stage, fits: Callable[[Stage], bool], what: st
 
 
 def _sandbox_intent() -> dict[str, str]:
-    """What of the sandbox determines verdicts."""
+    """Return what of the sandbox determines verdicts."""
     return {"jail": str(JAIL_VERSION), "python": ".".join(map(str, sys.version_info[:2]))}
 
 

@@ -41,15 +41,15 @@ class Line:
         self._before = self._first = _copy(self.progress.usage)
 
     def text(self, now: float) -> str:
-        """The line, `now` by time.monotonic()."""
+        """Return the line, `now` by time.monotonic()."""
         progress = self.progress
         if (progress.rows_done == 0) if progress.usage is None else (progress.usage.calls == self._first.calls):
             self._began, self._held = now, progress.rows_done
-        made = progress.rows_done - self._held
+        rows = progress.rows_done - self._held
         seconds = max(now - self._began, 1e-3)
         parts = [f"{self.stage:<13} {_bar(progress)} {progress.rows_done:,}/{progress.rows:,} rows"]
-        if made:
-            parts.append(f"{made / seconds:,.1f} rows/s")
+        if rows:
+            parts.append(f"{rows / seconds:,.1f} rows/s")
         if progress.usage is not None:
             usage, since = _copy(progress.usage), max(now - self._then, 1e-3)
             read = usage.prompt_tokens - self._first.prompt_tokens
@@ -67,11 +67,11 @@ class Line:
             if progress.programs_done:
                 parts.append(f"{progress.passes / progress.programs_done:.0%} of {progress.programs_done:,} passed")
         left = progress.rows - progress.rows_done
-        parts.append(f"{_clock(seconds * left / max(made, 1))} left" if made or not left else "-:-- left")
+        parts.append(f"{_clock(seconds * left / max(rows, 1))} left" if rows or not left else "-:-- left")
         return " · ".join(parts)
 
     def whole(self, now: float) -> str:
-        """The line with the speeds of all the time until `now`, for the end."""
+        """Return the line with the speeds of all the time until `now`, for the end."""
         self._before, self._then = self._first, self._began
         return self.text(now)
 

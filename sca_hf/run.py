@@ -36,7 +36,7 @@ Exit codes: 0 done, 2 an error that you can fix, 130 interrupted.
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     from sca_hf.recipe import recipe_names
     from sca_hf.stages import BUNDLED
 
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a setting; repeatable"
     )
     command.add_argument(
-        "--store", type=Path, default=Path("store"), metavar="DIR", help="where versions lie (./store)"
+        "--store", type=Path, default=Path("store"), metavar="DIR", help="folder of versions (./store)"
     )
     command.add_argument(
         "--shard-mb",

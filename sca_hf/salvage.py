@@ -10,7 +10,7 @@ from sca_hf.functions import PARSER_ERRORS, Function, Kind, documented_functions
 # Lines at the left margin that go on with the statement before them.
 _GOES_ON = re.compile(r"[)\]}]|(?:else|elif|except|finally|case)\b")
 _DEFINITION = re.compile(r"(?:async[ \t]+)?def[ \t]+(\w+)")
-# A block is taken together with so many of the next ones while a string or bracket in it is open.
+# A block is taken together with this many of the next ones while a string or bracket in it is open.
 _MOST_JOINED = 12
 _OPEN = ("was never closed", "unterminated triple-quoted", "unexpected EOF")
 
@@ -25,12 +25,12 @@ class BrokenFunction:
 
 
 def salvaged_functions(text: str, kinds: Sequence[Kind] = ("function",)) -> list[Function | BrokenFunction]:
-    """What of these kinds has a docstring at the top level of a broken file, in order; classes that parse only.
+    """Return what of these kinds has a docstring at the top level of a broken file, in order; classes that parse only.
 
     Each statement at the left margin that does not parse alone is left out. The names that it bound count as undefined.
     """
     lines = text.split("\n")
-    kept = list(lines)
+    repaired = list(lines)
     broken: list[BrokenFunction] = []
     for begin, end in _blocks(lines):
         block = "\n".join(lines[begin:end])
@@ -39,19 +39,19 @@ def salvaged_functions(text: str, kinds: Sequence[Kind] = ("function",)) -> list
         # Python 2 took a tab for the way to the next column that divides by 8.
         untabbed = block.expandtabs(8) if "\t" in block else block
         if untabbed != block and _parses(untabbed):
-            kept[begin:end] = untabbed.split("\n")
+            repaired[begin:end] = untabbed.split("\n")
             continue
         # A first line that is right may be followed by a stray indented one.
         right = 1 if _parses(lines[begin]) else 0
-        kept[begin + right : end] = [""] * (end - begin - right)
+        repaired[begin + right : end] = [""] * (end - begin - right)
         name = _documented(lines[begin:end])
         if name and "function" in kinds:
             broken.append(BrokenFunction(name, block.rstrip(), begin + 1))
     try:
-        whole = documented_functions("\n".join(kept), kinds)
+        whole = documented_functions("\n".join(repaired), kinds)
     except PARSER_ERRORS:
         whole = []
-    return sorted([*whole, *broken], key=lambda found: found.line)
+    return sorted([*whole, *broken], key=lambda function: function.line)
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -84,7 +84,7 @@ def _parses(block: str) -> bool:
 
 
 def _error(block: str) -> str:
-    """What the parser says; empty: nothing."""
+    """Return what the parser says; empty: nothing."""
     try:
         parse(block)
     except SyntaxError as error:
@@ -96,7 +96,7 @@ def _error(block: str) -> str:
 
 
 def _documented(lines: Sequence[str]) -> str | None:
-    """The name of the function that a block defines, if its beginning up to the end of a docstring parses."""
+    """Return the name of the function that a block defines, if its beginning up to the end of a docstring parses."""
     first = next((number for number, line in enumerate(lines) if not line.startswith("@")), 0)
     definition = _DEFINITION.match(lines[first])
     if not definition:

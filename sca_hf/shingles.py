@@ -1,7 +1,7 @@
 """Texts as sets of hashed word n-grams, for near-duplicates and decontamination.
 
 Hashes are the same in every process and on every machine: 64 bits, of which chance makes two of a billion meet at most
-about once in 37 runs, so a set of hashes stands for the set of n-grams.
+about once in 37 runs, so a set of hashes can replace the set of n-grams.
 """
 
 import re
@@ -20,7 +20,7 @@ _MAX_WORDS = 500_000  # words whose hashes are remembered: about 60 MB
 
 
 def shingles(texts: Sequence[str], size: int) -> tuple[Hashes, NDArray[np.int64]]:
-    """The n-grams of `size` words of each text, in any case, hashed; of a shorter text, all its words as one.
+    """Return the n-grams of `size` words of each text, in any case, hashed; of a shorter text, all its words as one.
 
     Gives the hashes of all texts in one array, sorted and without repetitions per text, and the offsets where each
     text's begin (one more offset than texts). A text without any word has none.
@@ -54,7 +54,7 @@ def shingles(texts: Sequence[str], size: int) -> tuple[Hashes, NDArray[np.int64]
 
 
 def _words(text: str) -> list[str]:
-    """The words in lower case; of plain ASCII, three times as fast as by the expression."""
+    """Return the words in lower case; of plain ASCII, three times as fast as by the expression."""
     return text.translate(_ASCII).split() if text.isascii() else _WORD.findall(text.lower())
 
 
@@ -66,8 +66,8 @@ class _WordHashes(dict[str, int]):
             return 0
         if len(self) >= _MAX_WORDS:
             self.clear()
-        self[word] = made = int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest())
-        return made
+        self[word] = value = int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+        return value
 
 
 _WORD_HASHES = _WordHashes()

@@ -1,4 +1,4 @@
-"""Where seeds come from: one row a source file, and a sha that stands for all of them.
+"""Where seeds come from: one row a source file, and a sha of all of them.
 
 A source is `stdlib` (the running interpreter's standard library), a folder of Python files, one or several git
 checkouts, a JSON or Parquet file with a text column, the folder of a dataset version, or a dataset on the Hub. Data may
@@ -27,7 +27,7 @@ from sca_hf.layouts import FEATURES, column_map
 
 STDLIB = "stdlib"
 STDLIB_LICENSE = "PSF-2.0"
-MAX_FILE_BYTES = 1_000_000  # of a larger file only so many bytes and one more are read: enough to see that it is larger
+MAX_FILE_BYTES = 1_000_000  # and one more byte of a larger file is read: enough to see that it is larger
 
 _JSON = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst")
 _FORMATS = {**dict.fromkeys(_JSON, "json"), ".parquet": "parquet"}
@@ -81,8 +81,8 @@ def open_source(
     kind, lacks the column, or has no row; HubError when the Hub refuses or does not answer.
     """
     if source.startswith(SCHEME):
-        found = open_hub_source(source, config, data_dir, split, column, license, patient)
-        return Source(FileStream(found), found.sha, found.name)
+        hub_source = open_hub_source(source, config, data_dir, split, column, license, patient)
+        return Source(FileStream(hub_source), hub_source.sha, hub_source.name)
     if source == STDLIB:
         root = Path(sysconfig.get_path("stdlib"))
         paths = (

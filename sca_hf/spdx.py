@@ -33,12 +33,12 @@ _TEXTS = (
 
 
 def is_license_file(name: str) -> bool:
-    """Whether a file in a repository's root is named as licenses are: LICENSE, COPYING.txt, LICENSE-MIT."""
+    """Return whether a file in a repository's root is named as licenses are: LICENSE, COPYING.txt, LICENSE-MIT."""
     return _FILE.fullmatch(name) is not None
 
 
 def licenses_of(texts: Iterable[str]) -> str:
-    """The ids in the texts of license files, joined by " AND "; "" if none of them is known.
+    """Return the ids in the texts of license files, joined by " AND "; "" if none of them is known.
 
     A text names one license: by its SPDX tag, or by phrases that the license has.
     """
@@ -52,10 +52,10 @@ def _license(text: str) -> str:
     # Curly quotes and line breaks differ between copies of one license. The beginning says which one it is: longer ones
     # quote others at their end.
     plain = " ".join(text.lower().replace("‘", "'").replace("’", "'").replace("``", "'").replace("''", "'").split())
-    found = (name for name, phrases in _TEXTS if all(phrase in plain[: _most(name)] for phrase in phrases))
-    return next(found, "")
+    names = (name for name, phrases in _TEXTS if all(phrase in plain[: _most(name)] for phrase in phrases))
+    return next(names, "")
 
 
 def _most(name: str) -> int:
-    """How much of a text is looked at: of those that say their name, the head, where others only quote it."""
+    """Return how much of a text is looked at: of those that say their name, the head, where others only quote it."""
     return 400 if name.startswith(("AGPL", "LGPL", "GPL", "Apache", "MPL", "EPL", "BSL", "CC0")) else 20_000

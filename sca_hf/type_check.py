@@ -42,7 +42,7 @@ class TypeCheckSettings(Settings):
     checker: Checker = "ty"
 
     def intent(self) -> dict[str, Any]:
-        """The checker's version decides as much as its name."""
+        """Return the settings and the version of the checker, which decides as much as its name."""
         return {"checker": _version(self.checker)}
 
 
@@ -93,7 +93,7 @@ def _judge(program: str, kind: _Kind, seeds: Sequence[str], folder: Path | None 
 
 
 def _wrong(program: str, kind: _Kind, seeds: Sequence[str], parent: Path | None) -> set[int] | None:
-    """The numbers of the seeds with errors; null when the checker came to no end."""
+    """Return the numbers of the seeds with errors; null when the checker crashed or hung."""
     cpu_seconds = round(_CPU_SECONDS + _SEED_CPU_SECONDS * len(seeds))
     with tempfile.TemporaryDirectory(prefix="types-", dir=parent) as name:
         folder = Path(name)
@@ -158,8 +158,8 @@ def _pyrefly_errors(output: str) -> list[str]:
 
 
 def _pyright_errors(output: str) -> list[str]:
-    found = json.loads(output)["generalDiagnostics"]
-    return [Path(each["file"]).name for each in found if each["severity"] == "error"]
+    diagnostics = json.loads(output)["generalDiagnostics"]
+    return [Path(each["file"]).name for each in diagnostics if each["severity"] == "error"]
 
 
 # The batches are about as large as a checker is still quick with.
@@ -195,13 +195,13 @@ def _rebatched(batches: Iterable[Sequence[str]], size: int) -> Iterator[list[str
 def _program(checker: Checker) -> str:
     """Beside the running Python, else on the path."""
     beside = Path(sysconfig.get_path("scripts"), checker)
-    found = str(beside) if beside.is_file() else shutil.which(checker)
-    if found is None:
+    path = str(beside) if beside.is_file() else shutil.which(checker)
+    if path is None:
         raise InputError(
             f"type checker {checker!r} is not installed; install it (pip install {checker}), or set seeds.type_check "
             "to another checker or null"
         )
-    return found
+    return path
 
 
 @lru_cache

@@ -1,6 +1,6 @@
 """What the versions command prints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from sca_hf.store import Version
+from sca_hf.store.history import Difference
 from sca_hf.store.hub import Remote
-from sca_hf.store.lineage import Difference
+from sca_hf.store.lineage import Parent, Writer
 
 _SHOWN_ROWS = 5
 
@@ -28,37 +29,37 @@ class VersionsConsole:
         table = _table("version", "rows", "MB", "rejected", "made from", right={"rows", "MB", "rejected"})
         for version in versions:
             size = sum(path.stat().st_size for path in version.path.rglob("*") if path.is_file())
-            counts, parents = version.counts, version.lineage.get("parents", [])
+            counts, parents = version.counts, version.lineage.parents
             table.add_row(
                 _name(version),
                 f"{counts.kept:,}",
                 f"{size / 1e6:,.1f}",
                 f"{sum(counts.rejected.values()):,}",
-                ", ".join(f"{parent['dataset']}/{parent['fingerprint']}" for parent in parents) or _source(version),
+                ", ".join(f"{parent.dataset}/{parent.fingerprint}" for parent in parents) or _source(version),
             )
         self._terminal.print(table)
 
-    def show(self, version: Version, ancestors: Sequence[tuple[Mapping[str, str], Version | None]]) -> None:
+    def show(self, version: Version, ancestors: Sequence[tuple[Parent, Version | None]]) -> None:
         """What a version is, and its line back to the source."""
         lineage, counts = version.lineage, version.counts
         facts = {
             "folder": version.path,
             "manifest": version.manifest_sha,
-            "stage": f"{lineage['stage']}, version {lineage['stage_version']}",
+            "stage": f"{lineage.stage}, version {lineage.stage_version}",
             "rows": f"{counts.rows_in:,} in, {counts.judged:,} judged, {counts.kept:,} kept",
             "rejected": ", ".join(f"{reason} {rows:,}" for reason, rows in counts.rejected.items()) or "none",
-            "written by": "; ".join(map(_model, lineage["models"])) or "no model",
-            "licenses": ", ".join(f"{license} {rows:,}" for license, rows in lineage["licenses"].items()) or "unknown",
-            "made with": ", ".join(f"{name} {number}" for name, number in lineage.get("packages", {}).items()),
-            "make it again": lineage.get("command") or "see its card",
+            "written by": "; ".join(map(_model, lineage.models)) or "no model",
+            "licenses": ", ".join(f"{license} {rows:,}" for license, rows in lineage.licenses.items()) or "unknown",
+            "made with": ", ".join(f"{name} {number}" for name, number in lineage.packages.items()),
+            "make it again": lineage.command or "see its card",
         }
         self._terminal.print(f"[bold]{_name(version)}[/bold]")
         for name, value in facts.items():
             self._terminal.print(f"  {name:<14}{escape(str(value))}", soft_wrap=True)
         self._terminal.print("[bold]made from[/bold]")
-        for parent, found in ancestors:
-            where = f"{found.counts.kept:,} rows" if found else "not in this store"
-            self._terminal.print(f"  {parent['dataset']}/{parent['fingerprint']}  [dim]{where}[/dim]", soft_wrap=True)
+        for parent, ancestor in ancestors:
+            where = f"{ancestor.counts.kept:,} rows" if ancestor else "not in this store"
+            self._terminal.print(f"  {parent.dataset}/{parent.fingerprint}  [dim]{where}[/dim]", soft_wrap=True)
         first = ancestors[-1][1] if ancestors else version
         if first is not None:
             self._terminal.print(f"  {escape(_source(first))}", soft_wrap=True)
@@ -110,15 +111,15 @@ def _name(version: Version) -> str:
     return f"{version.dataset}/{version.fingerprint}"
 
 
-def _model(model: Mapping[str, str]) -> str:
-    return f"{model['model']}, revision {model['revision']}, on {model['build']}, {model['dtype']}"
+def _model(model: Writer) -> str:
+    return f"{model.model}, revision {model.revision}, on {model.build}, {model.dtype}"
 
 
 def _source(version: Version) -> str:
-    """What the first stage of a line read."""
+    """Return what the first stage of a line read."""
     lineage = version.lineage
-    settings = lineage.get("recipe", {}).get(lineage["stage"], {})
-    return str(lineage.get("input") or settings.get("source", "unknown source"))
+    settings = lineage.recipe.get(lineage.stage, {})
+    return str(lineage.input or settings.get("source", "unknown source"))
 
 
 def _value(value: Any) -> str:

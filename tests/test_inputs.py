@@ -12,6 +12,7 @@ from datasets import Dataset
 
 from sca_hf import run, versions
 from sca_hf.store import Store, Version
+from sca_hf.store.lineage import Parent
 from tests.finished_run import (
     FUNCTION,
     NAMES,
@@ -52,7 +53,7 @@ def test_the_layout_of_the_reference_is_read(arguments: list[str], tmp_path: Pat
     assert len(set(made.load()["select_id"])) == 9
     assert made.load()["seed"][:] == [row["seed"] for row in rows], "columns that earlier stages make are carried"
     assert "prompt" not in made.load().column_names
-    assert "--input reference.parquet" in made.lineage["command"]
+    assert "--input reference.parquet" in str(made.lineage.command)
     with (tmp_path / "other.jsonl").open("w") as file:  # the same rows in another file are the same input
         file.writelines(json.dumps(row) + "\n" for row in rows)
     assert run.main([*start, "--input", str(tmp_path / "other.jsonl")]) == 0
@@ -69,11 +70,11 @@ def test_an_input_on_the_hub_is_recorded_as_what_the_rows_were_made_from(
     assert sorted(made) == ["demo-select", "demo-sft"]
     assert made["demo-select"].manifest_sha == published["select"].manifest_sha
     line = made["demo-select"].lineage
-    assert "alice/demo-execute@" in line["input"]
-    assert f"--from select --input {line['input']}" in line["command"]
-    assert line["parents"] == [_parent(executed)]
-    assert [step["stage"] for step in line["funnel"]] == list(NAMES[: NAMES.index("select") + 1])
-    assert line["licenses"] == published["select"].lineage["licenses"]
+    assert "alice/demo-execute@" in str(line.input)
+    assert f"--from select --input {line.input}" in str(line.command)
+    assert line.parents == (_parent(executed),)
+    assert [step.stage for step in line.funnel] == list(NAMES[: NAMES.index("select") + 1])
+    assert line.licenses == published["select"].lineage.licenses
     assert yaml.safe_load(_card(made["demo-select"]).split("---\n")[1])["source_datasets"] == ["alice/demo-execute"]
 
 
@@ -89,9 +90,9 @@ def test_a_version_in_a_folder_is_recorded_and_not_removed_before_what_was_made_
     assert run.main([*arguments, "--store", str(store.root), "--input", str(executed.path)]) == 0
     selected = store.latest("demo-select")
     assert selected is not None
-    assert selected.lineage["input"] == f"demo-execute/{executed.fingerprint}"
-    assert selected.lineage["parents"] == [_parent(executed)]
-    assert str(tmp_path) not in json.dumps(selected.lineage)
+    assert selected.lineage.input == f"demo-execute/{executed.fingerprint}"
+    assert selected.lineage.parents == (_parent(executed),)
+    assert str(tmp_path) not in selected.lineage.text()
     capsys.readouterr()
     assert versions.main(["verify", "demo-sft", "--store", str(store.root)]) == 0
     assert "ok demo-sft/" in capsys.readouterr().out
@@ -185,8 +186,8 @@ def _planned(printed: str) -> list[str]:
     return re.findall(r"^│ (\w+) +│", printed, re.MULTILINE)
 
 
-def _parent(version: Version) -> dict[str, str]:
-    return {"dataset": version.dataset, "fingerprint": version.fingerprint, "manifest_sha": version.manifest_sha}
+def _parent(version: Version) -> Parent:
+    return Parent(dataset=version.dataset, fingerprint=version.fingerprint, manifest_sha=version.manifest_sha)
 
 
 def _card(version: Version) -> str:

@@ -237,6 +237,7 @@ def test_a_full_disk_is_an_error_of_the_store(tmp_path: Path) -> None:
     assert kept.get(digest(int(count) - 1)) == {"text": "x" * 1000}
 
 
+@pytest.mark.jail
 def test_a_program_runs_once(journal: Journal) -> None:
     limits = Limits(cpu_seconds=5, wall_seconds=20, memory_mb=512)
     program = Program(code="def double(x):\n    return 2 * x", tests="assert double(2) == 4")

@@ -17,6 +17,8 @@ from datasets import load_dataset
 from sca_hf.recipe import load_recipe
 from sca_hf.store import Store, Version
 
+pytestmark = pytest.mark.engine
+
 NAMES = tuple(stage.name for stage in load_recipe("demo").chain)
 RECIPE = ("--recipe", "demo", "--limit", "24", "--set", "responses.samples=3")
 OTHER_SPEED = ("concurrency=5", "batch_size=3", "workers=1", "jails=1")

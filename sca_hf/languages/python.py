@@ -9,11 +9,11 @@ from sca_hf.salvage import BrokenFunction, salvaged_functions
 def functions(text: str, kinds: Sequence[Kind]) -> tuple[Sequence[Function | BrokenFunction], str | None]:
     """See `Language`. From a broken file functions are salvaged, and what else is whole."""
     try:
-        found = documented_functions(text, kinds)
+        matches = documented_functions(text, kinds)
     except PARSER_ERRORS:
         salvaged = salvaged_functions(text, kinds)
         return salvaged, None if salvaged else "unparsable-file"
-    return found, None if found else "no-function"
+    return matches, None if matches else "no-function"
 
 
 def own_reason(function: Function, forbidden_imports: Sequence[str]) -> str | None:

@@ -16,13 +16,17 @@ from typing import Any
 from sca_hf.errors import SandboxUnavailable
 from sca_hf.sandbox.advice import explain
 from sca_hf.sandbox.fleet import Fleet
+from sca_hf.sandbox.jail import reports
 from sca_hf.sandbox.link import Jail, Run
-from sca_hf.sandbox.start import Tier, tier_of
+from sca_hf.sandbox.start import Tier, larger, tier_of
 from sca_hf.sandbox.verdict import Limits, Program, Verdict
 
 _ATTEMPTS = 3
 _START_ATTEMPTS = 3
 _HASH_SEEDS = (0, 1)
+# It takes so long that a machine which keeps killing jails gets it too.
+_GOOD = Program("import time\ndef nap():\n    return time.sleep(0.3)", "assert nap() is None")
+_LOST = "Lost"
 _DELIVERED_TOGETHER = 16
 _DELIVERY_SECONDS = 0.02
 
@@ -158,7 +162,7 @@ class Dispatcher:
                 if not self._started.done():
                     self._started.set_result(None)
             elif "sleeping" in message:
-                jail.sleeping = bool(message["sleeping"])
+                self._fleet.note_sleep(jail, message["sleeping"], message["memory_mb"])
             elif "unavailable" in message:
                 self._lose(jail, explain(message))
                 return
@@ -171,15 +175,27 @@ class Dispatcher:
                 self._conclude(run, message)
 
     def _conclude(self, run: Run, report: dict[str, Any]) -> None:
-        if "needs_full" in report:
-            run.tier = replace(run.tier, full=True)
-            self._queue(run)
-            return
+        if "needs" in report:
+            tier = larger(run.tier, report["needs"])
+            if tier != run.tier:
+                run.tier = tier
+                self._queue(run)
+                return
+            report = reports.nothing_ran(reports.report("early-exit"))
         if report.pop("starved") and not run.alone:
             run.alone = True
             self._queue(run)
             return
         verdict = _verdict(report)
+        if run.suspect is None:
+            self._accept(run, verdict)
+        elif verdict.status == "passed":
+            self._accept(run.suspect, Verdict("killed", _LOST, None, 0, (), 0.0, 0.0, 0.0, "", ""))
+        else:
+            self._break(SandboxUnavailable(f"a jail was lost {_ATTEMPTS} times, and a good program {verdict.status}"))
+            self._settle_broken(run.suspect)
+
+    def _accept(self, run: Run, verdict: Verdict) -> None:
         if run.first is None and verdict.status == "passed" and self._repeat == 2:
             run.first, run.tier, run.alone = verdict, replace(run.tier, hash_seed=_HASH_SEEDS[1]), False
             self._queue(run)
@@ -197,7 +213,8 @@ class Dispatcher:
             self._count_failed_start(f"a jail could not be started: {reason}")
 
     def _lose(self, jail: Jail, reason: str) -> None:
-        """A jail that broke, on its way or at work. Its program is tried again, compiled under limits, then alone."""
+        """A jail that broke, on its way or at work. Its program is tried again, compiled under limits, then alone. In
+        the end a good program shows whether it is the machine that is broken, or the program that breaks jails."""
         self._fleet.end(jail)
         if not jail.ready:
             self._count_failed_start(reason)
@@ -208,11 +225,15 @@ class Dispatcher:
         run.alone = run.attempts > 1
         if run.attempts < _ATTEMPTS:
             self._queue(run)
-            return
-        number = run.attempts
-        self._break(
-            SandboxUnavailable(f"{reason} ({number} times in a row; fewer workers or a lower memory_mb may help)")
-        )
+        elif run.suspect is None:
+            self._fleet.end_idle(run.tier)
+            self._queue(Run(_GOOD, run.future, run.tier, run.number, alone=True, suspect=run))
+        else:
+            advice = "fewer workers or a lower memory_mb may help"
+            self._break(SandboxUnavailable(f"{reason} ({_ATTEMPTS} times in a row, with a good program too; {advice})"))
+            self._settle_broken(run)
+
+    def _settle_broken(self, run: Run) -> None:
         if self._broken is not None:
             self._settle(run, self._broken)
 
@@ -239,8 +260,7 @@ class Dispatcher:
     def _end_all(self) -> None:
         self._break(self._broken or SandboxUnavailable("the jails were closed while programs were waiting"))
         for run in self._fleet.end_all():
-            if self._broken is not None:
-                self._settle(run, self._broken)
+            self._settle_broken(run)
         self._deliver()
         self._selector.close()
         self._wake_end.close()
@@ -255,7 +275,7 @@ class Dispatcher:
         busy = self._fleet.busy
         if any(jail.run is not None and jail.run.alone for jail in busy):
             return
-        free = self._workers - len(busy)
+        free = self._fleet.free
         starting = self._fleet.starting
         for tier, queue in sorted(self._pending.items(), key=lambda entry: entry[1][:1]):
             while free > 0 and queue and self._fleet.has_idle(tier):

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from sca_hf.sandbox.inherited import most_programs
 from sca_hf.sandbox.link import Jail, Run
 from sca_hf.sandbox.start import Tier, start_jail
 from sca_hf.sandbox.verdict import Limits
@@ -19,6 +20,8 @@ _GRACE_SECONDS = 10.0
 _GRACE = struct.pack("ll", int(_GRACE_SECONDS), 0)
 _LONGEST_PATIENCE = 5
 _JAILS_PER_WORKER = 6
+_JAIL_MB = 25
+_ASLEEP_SHARE = 0.5
 _IDLE_PER_WORKER = 2
 # Its interpreter's memory grows by some 15 bytes a program (measured), which ends with it.
 _PROGRAMS_PER_JAIL = 20_000
@@ -26,7 +29,7 @@ _PROGRAMS_PER_JAIL = 20_000
 
 class Fleet:
     """Belongs to one thread, which watches the jails' sockets with `selector`. There are more jails than workers while
-    programs sleep.
+    programs sleep, as long as these hold no more than a part of the memory that the workers' programs may use.
 
     A jail keeps to one core as long as that is no busier than others. Its processes work one after another, and what
     one has written the next one reads: that is a fifth faster from the core's own cache.
@@ -39,6 +42,7 @@ class Fleet:
         self._cores = list(os.sched_getaffinity(0))
         # Other runs on this machine choose too.
         random.Random().shuffle(self._cores)
+        self._programs_per_jail = most_programs(_PROGRAMS_PER_JAIL)
         self._jails: list[Jail] = []
         self._idle: dict[Tier, list[Jail]] = {}
 
@@ -54,6 +58,19 @@ class Fleet:
     def starting(self) -> "Counter[Tier]":
         """How many of each tier are on their way."""
         return Counter(jail.tier for jail in self._jails if not jail.ready)
+
+    @property
+    def free(self) -> int:
+        """How many more programs may start."""
+        asleep = [jail.memory_mb + _JAIL_MB for jail in self._jails if jail.sleeping]
+        if sum(asleep) > self._workers * self._limits.memory_mb * _ASLEEP_SHARE:
+            return 0
+        return self._workers - len(self.busy)
+
+    def note_sleep(self, jail: Jail, sleeping: bool, memory_mb: int) -> None:
+        """Its program fell asleep or woke. `memory_mb`: that it holds, or -1 where the machine doesn't say."""
+        jail.sleeping = sleeping
+        jail.memory_mb = memory_mb if memory_mb >= 0 else self._limits.memory_mb
 
     def has_idle(self, tier: Tier) -> bool:
         return bool(self._idle.get(tier))
@@ -100,12 +117,12 @@ class Fleet:
         jail.run, jail.sleeping = None, False
         idle = self._idle.setdefault(jail.tier, [])
         idle.append(jail)
-        if len(idle) > _IDLE_PER_WORKER * self._workers or jail.served >= _PROGRAMS_PER_JAIL:
+        if len(idle) > _IDLE_PER_WORKER * self._workers or jail.served >= self._programs_per_jail:
             self.end(jail)
 
     def make_room(self) -> bool:
         """Whether one more may be started; ends an idle one for it where there are as many as may be."""
-        if len(self._jails) < _JAILS_PER_WORKER * self._workers:
+        if sum(not jail.sleeping for jail in self._jails) < _JAILS_PER_WORKER * self._workers:
             return True
         for idle in self._idle.values():
             if idle:
@@ -122,6 +139,11 @@ class Fleet:
         """Those that should have answered."""
         now = time.monotonic()
         return [jail for jail in self._jails if jail.deadline < now and (jail.run is not None or not jail.ready)]
+
+    def end_idle(self, tier: Tier) -> None:
+        """So that the next one is new."""
+        for jail in list(self._idle.get(tier, ())):
+            self.end(jail)
 
     def end(self, jail: Jail) -> None:
         self._selector.unregister(jail.control)

@@ -12,7 +12,8 @@ from sca_hf.sandbox.start import Tier
 from sca_hf.sandbox.verdict import Program, Verdict
 
 _LENGTH = struct.Struct("!I")
-_MESSAGE_BYTES = 1 << 20
+# Both streams as a verdict may have them, escaped.
+_MESSAGE_BYTES = 64 << 20
 # Small enough that the allocator need not ask the kernel for it each time.
 _PART_BYTES = 1 << 16
 _END_SECONDS = 2.0
@@ -29,6 +30,8 @@ class Run:
     attempts: int = 0
     alone: bool = False
     first: Verdict | None = None
+    suspect: "Run | None" = None
+    """Whose jails were lost, which this one, a good one, is to show to be its own fault."""
 
 
 @dataclass(eq=False)
@@ -41,6 +44,8 @@ class Jail:
     deadline: float
     ready: bool = False
     sleeping: bool = False
+    memory_mb: int = 0
+    """What a program that sleeps holds."""
     served: int = 0
     run: Run | None = None
     received: bytearray = field(default_factory=bytearray)

@@ -9,42 +9,45 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from sca_hf.sandbox.jail import heap
-from sca_hf.sandbox.jail.assertions import may_be_plain
 from sca_hf.sandbox.jail.zygote import SMALL
 from sca_hf.sandbox.verdict import Limits, Program
 
-PRELOADED: dict[str, tuple[str, ...]] = {"stdlib": (), "site": (), "numpy": ("numpy",), "pandas": ("numpy", "pandas")}
+PRELOADED: dict[str, tuple[str, ...]] = {
+    "stdlib": (),
+    "site": (),
+    "pytest": ("pytest",),
+    "numpy": ("numpy",),
+    "pandas": ("numpy", "pandas"),
+}
 """What a jail has imported beforehand. All but `stdlib` see the environment's site-packages."""
 
 _LIBRARIES = ("/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32")
 _DATA = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
 _ENVIRONMENT = {
     "HOME": "/tmp",
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
-    # Else each program looks up the functions of libraries that none has called before.
-    "LD_BIND_NOW": "1",
-    **heap.ENVIRONMENT,
     # More threads than one would make sums differ from run to run, and a fork would lose them.
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    # Else each of many threads reserves 64 MiB of addresses, which count as memory.
+    "MALLOC_ARENA_MAX": "1",
     # Its other allocators reserve a gigabyte of addresses on a first call, which counts as memory.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 _START = """
 import sys
 sys.path.insert(0, {folder!r})
-from jail import heap
-heap.join()
 from jail.launcher import main
 main()
 """
+_TEST_FUNCTION = re.compile(r"^(?:async )?def (test\w*)\(", re.M)
 _IMPORT = re.compile(r"\b(?:from|import)[ \t]+(\w+(?:[ \t]*,[ \t]*\w+)*)")
 
 
@@ -65,14 +68,23 @@ def tier_of(program: Program, hash_seed: int = 0) -> Tier:
     packages = names - _STANDARD
     # What packages import covers the usual modules, but for the test runners.
     small = names <= _IMPORTED_IN_ALL or (packages and names.isdisjoint(_RUNNERS))
-    full = not small or not may_be_plain(program.tests)
+    full = not small or _collected_tests(program.tests)
     if "pandas" in text and _installed("pandas"):
         return Tier("pandas", full, hash_seed)
     if "numpy" in text and _installed("numpy"):
         return Tier("numpy", full, hash_seed)
-    if any(_installed(name) for name in packages):
+    packages = {name for name in packages if _installed(name)}
+    if packages - {"pytest"}:
         return Tier("site", True, hash_seed)
+    if "pytest" in packages or _collected_tests(program.tests):
+        return Tier("pytest", True, hash_seed)
     return Tier("stdlib", full, hash_seed)
+
+
+def larger(tier: Tier, need: str) -> Tier:
+    """Return the tier for a program that found out what it needs: "full" or "pytest"."""
+    name = "pytest" if need == "pytest" and tier.name == "stdlib" else tier.name
+    return replace(tier, name=name, full=True)
 
 
 def start_jail(tier: Tier, limits: Limits, core: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -87,6 +99,7 @@ def start_jail(tier: Tier, limits: Limits, core: int) -> tuple[subprocess.Popen[
             "wall_seconds": limits.wall_seconds,
             "memory_bytes": limits.memory_mb << 20,
             "output_bytes": limits.output_bytes,
+            "kept_bytes": limits.kept_bytes,
             "file_bytes": limits.file_bytes,
             "files": limits.files,
             "open_files": limits.open_files,
@@ -117,6 +130,11 @@ def start_jail(tier: Tier, limits: Limits, core: int) -> tuple[subprocess.Popen[
     return outer, ours
 
 
+def _collected_tests(tests: str) -> bool:
+    """Return whether there are test functions that nothing calls, as far as one can see from here."""
+    return any(tests.count(name) == 1 for name in _TEST_FUNCTION.findall(tests))
+
+
 @cache
 def _installed(name: str) -> bool:
     return importlib.machinery.PathFinder.find_spec(name, _site_packages()) is not None
@@ -128,9 +146,8 @@ def _site_packages() -> list[str]:
     return list(dict.fromkeys(path for path in paths if Path(path).is_dir()))
 
 
-# `pytest` is there without site-packages: the part of it that one file of tests uses.
-_STANDARD = frozenset(sys.stdlib_module_names) | {"pytest"}
-_RUNNERS = {"unittest", "pytest"}
+_STANDARD = frozenset(sys.stdlib_module_names)
+_RUNNERS = {"unittest", "doctest", "pytest"}
 _IMPORTED_IN_ALL = frozenset(SMALL) | {"__future__", "builtins", "os", "sys", "itertools", "abc", "types", "contextlib"}
 
 

@@ -22,7 +22,7 @@ from sca_hf.stage import REJECT_REASON, Column, Stage
 
 STOP = ("\n\n",)
 
-# What offers both words, as in "Yes/No" or "Yes or no", is no verdict.
+# An answer with both words, as in "Yes/No" or "Yes or no", is not a verdict.
 _VERDICT = re.compile(r"\W*(?P<word>yes|no)\b(?!\s*(?:/|or\b|and\b))", re.IGNORECASE)
 _REASONS = {"yes": None, "no": "judged-no"}
 

@@ -1,6 +1,7 @@
 """I->R: the model answers each instruction several times and writes tests for each answer."""
 
 import asyncio
+from functools import partial
 from typing import Annotated, Literal
 
 from datasets import Dataset, Value
@@ -12,6 +13,7 @@ from sca_hf.errors import SandboxUnavailable
 from sca_hf.prompts.answers import parse_answer
 from sca_hf.prompts.build import response_prompt
 from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages.first_samples import FirstSamples
 from sca_hf.stages.passing import program_of
 from sca_hf.stages.sampling import FewShotStep, ShotSettings
 
@@ -39,7 +41,8 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
 
     With jails in the context each response runs as soon as it is there, while others are drawn; the verdicts are left
     in the journal, where stage `execute` finds them. With `until`, a response passes by the context's pass rule, and an
-    instruction that no response could pass with gets one sample.
+    instruction that no response could pass with gets one sample, and one that is given up (`execute.give_up_after`) no
+    more.
     """
     step = FewShotStep(context, settings, "responses", response_prompt)
     rule = context.pass_rule if settings.until != "all" else None
@@ -49,38 +52,52 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
             f"responses.until needs {missing}, and the context has none; give Context({missing}=…)"
         )
 
-    async def one(instruction: Row, index: int) -> tuple[Row, str | None]:
-        """Sample `index`, and the status of its verdict if it ran."""
+    async def draw(instruction: Row, index: int) -> Row:
+        """Sample `index`."""
         row = {"sample": index, "response": "", "tests": "", "tests_inferred": False}
         try:
             text, finish_reason = await step.sample(instruction["id"], instruction["instruction"], index)
         except RowFailure as failure:
-            return row | {REJECT_REASON: failure.reason}, None
+            return row | {REJECT_REASON: failure.reason}
         answer = parse_answer(text, finish_reason, infer_tests=settings.infer_tests)
-        row |= {
+        return row | {
             "response": answer.response,
             "tests": answer.tests,
             "tests_inferred": answer.tests_inferred,
             REJECT_REASON: answer.reject_reason,
         }
-        if answer.reject_reason is not None or context.jails is None:
-            return row, None
-        return row, (await context.execute(program_of(answer.response, answer.tests))).status
 
     async def samples_of(instruction: Row) -> list[Row]:
         most = settings.samples
         wanted = most if settings.until == "all" else settings.until
         if rule and not rule.can_pass(instruction["instruction"]):
             most = 1
+        firsts = FirstSamples(context.give_up_after)
         rows: list[Row] = []
-        passes = 0
+        executed = passes = 0
         # A round draws as many as must be drawn yet, so none in vain, and all of it is awaited: else short answers,
         # which are there first, would be favoured.
         while len(rows) < most and passes < wanted:
             indices = range(len(rows), min(most, len(rows) + wanted - passes))
-            for row, status in await asyncio.gather(*(one(instruction, index) for index in indices)):
-                rows.append(row)
-                passes += bool(rule and status and rule.passes(instruction | row | {"status": status}))
+            drawn = await asyncio.gather(*(draw(instruction, index) for index in indices))
+            rows += drawn
+            if context.jails is None:
+                continue
+            answers = [row for row in drawn if row[REJECT_REASON] is None]
+            programs = [program_of(row["response"], row["tests"]) for row in answers]
+            verdicts = await asyncio.gather(
+                *(
+                    firsts.run(number < (context.give_up_after or 0), partial(context.execute, program))
+                    for number, program in enumerate(programs, executed)
+                )
+            )
+            executed += len(answers)
+            for row, verdict in zip(answers, verdicts, strict=True):
+                passes += bool(
+                    rule and verdict and rule.passes(instruction | row | {"status": context.status_of(verdict)})
+                )
+            if rule and firsts.gave_up:
+                break
         return rows
 
     return context.map_rows(STAGE, instructions, samples_of, step.order(instructions))

@@ -60,8 +60,44 @@ class ShotSettings(Settings):
     repetition_detection: RepetitionSettings | None = RepetitionSettings()
 
 
+class FewShotCalls(Generic[Open]):
+    """The calls of one step of a run. `prompt_of`: makes a prompt of system text, exemplars and an open row."""
+
+    def __init__(
+        self,
+        few_shot: FewShot,
+        settings: ShotSettings,
+        run_seed: int,
+        stage: str,
+        prompt_of: Callable[[FewShot, Sequence[Exemplar], Open], str],
+    ) -> None:
+        self.decks = Decks(
+            exemplars=len(few_shot.exemplars),
+            shots=settings.shots,
+            count=None if settings.decks == "per-row" else settings.decks,
+            run_seed=run_seed,
+            stage=stage,
+        )
+        self._few_shot, self._settings, self._run_seed, self._stage = few_shot, settings, run_seed, stage
+        self._prompt_of = prompt_of
+
+    def of(self, parent_id: str, open_row: Open, index: int = 0) -> tuple[str, Sampling]:
+        """Return prompt and sampling of sample `index` of a row. All samples of a row have the same exemplars."""
+        settings = self._settings
+        exemplars = [self._few_shot.exemplars[number] for number in self.decks.of(parent_id)]
+        sampling = Sampling(
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            max_tokens=settings.max_tokens,
+            stop=STOP,
+            seed=row_seed(self._run_seed, self._stage, parent_id, index),
+            repetition_detection=settings.repetition_detection.detection if settings.repetition_detection else None,
+        )
+        return self._prompt_of(self._few_shot, exemplars, open_row), sampling
+
+
 class FewShotStep(Generic[Open]):
-    """One step of a run: prompts of system text, exemplars and an open row, made by `prompt_of`."""
+    """One step of a run: its calls, made by the engine of a context."""
 
     def __init__(
         self,
@@ -73,42 +109,25 @@ class FewShotStep(Generic[Open]):
         if context.few_shot is None:
             raise ScaError(f"stage {stage!r} needs exemplars, and the context has none; give Context(few_shot=…)")
         self._context = context
-        self._settings = settings
         self._stage = stage
-        self._prompt_of = prompt_of
-        self._few_shot = context.few_shot
-        self._decks = Decks(
-            exemplars=len(context.few_shot.exemplars),
-            shots=settings.shots,
-            count=None if settings.decks == "per-row" else settings.decks,
-            run_seed=context.seed,
-            stage=stage,
-        )
+        self._calls = FewShotCalls(context.few_shot, settings, context.seed, stage, prompt_of)
 
     async def sample(self, parent_id: str, open_row: Open, index: int = 0) -> tuple[str, str]:
-        """Return text and finish reason of sample `index` of a row. All samples of a row have the same exemplars."""
-        settings = self._settings
-        exemplars = [self._few_shot.exemplars[number] for number in self._decks.of(parent_id)]
-        detection = settings.repetition_detection.detection if settings.repetition_detection else None
-        sampling = Sampling(
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            max_tokens=settings.max_tokens,
-            stop=STOP,
-            seed=row_seed(self._context.seed, self._stage, parent_id, index),
-            repetition_detection=detection,
-        )
-        text, finish_reason = await self._context.complete(
-            self._prompt_of(self._few_shot, exemplars, open_row), sampling
-        )
-        if detection and finish_reason == "length" and ends_in_repetition(text):
-            return text, "repetition"
-        return text, finish_reason
+        """Return text and finish reason of sample `index` of a row."""
+        prompt, sampling = self._calls.of(parent_id, open_row, index)
+        text, finish_reason = await self._context.complete(prompt, sampling)
+        return text, ended(text, finish_reason, sampling)
 
     def order(self, rows: Dataset) -> Sequence[int] | None:
         """Return the order in which to send the rows, deck by deck; None where they share no decks."""
-        order: Sequence[int] | None = self._decks.order(_ids(rows))
+        order: Sequence[int] | None = self._calls.decks.order(_ids(rows))
         return order
+
+
+def ended(text: str, finish_reason: str, sampling: Sampling) -> str:
+    """Return the finish reason, "repetition" also where the engine did not see it and max_tokens cut the text off."""
+    repeats = sampling.repetition_detection and finish_reason == "length" and ends_in_repetition(text)
+    return "repetition" if repeats else finish_reason
 
 
 def _ids(rows: Dataset) -> Iterator[str]:

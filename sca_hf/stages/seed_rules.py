@@ -75,14 +75,14 @@ def _judge_file(
         else:
             seed = function.standalone
             reason = _reason(function, seed, settings)
-        found = contaminants.found_in(seed) if contaminants and reason is None else []
+        matches = contaminants.found_in(seed) if contaminants and reason is None else []
         yield {
             "id": row_id(seed),
             "seed": seed,
             "name": function.name,
             "sha1": hashlib.sha1(seed.encode()).hexdigest(),
-            REJECT_REASON: f"contaminated-{found[0].benchmark}" if found else reason,
-            "benchmark_row": "; ".join(map(str, found)) or None,
+            REJECT_REASON: f"contaminated-{matches[0].benchmark}" if matches else reason,
+            "benchmark_row": "; ".join(map(str, matches)) or None,
         }
 
 
@@ -113,6 +113,6 @@ def _reason(function: FoundFunction, seed: str, settings: RuleSettings) -> str |
 
 
 def _has_word(text: str, word: str) -> bool:
-    """Whether `word` is in `text` in any case, with no letter beside it: "bug" is in "a_bug", not in "debug"."""
+    """Return whether `word` is in `text` in any case, with no letter beside it: "bug" is in "a_bug", not in "debug"."""
     letter = r"[^\W\d_]"
     return re.search(rf"(?<!{letter}){re.escape(word)}(?!{letter})", text, re.IGNORECASE) is not None

@@ -85,7 +85,7 @@ class SeedStream:
         return concatenate_datasets(self._pieces)
 
     def _judged(self) -> Iterator[Row]:
-        """Every part, in order; at most so many as the window is wide are read before they are judged."""
+        """Yield every part, in order; at most `_window` of them are read before they are judged."""
         waiting: deque[Row | Future[Row]] = deque()
         for part in self._begun():
             waiting.append(part)

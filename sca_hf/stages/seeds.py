@@ -1,6 +1,6 @@
 """Seeds: documented functions of real code that stand alone (METHOD.md, section 1, steps 1 to 6).
 
-Reasons, in the order in which they are looked for. Of a file, which then gives one row:
+Reasons, in the order in which they are looked for. For a file, which then becomes one row:
 - `unreadable-file`: it can't be read, or the row of a data file has no content;
 - `license`: one of its licenses is not among `licenses`;
 - `oversized-file`: over 1 MB (`sources.MAX_FILE_BYTES`), which is generated code or data;
@@ -9,7 +9,7 @@ Reasons, in the order in which they are looked for. Of a file, which then gives 
 - `unparsable-file`: Python can't parse it, nor any documented function in it;
 - `no-function`: its top level has nothing of `kinds` (functions) with a docstring.
 
-Of a function:
+For a function:
 - `unparsable-function`: its file does not parse, and neither does its body;
 - `no-return-value`: no `return` of its own, or of a class's methods, has a value other than None;
 - `no-arguments`: fewer parameters than `min_args`, `self` not counted;
@@ -21,8 +21,8 @@ Of a function:
 - `not-compilable`: does not compile with its imports;
 - `contaminated-<benchmark>`: contains a text of that benchmark (see `decontaminate.py`; off unless set);
 - `duplicate`: same text as an earlier seed;
-- `near-duplicate`: near an earlier seed that is none itself (see `near_duplicates.py`; off unless set);
-- `type-error`, `type-checker-crash`: a type checker finds an error, or comes to no end (off unless set);
+- `near-duplicate`: near an earlier seed that is not one itself (see `near_duplicates.py`; off unless set);
+- `type-error`, `type-checker-crash`: a type checker finds an error, or crashes or hangs (off unless set);
 - `not-sampled`: not among the `count` seeds that were drawn.
 """
 
@@ -95,7 +95,7 @@ class SeedSettings(RuleSettings):
         return self.source.startswith(SCHEME)
 
     def open(self, patient: bool = True) -> Source:
-        """The source; see `open_source`."""
+        """Return the source; see `open_source`."""
         return open_source(
             self.source,
             self.column,
@@ -127,7 +127,7 @@ def seeds(files: Dataset | FileStream, settings: SeedSettings, context: Context)
 
     Return a row for each documented top-level function, and one for a file without any, by path and line as `files` are
     ordered: the columns of `STAGE.adds` and `reject_reason`. Where `files` don't say their path it is "input:NUMBER",
-    and their license is the settings'. Of a stream no more is read than makes `settings.count` seeds.
+    and their license is the settings'. A stream is read no further than `settings.count` seeds need.
     """
     if isinstance(files, Dataset) and not len(files):
         return Dataset.from_dict({name: [] for name in _FEATURES}, features=_FEATURES)

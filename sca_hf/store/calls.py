@@ -47,15 +47,15 @@ def bound_silence() -> None:
     from huggingface_hub.utils._http import default_client_factory
 
     def client() -> httpx2.Client:
-        made = default_client_factory()
-        made.timeout = httpx2.Timeout(SILENCE)
-        return made
+        impatient = default_client_factory()
+        impatient.timeout = httpx2.Timeout(SILENCE)
+        return impatient
 
     set_client_factory(client)
 
 
 def call(what: str, ask: Callable[[], Result], token: str | None) -> Result:
-    """What `ask` returns, asked again after conflicts, rate limits, server errors and cut connections.
+    """Return what `ask` returns, asked again after conflicts, rate limits, server errors and cut connections.
 
     `what` names it in errors: "push to org/name-sft". Raises HubError, whose text has no `token` and which carries no
     cause: the client's errors hold their requests, and so the token.
@@ -70,7 +70,7 @@ def call(what: str, ask: Callable[[], Result], token: str | None) -> Result:
         except Exception as error:
             causes = list(_causes(error))
             pause = next(filter(None, (_pause(cause, attempt) for cause in causes)), None)
-            # A programming error is no matter of the Hub.
+            # A programming error is not the Hub's.
             if pause is None and not any(isinstance(cause, _OF_THE_HUB) for cause in causes):
                 raise
             refusal = HubError(without(f"{what}: {_reason(causes)}", token))
@@ -80,19 +80,19 @@ def call(what: str, ask: Callable[[], Result], token: str | None) -> Result:
 
 
 def without(text: str, token: str | None) -> str:
-    """The text in one line, with `***` in place of the token (by default the one that the client finds)."""
+    """Return the text in one line, with `***` in place of the token (by default the one that the client finds)."""
     token = token or get_token()
     text = one_line(text)
     return text.replace(token, "***") if token else text
 
 
 def status(error: BaseException) -> int | None:
-    """The HTTP status that an error of the client is about."""
+    """Return the HTTP status that an error of the client is about."""
     return error.response.status_code if isinstance(error, HfHubHTTPError) else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was raised from: the client wraps failed uploads and downloads."""
+    """Yield the error and what it was raised from: the client wraps failed uploads and downloads."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen
@@ -109,7 +109,7 @@ def _pause(error: BaseException, attempt: int) -> float | None:
 
 
 def _reason(causes: list[BaseException]) -> str:
-    """What went wrong and how to fix it, from the first cause that says."""
+    """Return what went wrong and how to fix it, from the first cause that says."""
     for error in causes:
         if isinstance(error, GatedRepoError):
             return "the repository is gated; ask for access on its page on the Hub, and log in"

@@ -17,7 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sca_hf.stage import Column, Stage
 from sca_hf.store.funnel import draw_funnel
-from sca_hf.store.manifest import Manifest, read_manifest
+from sca_hf.store.lineage import Lineage
+from sca_hf.store.manifest import Manifest, format_folder, read_manifest
 
 PICTURE = "funnel.png"
 
@@ -41,38 +42,39 @@ _SIZES = (
 
 
 def write_card(
-    root: Path, dataset: str, stage: Stage, columns: Sequence[Column], lineage: Mapping[str, Any], kept: Dataset
+    root: Path, dataset: str, stage: Stage, columns: Sequence[Column], lineage: Lineage, rows: Dataset
 ) -> None:
     """Write `README.md` and `funnel.png` into the folder `root` of a version whose other files are written."""
     manifest = read_manifest(root)
-    (root / PICTURE).write_bytes(draw_funnel(dataset, lineage["funnel"]))
+    (root / PICTURE).write_bytes(draw_funnel(dataset, lineage.funnel))
     metadata = card_metadata(dataset, stage, lineage, manifest)
     measured = Features({column.name: column.feature for column in stage.measured}).arrow_schema
     text = render(
         [f"{stage.name}.md.j2", "base.md.j2"],
         metadata=metadata.to_yaml().strip(),
         dataset=dataset,
-        fingerprint=lineage["fingerprint"],
+        fingerprint=lineage.fingerprint,
         picture=PICTURE,
         stage=stage,
         lineage=lineage,
-        counts=lineage["counts"],
-        models=lineage["models"],
-        columns=[(column, str(kept.features.arrow_schema.field(column.name).type)) for column in columns],
+        counts=lineage.counts,
+        models=lineage.models,
+        columns=[(column, str(rows.features.arrow_schema.field(column.name).type)) for column in columns],
         measured=[(column, str(measured.field(column.name).type)) for column in stage.measured],
-        example=_example(kept),
+        example=_example(rows),
+        formats=[(shape, sum(file.rows for file in manifest.of(format_folder(shape.name)))) for shape in stage.formats],
         rejected_rows=sum(file.rows for file in manifest.of("rejected")),
-        recipe=lineage.get("recipe", {}),
-        recipe_yaml=yaml.safe_dump(_plain(lineage.get("recipe", {})), sort_keys=False, allow_unicode=True).strip(),
-        intent=dict(sorted(_flat(lineage.get("intent", {})))),
-        packages=dict(sorted(lineage.get("packages", {}).items())),
-        tokens=dict(_flat(lineage.get("tokens") or {})),
+        recipe=lineage.recipe,
+        recipe_yaml=yaml.safe_dump(lineage.recipe, sort_keys=False, allow_unicode=True).strip(),
+        intent=dict(sorted(_flat(lineage.intent or {}))),
+        packages=dict(sorted(lineage.packages.items())),
+        tokens=lineage.tokens.model_dump(),
     )
     (root / "README.md").write_text(text, encoding="utf-8")
 
 
-def card_metadata(dataset: str, stage: Stage, lineage: Mapping[str, Any], manifest: Manifest) -> DatasetCardData:
-    """The YAML head of the card, in the Hub's terms."""
+def card_metadata(dataset: str, stage: Stage, lineage: Lineage, manifest: Manifest) -> DatasetCardData:
+    """Return the YAML head of the card, in the Hub's terms."""
     # `datasets` caches a local folder by its path and card, not by its data. A version that is removed and made anew
     # with other rows would be read from the stale cache if the card didn't name the manifest.
     configs = [
@@ -81,17 +83,21 @@ def card_metadata(dataset: str, stage: Stage, lineage: Mapping[str, Any], manife
             "data_files": [{"split": "train", "path": f"{folder}/train-*.parquet"}],
             "description": f"manifest {manifest.sha}",
         }
-        for name, folder in (("default", "data"), ("rejected", "rejected"))
+        for name, folder in (
+            ("default", "data"),
+            *((shape.name, format_folder(shape.name)) for shape in stage.formats),
+            ("rejected", "rejected"),
+        )
         if manifest.of(folder)
     ]
     rows = sum(file.rows for file in manifest.of("data"))
-    models = [model["model"] for model in lineage["models"] if is_repository(model["model"])]
-    sources = [name for name, at, _ in (source.partition("@") for source in lineage["sources"]) if at]
-    synthetic = ["synthetic", "self-instruct"] if lineage["models"] else []
+    models = [model.model for model in lineage.models if is_repository(model.model)]
+    sources = [name for name, at, _ in (source.partition("@") for source in lineage.sources) if at]
+    synthetic = ["synthetic", "self-instruct"] if lineage.models else []
     return DatasetCardData(
         pretty_name=dataset,
         language=["en", "code"],
-        **license_metadata(lineage["licenses"]),
+        **license_metadata(lineage.licenses),
         base_model=models or None,
         source_datasets=sources or ["original"],
         task_categories=["text-generation"],
@@ -102,7 +108,7 @@ def card_metadata(dataset: str, stage: Stage, lineage: Mapping[str, Any], manife
 
 
 def license_metadata(licenses: Iterable[str]) -> dict[str, Any]:
-    """The license fields of a head, for what has all of these licenses (SPDX ids)."""
+    """Return the license fields of a head, for what has all of these licenses (SPDX ids)."""
     names = {license.lower() for license in licenses}
     if len(names) == 1 and names <= set(_HUB_LICENSES.split()):
         return {"license": names.pop()}
@@ -112,7 +118,7 @@ def license_metadata(licenses: Iterable[str]) -> dict[str, Any]:
 
 
 def is_repository(name: str) -> bool:
-    """Whether a name is one of the Hub. Those of local folders and files say nothing to anyone else."""
+    """Return whether a name is one of the Hub. Those of local folders and files say nothing to anyone else."""
     return _REPOSITORY.fullmatch(name) is not None
 
 
@@ -131,18 +137,18 @@ def render(templates: Sequence[str], **values: Any) -> str:
 
 
 def _cards() -> Path:
-    """The templates: inside an installed package, beside it in a checkout."""
+    """Return the templates: inside an installed package, beside it in a checkout."""
     package = Path(__file__).parents[1]
     return next(folder for folder in (package / "cards", package.parent / "cards") if folder.is_dir())
 
 
-def _example(kept: Dataset) -> dict[str, str]:
-    """The first row as texts, long ones cut."""
-    if not len(kept):
+def _example(rows: Dataset) -> dict[str, str]:
+    """Return the first row as texts, long ones cut."""
+    if not len(rows):
         return {}
     texts = {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, default=repr)
-        for name, value in kept.with_format(None)[0].items()
+        for name, value in rows.with_format(None)[0].items()
     }
     return {
         name: text
@@ -161,25 +167,18 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return leaves
 
 
-def _plain(value: Any) -> Any:
-    """Mappings as dicts and sequences as lists, which is what YAML can say."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
 def _cell(value: Any) -> str:
-    """A text that stays in its cell of a Markdown table."""
+    """Return a text that stays in its cell of a Markdown table."""
     return " ".join(str(value).split()).replace("|", "\\|")
 
 
 def _fenced(text: str, language: str = "") -> str:
-    """A code block whose fence is longer than any in the text."""
+    """Return a code block whose fence is longer than any in the text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
 def _model_name(model: str) -> str:
-    """A Hub id as it is; of a folder its last part, since the rest is a matter of one machine."""
+    """Return a Hub id as it is; of a folder its last part, since the rest is a matter of one machine."""
     return Path(model).name if model.startswith(("/", ".", "~")) or model.count("/") > 1 else model

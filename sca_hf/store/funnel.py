@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
+from sca_hf.store.lineage import Step
+
 _REASONS_SHOWN = 8
 _KEPT, _KEPT_BEFORE, _REJECTED, _TRACK = "#2a6f6b", "#8fbcb6", "#d0743c", "#eeece6"
 _INK, _MUTED = "#23282b", "#6d7478"
 _ROW = 0.34  # inches per bar
 
 
-def draw_funnel(dataset: str, funnel: Sequence[Mapping[str, Any]]) -> bytes:
+def draw_funnel(dataset: str, funnel: Sequence[Step]) -> bytes:
     """A PNG, 1,600 pixels wide, on white. `funnel`: `stage`, `judged`, `kept`, `rejected` of each stage, this one last.
 
     The same counts give the same bytes: fonts come with matplotlib, and no date or program name is written.
@@ -20,7 +22,7 @@ def draw_funnel(dataset: str, funnel: Sequence[Mapping[str, Any]]) -> bytes:
     from matplotlib.figure import Figure
 
     step = funnel[-1]
-    reasons = _top_reasons(step["rejected"])
+    reasons = _top_reasons(step.rejected)
     heights = [len(funnel), len(reasons)] if reasons else [len(funnel)]
     gap = 0.50  # inches above each block of bars, for its heading
     height = 0.75 + sum(gap + _ROW * count for count in heights)
@@ -31,8 +33,8 @@ def draw_funnel(dataset: str, funnel: Sequence[Mapping[str, Any]]) -> bytes:
         top = height - 0.62
         blocks = [("Rows kept, stage by stage", _stage_bars(funnel))]
         if reasons:
-            total = sum(step["rejected"].values())
-            blocks.append((f"Why {step['stage']} rejected {total:,} of {step['judged']:,}", reasons))
+            total = sum(step.rejected.values())
+            blocks.append((f"Why {step.stage} rejected {total:,} of {step.judged:,}", reasons))
         for heading, bars in blocks:
             figure.text(0.035, (top - gap / 2) / height, heading, fontsize=10.5, color=_MUTED, va="center")
             size = _ROW * len(bars)
@@ -45,15 +47,15 @@ def draw_funnel(dataset: str, funnel: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 Bar = tuple[str, int, int, str, str]
-"""Name, rows, rows of the track behind it, color, and the text beside it."""
+"""Name, rows, rows of the track behind it, color, and the text next to it."""
 
 
-def _stage_bars(funnel: Sequence[Mapping[str, Any]]) -> list[Bar]:
+def _stage_bars(funnel: Sequence[Step]) -> list[Bar]:
     bars = []
     for step in funnel:
         color = _KEPT if step is funnel[-1] else _KEPT_BEFORE
-        share = f" of {step['judged']:,}" if step["judged"] != step["kept"] else ""
-        bars.append((step["stage"], step["kept"], step["judged"], color, f"{step['kept']:,}{share}"))
+        share = f" of {step.judged:,}" if step.judged != step.kept else ""
+        bars.append((step.stage, step.kept, step.judged, color, f"{step.kept:,}{share}"))
     return bars
 
 

@@ -10,14 +10,13 @@ finds on `main` what has no tag; a push that died leaves the branch, by which th
 client honours HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_OFFLINE.
 """
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RemoteEntryNotFoundError, RepositoryNotFoundError
@@ -29,6 +28,8 @@ from sca_hf.store.calls import Result, bound_silence, call, status
 from sca_hf.store.hub_card import CARD, GENERATED
 from sca_hf.store.hub_collection import add_to_collection, collection
 from sca_hf.store.hub_commit import commit_to_branch, commit_version, listing
+from sca_hf.store.lineage import FILE as LINEAGE
+from sca_hf.store.lineage import Lineage
 from sca_hf.store.local import Store, Version
 from sca_hf.store.logs import hide_in_logs
 from sca_hf.store.manifest import MANIFEST, read_manifest
@@ -48,18 +49,18 @@ class Remote:
     revision: str
     commit: str
     manifest_sha: str
-    lineage: Mapping[str, Any]
+    lineage: Lineage
     unfinished: bool = False
 
     @property
     def fingerprint(self) -> str:
         """Its fingerprint."""
-        return str(self.lineage["fingerprint"])
+        return self.lineage.fingerprint
 
     @property
     def counts(self) -> Counts:
         """Rows of the stage that made it."""
-        return Counts(**self.lineage["counts"])
+        return self.lineage.counts
 
 
 class Hub:
@@ -81,12 +82,12 @@ class Hub:
 
     @classmethod
     def behind(cls, repo: str) -> Self:
-        """Of the run that a stage's repository belongs to, to read from it."""
+        """Return the Hub of the run that a stage's repository belongs to, to read from it."""
         namespace, slash, name = repo.partition("/")
         return cls(f"{namespace}{slash}{name.rpartition('-')[0] or name}")
 
     def repo(self, stage: str) -> str:
-        """The repository of a stage's versions."""
+        """Return the repository of a stage's versions."""
         return f"{self.name}-{stage}"
 
     def check_writable(self) -> None:
@@ -104,16 +105,16 @@ class Hub:
             )
 
     def find(self, stage: str, fingerprint: str) -> Remote | None:
-        """The tagged version of a fingerprint, or None."""
+        """Return the tagged version of a fingerprint, or None."""
         repo, tag = self.repo(stage), _tag(fingerprint)
         refs = self._refs(repo) or _NO_REFS
         if tag not in refs.tags:
             return None
-        found = self._remote(repo, tag, refs.tags[tag])
-        return replace(found, unfinished=_branch(fingerprint, found.manifest_sha) in refs.branches)
+        remote = self._remote(repo, tag, refs.tags[tag])
+        return replace(remote, unfinished=_branch(fingerprint, remote.manifest_sha) in refs.branches)
 
     def at(self, repo: str, revision: str) -> Remote:
-        """The version at a tag, a fingerprint, a branch or a commit of a repository."""
+        """Return the version at a tag, a fingerprint, a branch or a commit of a repository."""
         name = _tag(revision) if _FINGERPRINT.fullmatch(revision) else revision
         info = self._ask(
             f"version {repo}@{revision}", lambda: self._api.repo_info(repo, repo_type="dataset", revision=name)
@@ -152,7 +153,7 @@ class Hub:
         `main` alone may lag behind; the next push goes on. Also if the Hub has the tag with another build, which stays.
         """
         version.verify()
-        repo, tag = self.repo(str(version.lineage["stage"])), _tag(version.fingerprint)
+        repo, tag = self.repo(version.lineage.stage), _tag(version.fingerprint)
         branch = _branch(version.fingerprint, version.manifest_sha)
         refs = self._refs(repo)
         if refs is None:
@@ -210,7 +211,7 @@ class Hub:
                 raise
 
     def _set_tag(self, repo: str, tag: str, commit: str) -> Mapping[str, str]:
-        """All tags, this one among them. Another build's tag stays as it is."""
+        """Return all tags, this one among them. Another build's tag stays as it is."""
         try:
             self._api.create_tag(repo, repo_type="dataset", tag=tag, revision=commit)
         except HfHubHTTPError as error:
@@ -237,19 +238,19 @@ class Hub:
     def _remote(self, repo: str, revision: str, commit: str) -> Remote:
         def read() -> Remote:
             try:
-                manifest, lineage = (self._cached(repo, commit, name) for name in (MANIFEST, "lineage.json"))
-                facts = json.loads(lineage.read_text(encoding="utf-8"))
-                return Remote(repo, revision, commit, read_manifest(manifest.parent).sha, {"fingerprint": "", **facts})
+                manifest, lineage = (self._cached(repo, commit, name) for name in (MANIFEST, LINEAGE))
+                facts = Lineage.read(lineage.read_bytes())
+                return Remote(repo, revision, commit, read_manifest(manifest.parent).sha, facts)
             except RemoteEntryNotFoundError:
                 raise HubError(
-                    f"{repo}@{revision} is no version of a stage: it has no {MANIFEST} and lineage.json; "
+                    f"{repo}@{revision} is no version of a stage: it has no {MANIFEST} and {LINEAGE}; "
                     "give the tag of one (v-…), or use it as --input"
                 ) from None
 
         return self._ask(f"version {repo}@{revision}", read)
 
     def _cached(self, repo: str, commit: str, path: str) -> Path:
-        """A small file, in the client's cache, where the next run finds it."""
+        """Return a small file, in the client's cache, where the next run finds it."""
         return Path(self._api.hf_hub_download(repo, path, repo_type="dataset", revision=commit))
 
     def _fetch(self, remote: Remote, path: str, folder: Path) -> None:
@@ -290,10 +291,10 @@ def check_same(version: Version, remote: Remote) -> None:
     )
 
 
-def _build(lineage: Mapping[str, Any]) -> str:
-    model = lineage.get("model") or {}
-    packages = [f"{name} {number}" for name, number in sorted((lineage.get("packages") or {}).items())]
-    return ", ".join([f"{lineage['counts']['kept']} rows", *filter(None, [model.get("build")]), *packages])
+def _build(lineage: Lineage) -> str:
+    engine = [lineage.model.build] if lineage.model else []
+    packages = [f"{name} {number}" for name, number in sorted(lineage.packages.items())]
+    return ", ".join([f"{lineage.counts.kept} rows", *engine, *packages])
 
 
 def _tag(fingerprint: str) -> str:

@@ -16,7 +16,7 @@ _CONFIGS = re.compile(r"^configs:.*\n(?:(?:[ \t]*\n|#.*\n)*[ \-].*\n)*", re.MULT
 
 
 def keep_edit(edited: str, generated: str) -> str:
-    """The card `edited` by a person, with the `configs` of the `generated` one."""
+    """Return the card `edited` by a person, with the `configs` of the `generated` one."""
     edited = edited.replace("\r\n", "\n")
     new_head, old_head = _HEAD.match(generated), _HEAD.match(edited)
     assert new_head is not None, "a generated card has a YAML head"

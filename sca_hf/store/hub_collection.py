@@ -7,7 +7,7 @@ from sca_hf.store.calls import status
 
 
 def collection(api: HfApi, name: str, private: bool) -> str:
-    """The slug of the collection "namespace/title", made if there is none. Raises what the client raises."""
+    """Return the slug of the collection "namespace/title", made if there is none. Raises what the client raises."""
     namespace, title = name.split("/")
     try:
         return api.create_collection(title, namespace=namespace, private=private).slug
@@ -28,7 +28,7 @@ def add_to_collection(api: HfApi, slug: str, repo: str) -> None:
 
 
 def _slug(error: HfHubHTTPError) -> str | None:
-    """The slug of the collection that exists already, as the Hub tells with its refusal."""
+    """Return the slug of the collection that exists already, as the Hub tells with its refusal."""
     try:
         slug = error.response.json().get("slug")
     except ValueError:

@@ -16,11 +16,11 @@ from sca_hf.store.manifest import MANIFEST, read_manifest
 from sca_hf.store.parquet import sha256
 
 # What a commit replaces as a whole. Other files in a repository are its owner's and stay.
-_ROWS = ("data/", "rejected/", "measurements/")
+_ROWS = ("data/", "formats/", "rejected/", "measurements/")
 
 
 def listing(api: HfApi, repo: str, revision: str) -> dict[str, RepoFile]:
-    """All files of a revision by path."""
+    """Return all files of a revision by path."""
     entries = api.list_repo_tree(repo, repo_type="dataset", revision=revision, recursive=True)
     return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
 
@@ -71,7 +71,7 @@ def commit_version(api: HfApi, repo: str, branch: str, version: Version) -> str:
 def _files(
     api: HfApi, repo: str, head: str, before: Mapping[str, RepoFile], version: Version
 ) -> dict[str, str | bytes]:
-    """What the repository is to hold of the version: for each path a file's name or the content itself."""
+    """Return what the repository is to hold of the version: for each path a file's name or the content itself."""
     files: dict[str, str | bytes] = {path: str(version.path / path) for path in _paths(version.path)}
     files[GENERATED] = files[CARD]
     if CARD in before and (GENERATED not in before or before[CARD].blob_id != before[GENERATED].blob_id):
@@ -87,7 +87,7 @@ def _paths(root: Path) -> Iterator[str]:
 
 
 def _same(listed: RepoFile, content: str | bytes, checksum: str | None) -> bool:
-    """Whether the Hub lists just this content: by its SHA-256 if it is an LFS file, else by its git blob id."""
+    """Return whether the Hub lists just this content: by its SHA-256 if it is an LFS file, else by its git blob id."""
     if listed.lfs is not None:
         if checksum is None:
             checksum = hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else sha256(Path(content))

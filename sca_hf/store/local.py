@@ -3,9 +3,10 @@
 `<store>/<dataset>/<fingerprint>/` holds one version, complete or not there at all:
 
     README.md          the card                  lineage.json   what made it, from what, and what became of the rows
-    funnel.png         the card's picture        manifest.json  checksums of data/ and rejected/
+    funnel.png         the card's picture        manifest.json  checksums of data/, rejected/ and formats/
+    formats/           the kept rows for trainers, a folder a shape, if the stage has any
     data/              the kept rows             timings.json   seconds, host, tokens per second: what differs by run
-    rejected/          some rows of each reason  measurements/  measured columns by row id, if the stage measures
+    rejected/          some rows of each reason  measurements/  by id: why a row was rejected, and what was measured
 
 `<store>/<dataset>/latest` links to the version that was written, or used by a run, last. `load_dataset` reads all of
 these folders as they are.
@@ -15,7 +16,7 @@ import errno
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -24,18 +25,18 @@ import datasets
 from datasets import Dataset, DatasetInfo, Features, Value
 from datasets.table import MemoryMappedTable
 
-from sca_hf.errors import StoreError
+from sca_hf.errors import StoreError, one_line
 from sca_hf.identity import digest
-from sca_hf.stage import REJECT_REASON, Column, Counts, Judged, Stage
+from sca_hf.stage import REJECT_REASON, Column, Counts, Format, Judged, Stage
 from sca_hf.store.card import write_card
 from sca_hf.store.disk import FULL, store_error, store_errors, sync
-from sca_hf.store.inherited import inherited_funnel, inherited_licenses, inherited_models, inherited_sources
-from sca_hf.store.manifest import Manifest, read_manifest
+from sca_hf.store.lineage import FILE as LINEAGE
+from sca_hf.store.lineage import Lineage, Making, lineage_of
+from sca_hf.store.manifest import Manifest, format_folder, read_manifest
 from sca_hf.store.parquet import SHARD_BYTES, read_features, sha256, write_arrow, write_shards
 from sca_hf.store.temporary import remove_dead, temporary_folder
 
 REJECTED_PER_REASON = 20
-LINEAGE = "lineage.json"
 
 _TIMINGS = "timings.json"
 _LATEST = "latest"
@@ -45,36 +46,32 @@ _LATEST = "latest"
 class Build:
     """What a stage made, ready to become a version.
 
-    `columns`: those of its kept rows. `lineage`: JSON-able, the same for every run of the same intent. `timings`:
-    JSON-able, whatever differs by run. `parents`: lineages of the versions that it was made from, wherever they are; by
-    default of those in the store.
+    `columns`: those of its kept rows. `timings`: JSON-able, whatever differs by run. `parents`: lineages of the
+    versions that it was made from, wherever they are; by default of those in the store.
     """
 
     stage: Stage
     columns: Sequence[Column]
     judged: Judged
-    lineage: Mapping[str, Any]
+    making: Making
     timings: Mapping[str, Any]
-    parents: Sequence[Mapping[str, Any]] = ()
+    parents: Sequence[Lineage] = ()
 
 
 @dataclass(frozen=True)
 class Version:
-    """A complete version.
-
-    `lineage`: the build's, with `counts`, `funnel`, `licenses`, `models`, `sources` and `manifest_sha`.
-    """
+    """A complete version."""
 
     dataset: str
     fingerprint: str
     path: Path
     manifest_sha: str
-    lineage: Mapping[str, Any]
+    lineage: Lineage
 
     @property
     def counts(self) -> Counts:
         """Rows of the stage that made it."""
-        return Counts(**self.lineage["counts"])
+        return self.lineage.counts
 
     @property
     def timings(self) -> Mapping[str, Any]:
@@ -83,7 +80,7 @@ class Version:
         return timings
 
     def load(self) -> Dataset:
-        """The kept rows, memory-mapped, with the exact features that were written.
+        """Return the kept rows, memory-mapped, with the exact features that were written.
 
         They are copied once to an Arrow file in the cache of `datasets` (HF_DATASETS_CACHE), under the manifest's sha;
         this first time the checksums are verified. Raises StoreError if the files aren't those of the manifest.
@@ -111,9 +108,9 @@ class Version:
             raise StoreError(f"version {self.path} has no readable manifest ({error}); {remedy}") from error
         for file in manifest.files:
             path = self.path / file.name
-            found = sha256(path) if path.is_file() else "missing"
-            if found != file.sha256:
-                raise StoreError(f"{path} was changed: sha256 {found}, written as {file.sha256}; {remedy}")
+            actual = sha256(path) if path.is_file() else "missing"
+            if actual != file.sha256:
+                raise StoreError(f"{path} was changed: sha256 {actual}, written as {file.sha256}; {remedy}")
         if manifest.sha != self.manifest_sha:
             raise StoreError(
                 f"{self.path} was changed: manifest {manifest.sha}, its lineage has {self.manifest_sha}; {remedy}"
@@ -126,14 +123,14 @@ class Version:
 class Store:
     """A folder of versions. Any number of runs may use it at the same time."""
 
-    def __init__(self, root: Path, shard_bytes: int = SHARD_BYTES) -> None:
+    def __init__(self, root: Path | str, shard_bytes: int = SHARD_BYTES) -> None:
         """Use the folder `root`, made if missing. Raises StoreError if it can't be written.
 
         `shard_bytes`: size at which a Parquet shard ends. Another size gives other files, so another manifest sha.
         """
         if shard_bytes < 1:
             raise StoreError(f"shard_bytes must be >= 1, got {shard_bytes}")
-        self.root = root
+        self.root = root = Path(root)
         self.shard_bytes = shard_bytes
         with store_errors(root):
             root.mkdir(parents=True, exist_ok=True)
@@ -144,21 +141,20 @@ class Store:
                     remove_dead(folder)
 
     def find(self, dataset: str, fingerprint: str) -> Version | None:
-        """The version of this fingerprint, or None. Raises StoreError if its lineage can't be read."""
+        """Return the version of this fingerprint, or None. Raises StoreError if its lineage can't be read."""
         path = self.root / dataset / fingerprint
         try:
-            lineage = json.loads((path / LINEAGE).read_text(encoding="utf-8"))
-            return Version(dataset, fingerprint, path, lineage["manifest_sha"], lineage)
+            lineage = Lineage.read((path / LINEAGE).read_bytes())
+            return Version(dataset, fingerprint, path, lineage.manifest_sha, lineage)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, StoreError) as error:
             raise StoreError(
-                f"{path / LINEAGE} can't be read ({error!r}); remove the version so that the next run makes it again: "
-                f"rm -r {path}"
+                f"version {path}: {one_line(error)}; remove it, so that the next run makes it again: rm -r {path}"
             ) from error
 
     def latest(self, dataset: str) -> Version | None:
-        """The version of a dataset that was written or used last, or None."""
+        """Return the version of a dataset that was written or used last, or None."""
         link = self.root / dataset / _LATEST
         return self.find(dataset, link.readlink().name) if link.is_symlink() else None
 
@@ -184,13 +180,13 @@ class Store:
             raise store_error(folder, error) from error
 
     def versions(self, dataset: str | None = None) -> list[Version]:
-        """All versions (of one dataset), by dataset and fingerprint."""
-        found = []
+        """Return all versions (of one dataset), by dataset and fingerprint."""
+        versions = []
         for folder in sorted(self.root.glob(f"{dataset or '*'}/*/{LINEAGE}")):
             path = folder.parent
             if not path.is_symlink() and not path.name.startswith("."):
-                found.append(self.find(path.parent.name, path.name))
-        return [version for version in found if version is not None]
+                versions.append(self.find(path.parent.name, path.name))
+        return [version for version in versions if version is not None]
 
     def write(self, dataset: str, fingerprint: str, build: Build) -> Version:
         """Make `build` the version of this fingerprint: all of it at once, or nothing.
@@ -209,11 +205,11 @@ class Store:
 
         def filled(root: Path) -> Manifest:
             fill(root)
-            lineage = json.loads((root / LINEAGE).read_text(encoding="utf-8"))
-            Version(dataset, fingerprint, root, lineage["manifest_sha"], lineage).verify()
-            if lineage["fingerprint"] != fingerprint:
+            lineage = Lineage.read((root / LINEAGE).read_bytes())
+            Version(dataset, fingerprint, root, lineage.manifest_sha, lineage).verify()
+            if lineage.fingerprint != fingerprint:
                 raise StoreError(
-                    f"version {fingerprint} of {dataset} was asked for, and {lineage['fingerprint']} came; "
+                    f"version {fingerprint} of {dataset} was asked for, and {lineage.fingerprint} came; "
                     "its tag was moved: ask its owner"
                 )
             return read_manifest(root)
@@ -225,7 +221,7 @@ class Store:
         children = [
             f"{other.dataset}/{other.fingerprint}"
             for other in self.versions()
-            if any(parent["fingerprint"] == version.fingerprint for parent in other.lineage.get("parents", []))
+            if any(parent.fingerprint == version.fingerprint for parent in other.lineage.parents)
         ]
         if children:
             first = (
@@ -265,26 +261,38 @@ class Store:
             sample = judged.rejected.select(_sample(judged.rejected))
             features = Features({**declared, REJECT_REASON: Value("string")})
             files += write_shards(sample, features, root, "rejected", self.shard_bytes)
+        for shape in stage.formats:
+            shaped = _shaped(judged.kept, shape)
+            if len(shaped):
+                files += write_shards(shaped, shape.features, root, format_folder(shape.name), self.shard_bytes)
+        for name, text in stage.beside.items():
+            (root / name).write_text(text, encoding="utf-8")
         if judged.measured is not None:
             write_shards(judged.measured, judged.measured.features, root, "measurements", self.shard_bytes)
         manifest = Manifest(tuple(files))
         manifest.write(root)
-        found = [self.find(parent["dataset"], parent["fingerprint"]) for parent in build.lineage.get("parents", [])]
-        parents = build.parents or [parent.lineage for parent in found if parent is not None]
-        lineage = {
-            **build.lineage,
-            "fingerprint": fingerprint,
-            "counts": asdict(judged.counts),
-            "funnel": [*inherited_funnel(parents), {"stage": stage.name, **asdict(judged.counts)}],
-            "licenses": inherited_licenses(parents, judged.kept),
-            "models": inherited_models(parents, build.lineage.get("model") if stage.writes else None),
-            "sources": inherited_sources(parents, build.lineage.get("input")),
-            "manifest_sha": manifest.sha,
-        }
-        _write_json(root / LINEAGE, lineage)
-        _write_json(root / _TIMINGS, build.timings)
+        stored = [self.find(parent.dataset, parent.fingerprint) for parent in build.making.parents]
+        parents = build.parents or [parent.lineage for parent in stored if parent is not None]
+        lineage = lineage_of(build.making, fingerprint, judged, manifest.sha, parents, stage.writes)
+        (root / LINEAGE).write_text(lineage.text(), encoding="utf-8")
+        timings = json.dumps(build.timings, indent=2, sort_keys=True, ensure_ascii=False)
+        (root / _TIMINGS).write_text(f"{timings}\n", encoding="utf-8")
         write_card(root, dataset, stage, build.columns, lineage, judged.kept)
         return manifest
+
+
+def _shaped(kept: Dataset, shape: Format) -> Dataset:
+    """The kept rows in a shape; none if they lack a column for it."""
+    if not set(shape.needs) <= set(kept.column_names):
+        return Dataset.from_dict({name: [] for name in shape.features}, features=shape.features)
+
+    def rows(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        each = [shape.make(dict(zip(batch, values, strict=True))) for values in zip(*batch.values(), strict=True)]
+        return {name: [row[name] for row in each if row is not None] for name in shape.features}
+
+    return kept.with_format(None).map(
+        rows, batched=True, remove_columns=kept.column_names, features=shape.features, load_from_cache_file=False
+    )
 
 
 def _sample(rejected: Dataset) -> list[int]:
@@ -312,7 +320,3 @@ def _point_latest(folder: Path, fingerprint: str) -> None:
     with temporary_folder(folder) as temporary:
         (temporary / _LATEST).symlink_to(fingerprint)
         (temporary / _LATEST).replace(folder / _LATEST)
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The card of a model that was tuned on a version of the SFT stage, with whatever trainer.
+"""The card of a model that was tuned on a version of the SFT stage or on a file, with whatever trainer.
 
     text = model_card("tuned", sft.lineage, Tuned(base="org/base@abc", ...), data="org/demo-sft@v-…")
     write_model_card(folder, text)
@@ -8,7 +8,7 @@ folder is read from there; the rest is given. The text is the template `cards/mo
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,13 @@ import yaml
 from huggingface_hub import EvalResult, ModelCardData
 
 from sca_hf.errors import InputError, one_line
+from sca_hf.stage import Counts
 from sca_hf.store.card import is_repository, license_metadata, render
 from sca_hf.store.hub_card import CARD, GENERATED
+from sca_hf.store.lineage import Lineage
+
+PICTURE = "loss.png"
+"""The loss of the training, in the folder of the model."""
 
 # What transformers' `trainer_state.json` says of the training, by the names that it uses.
 _STATE = ("num_train_epochs", "max_steps", "global_step", "train_batch_size")
@@ -26,12 +31,28 @@ _SETTINGS = ("peft_type", "r", "lora_alpha", "lora_dropout")
 
 
 @dataclass(frozen=True)
+class FileData:
+    """A file of rows that a model was tuned on: its name, its SHA-256, and how many rows it has."""
+
+    name: str
+    sha256: str
+    rows: int
+
+    @property
+    def lineage(self) -> Lineage:
+        """All that is known of where the rows came from: nothing but how many there are."""
+        counts = Counts(self.rows, self.rows, self.rows, {})
+        return Lineage(stage="file", counts=counts, funnel=(), licenses={}, models=(), manifest_sha=self.sha256)
+
+
+@dataclass(frozen=True)
 class Tuned:
-    """What is known of a tuned model beside its data.
+    """What is known of a tuned model apart from its data.
 
     `base`: the model that was tuned, "repository@revision" or a folder's name; "": the one that wrote the data.
     `base_license`: its license (an SPDX id); None: not known. `adapter`: the folder holds a PEFT adapter, not weights.
     `chat`: its tokenizer has a chat template. `training`: settings by name. `results`: scores, as the Hub has them.
+    `picture`: the folder has a picture of the loss.
     """
 
     base: str = ""
@@ -40,6 +61,7 @@ class Tuned:
     chat: bool = False
     training: Mapping[str, Any] = field(default_factory=dict)
     results: Sequence[EvalResult] = ()
+    picture: bool = False
 
 
 def read_tuned(
@@ -49,7 +71,9 @@ def read_tuned(
     training: str | None = None,
     results: str | None = None,
 ) -> Tuned:
-    """What a trainer left in the folder, and what is given beside: `training` and `results` are names of files.
+    """Return what a trainer left in the folder, and what is given: `training` and `results` are names of files.
+
+    The settings and the base of a model that `python -m sca_hf.train` made are in its `training.json`.
 
     `training`: YAML or JSON, settings by name. `results`: JSON, a list of objects with the arguments of
     huggingface_hub's EvalResult (`task_type`, `dataset_type`, `dataset_name`, `metric_type`, `metric_value`, …).
@@ -60,38 +84,48 @@ def read_tuned(
         raise InputError(
             f"--model {folder}: neither config.json nor adapter_config.json is there; give a model's folder"
         )
-    found = _settings_in(adapter)
+    adapter_settings = _settings_in(adapter)
     state = _settings_in(folder / "trainer_state.json")
     settings = {name: state[name] for name in _STATE if state.get(name)} | {
-        name: found[name] for name in _SETTINGS if found.get(name) is not None
+        name: adapter_settings[name] for name in _SETTINGS if adapter_settings.get(name) is not None
     }
+    trained = _settings_in(folder / "training.json")
+    if trained:
+        settings = dict(
+            _flat({"method": trained["intent"]["method"], **trained["intent"]["settings"], **trained["facts"]})
+        )
     losses = [step["loss"] for step in state.get("log_history", []) if "loss" in step]
     if losses:
         settings["last loss"] = losses[-1]
-    given = _read(Path(training)) if training else {}
-    if not isinstance(given, Mapping):
+    stated = _read(Path(training)) if training else {}
+    if not isinstance(stated, Mapping):
         raise InputError(f"--training {training} holds no settings; give 'name: value' lines")
     tokenizer = _settings_in(folder / "tokenizer_config.json")
     return Tuned(
-        base=base or str(found.get("base_model_name_or_path") or ""),
+        base=base
+        or str(adapter_settings.get("base_model_name_or_path") or (trained["intent"]["model"] if trained else "")),
         base_license=base_license,
-        adapter=bool(found),
+        adapter=bool(adapter_settings),
         chat="chat_template" in tokenizer or (folder / "chat_template.jinja").is_file(),
-        training={**settings, **given},
+        training={**settings, **stated},
         results=_results(results) if results else (),
+        picture=(folder / PICTURE).is_file(),
     )
 
 
-def model_card(name: str, lineage: Mapping[str, Any], tuned: Tuned, data: str | None = None) -> str:
+def model_card(name: str, on: Lineage | FileData, tuned: Tuned, data: str | None = None) -> str:
     """The text of the card of the model `name`.
 
-    `lineage`: of the version that it was tuned on; `data`: where that is on the Hub, "repository@revision".
+    `on`: what it was tuned on, the lineage of a version or a file; `data`: where a version is on the Hub,
+    "repository@revision".
     """
-    writers = lineage["models"]
-    base = tuned.base or (f"{writers[-1]['model']}@{writers[-1]['revision']}" if writers else "")
+    file = on if isinstance(on, FileData) else None
+    lineage = on.lineage if isinstance(on, FileData) else on
+    writers = lineage.models
+    base = tuned.base or (f"{writers[-1].model}@{writers[-1].revision}" if writers else "")
     model, _, revision = base.rpartition("@") if "@" in base else (base, "", "")
     repo, _, tag = (data or "").partition("@")
-    licenses = [*([tuned.base_license] if tuned.base_license else []), *lineage["licenses"]]
+    licenses = [*([tuned.base_license] if tuned.base_license else []), *lineage.licenses]
     metadata = ModelCardData(
         model_name=name,
         language=["en", "code"],
@@ -114,7 +148,9 @@ def model_card(name: str, lineage: Mapping[str, Any], tuned: Tuned, data: str | 
         lineage=lineage,
         repo=repo,
         tag=tag,
-        own=any(writer["model"] == model for writer in writers),
+        own=any(writer.model == model for writer in writers),
+        file=file,
+        picture=PICTURE,
     )
 
 
@@ -132,6 +168,15 @@ def write_model_card(folder: Path, text: str) -> Path:
     return card
 
 
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of nested mappings that are set, with dotted names."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield f"{prefix}{name}", value
+
+
 def _results(path: str) -> tuple[EvalResult, ...]:
     try:
         return tuple(EvalResult(**result) for result in _read(Path(path)))
@@ -140,11 +185,11 @@ def _results(path: str) -> tuple[EvalResult, ...]:
 
 
 def _settings_in(path: Path) -> Mapping[str, Any]:
-    """What the file says by name; nothing where there is none."""
-    found = _read(path) if path.is_file() else {}
-    if not isinstance(found, Mapping):
+    """Return what the file says by name; nothing where there is none."""
+    content = _read(path) if path.is_file() else {}
+    if not isinstance(content, Mapping):
         raise InputError(f"{path} holds no settings by name; give the file that the trainer wrote")
-    return found
+    return content
 
 
 def _read(path: Path) -> Any:

@@ -14,11 +14,11 @@ class VersionResolver:
         self._published: dict[str, Remote] = {}
 
     def look(self, stage: Stage, dataset: str, fingerprint: str) -> Version | Remote | None:
-        """The version, in the store or on the Hub; nothing is fetched but its lineage."""
+        """Return the version, in the store or on the Hub; nothing is fetched but its lineage."""
         return self.store.find(dataset, fingerprint) or self._remote(stage, fingerprint)
 
     def find(self, stage: Stage, dataset: str, fingerprint: str) -> Version | None:
-        """The version in the store, pulled from the Hub if it was there alone.
+        """Return the version in the store, pulled from the Hub if it was there alone.
 
         Raises HubError if both have it with other rows, StoreError if it can't be stored.
         """
@@ -56,14 +56,14 @@ class VersionResolver:
         return self.hub.at(self.hub.repo(stage.name), revision or "main")
 
     def fetched(self, version: Version | Remote, dataset: str) -> Version:
-        """The version in the store, pulled if it is on the Hub alone."""
+        """Return the version in the store, pulled if it is on the Hub alone."""
         if isinstance(version, Version) or self.hub is None:
             assert isinstance(version, Version)
             return version
         return self.hub.pull(version, self.store, dataset)
 
     def _may_write(self, hub: Hub) -> bool:
-        """Whether this user could finish what another's push left: who only reads is not stopped by it."""
+        """Return whether this user could finish what another's push left: who only reads is not stopped by it."""
         try:
             hub.check_writable()
         except HubError:

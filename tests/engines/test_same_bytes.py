@@ -16,7 +16,7 @@ from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages import concepts
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 WORDS = ["fruits", "ships", "colors", "rivers", "scores", "letters", "dishes"]
 

@@ -17,7 +17,7 @@ from sca_hf.engines import Completion, RowFailure, Sampling
 from sca_hf.engines.vllm import VllmEngine
 from sca_hf.errors import EngineUnavailable
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 PROMPTS = [
     f"### Example\n[Instruction]\nWrite a function number {n}.\n\n" + "[Response]\n" * (n % 7) for n in range(64)

@@ -160,6 +160,7 @@ def test_normal_text_holds_the_code_as_it_is_run(raw: str) -> None:
     assert code_blocks(published)[0] in published
 
 
+@pytest.mark.jail
 def test_the_program_of_odd_layouts_passes() -> None:
     response = f"1. Write it:\r\n\r\n   ~~~ python3\r\n{indented(CODE, '   ')}   ~~~\r\n\r\n```\r\n[2, 4]\r\n```\r\n"
     tests = "````py title=tests\nassert double(2) == 4\n"

@@ -16,6 +16,7 @@ from sca_hf.identity import row_id
 from sca_hf.settings import Settings
 from sca_hf.stage import Column, Stage, split
 from sca_hf.store import Build, calls
+from sca_hf.store.lineage import Making
 from tests.store.loopback_hub import LoopbackHub
 
 COLUMNS = {
@@ -66,7 +67,7 @@ class Toy:
             "tokens": {"prompt": 12345, "completion": 678},
         }
         judged = split(stage, len(rows), rows)
-        return Build(stage, stage.adds, judged, {**made, **lineage}, {"seconds": 1.5, "host": "a-host"})
+        return Build(stage, stage.adds, judged, Making(**{**made, **lineage}), {"seconds": 1.5, "host": "a-host"})
 
 
 def _row(number: int, licenses: tuple[str, ...], size: int) -> dict[str, Any]:

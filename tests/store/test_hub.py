@@ -217,7 +217,7 @@ def test_a_push_without_the_right_token(
 )
 def test_a_name_that_the_hub_forbids(name: str) -> None:
     with pytest.raises(HubError, match="gives no name that the Hub allows"):
-        Hub(name)
+        Hub(name).check_name("instructions")
 
 
 def test_what_is_not_there_to_be_pulled(loopback: LoopbackHub, version: Version, tmp_path: Path) -> None:

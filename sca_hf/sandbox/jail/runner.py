@@ -1,15 +1,11 @@
-"""One program's side: the loop that forks, and after the fork: run the two parts, say what happened.
-
-This module is made last of all (`late`), so that what it needs lies together. Each page that is written in a fork is
-copied, also where only an object's count of references is: so what is called here for each program has a name of its
-own here, which is looked up without a write, and nothing is asked of objects that were made elsewhere.
-"""
+"""One program's side: the loop that forks, and after the fork: run the two parts, say what happened."""
 
 import _signal  # type: ignore[import-not-found]
 import _thread
 import atexit
 import builtins
-import io
+import contextlib
+import importlib.util
 import marshal
 import os
 import random
@@ -18,88 +14,76 @@ import sys
 import types
 import warnings
 from collections.abc import Callable
-from functools import partial
 from types import CodeType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from . import assertions
-from .assertions import NeedsFull
-from .exercise import ROUNDS, TEXTS
-from .kernel import Forking
-from .reports import SAYS_NEEDS_FULL
+from . import assertions, kernel
+from .assertions import Facts
+from .record import CODE, TESTS, Record, place_of
+from .seccomp import Filter
 from .settings import SCRATCH, TOKEN_BYTES
 from .streams import ORDER_BYTES, ORDERS, PROGRAM, REPORT
 
 if TYPE_CHECKING:
-    from .runners import Full
+    from .runners import Runners
 
 Outcome = tuple[str, str | None, int | None]
 """Status, exception, line."""
 
-_FILE = "/tmp/program.py"
-_HOME = SCRATCH[0]
+_FOLDER = os.path.dirname(__file__)
 _RANDOM_SEED = 0
 _RECURSION_LIMIT = 1000
+_THREAD_STACK_BYTES = 2 << 20
 # What unittest ends with since Python 3.12: no failure, and no assertion either.
 _NO_TESTS_RAN = 5
-_STREAM_BYTES = 4096
 
-# A call of a partial writes to it, and not to the function in it.
-_number, _exec, _exit, _loads = partial(int.from_bytes), partial(exec), partial(os._exit, 0), partial(marshal.loads)
-_read_order = partial(os.read, ORDERS, ORDER_BYTES)
-_read_program, _close_others = partial(os.pread, PROGRAM), partial(os.closerange, PROGRAM, ORDERS + 1)
-_write_report = partial(os.write, REPORT)
-_exit_functions: Callable[[], int] = partial(atexit._ncallbacks)
-_modules, _system = sys.modules, sys.__dict__
-
-_running: list["Record"] = []
-_streams: list[tuple[str, io.TextIOWrapper, Callable[[], None], object]] = []
+_running: list[Record] = []
 
 
-def serve(forking: Forking, record: "Record", full: "Full | None") -> NoReturn:
-    """Forks for each order until the first process hangs up."""
-    clone, mark, confine = forking
-    while order := _number(_read_order()):
-        if order & 1:
-            os.chdir(_HOME)
-        child = clone()
-        if not child:
-            try:
-                try:
-                    program = _read_program(order >> 1, 0)
-                    _close_others()
-                    mark()
-                    if confine():
-                        raise OSError
-                except BaseException:
-                    # A program can't do this to itself, so it says that none has run.
-                    os.kill(os.getpid(), _signal.SIGKILL)
-                send(program[-TOKEN_BYTES:] + perform(program, record, full))
-            finally:
-                _exit()
-        if child < 0:
-            break
-    _exit()
-
-
-def perform(received: bytes, record: "Record", full: "Full | None") -> bytes:
-    """Runs a program as it comes from the compiling process. Returns what there is to say of it."""
-    record.offset, code, tests, collects = _loads(received)
-    counting = None
+def serve(number: kernel.SharedNumber, narrow: Filter, record: Record, runners: "Runners | None") -> NoReturn:
+    """Forks for each order until the first process hangs up. `number`: told that of each program's process. `narrow`:
+    the filter of programs."""
     try:
-        if type(code) is str:
-            rewrite = None if full is None else full.rewrite
-            code, tests, collects, counting = assertions.prepare(code, tests, rewrite)
-        status, exception, line = execute(code, tests, collects, record, full)
-    except NeedsFull:
-        return SAYS_NEEDS_FULL
+        while order := int.from_bytes(os.read(ORDERS, ORDER_BYTES), "big"):
+            size, anew = divmod(order, 2)
+            if anew:
+                os.chdir(SCRATCH[0])
+            if not kernel.fork_sibling(number):
+                _run_program(size, narrow, record, runners)
+                break
+    finally:
+        os._exit(0)
+
+
+def _run_program(size: int, narrow: Filter, record: Record, runners: "Runners | None") -> None:
+    """In the program's own process. `size`: of the program, bytes."""
+    try:
+        program = os.pread(PROGRAM, size, 0)
+        os.closerange(PROGRAM, ORDERS + 1)
+        narrow.be_of_caller()
+        kernel.install_filter(narrow)
+    except BaseException:
+        # A program can't do this to itself, so it says that none has run.
+        os.kill(os.getpid(), _signal.SIGKILL)
+    _send(program[-TOKEN_BYTES:] + perform(program, record, runners))
+
+
+def perform(received: bytes, record: Record, runners: "Runners | None") -> bytes:
+    """Run a program as it comes from the compiling process. Return what there is to say, as `reports` reads it."""
+    code, tests, plain = marshal.loads(received)
+    flags: list[str] = []
+    try:
+        if plain is None:
+            code, tests, facts, flags = assertions.prepare(code, tests)
+        else:
+            facts = Facts(*plain)
+        status, exception, line = execute(code, tests, facts, record, runners)
+    except _Needs as needs:
+        return f"{needs}\n".encode()
     except assertions.Uncompilable as refusal:
-        status, (exception, line) = "syntax-error", refusal.place(record.offset)
-    held, last_line, flags = record.counted, record.last_test_line, ""
-    if counting is not None:
-        held, last_line, flags = counting.held(held, last_line), 0, ",".join(counting.flags)
-    # As `reports` reads it, in one line: encoding JSON in a fork touches dozens of pages.
-    return f"{status}\t{exception or ''}\t{line or 0}\t{held}\t{last_line}\t{flags}\n".encode("utf-8", "replace")
+        status, exception, line = refusal.status, refusal.exception, refusal.line
+    said = f"{status}\t{exception or ''}\t{line or 0}\t{record.counted}\t{','.join(flags)}\n"
+    return said.encode("utf-8", "replace")
 
 
 def fix_state() -> None:
@@ -112,145 +96,77 @@ def fix_state() -> None:
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(_RANDOM_SEED)
     sys.setrecursionlimit(_RECURSION_LIMIT)
+    # A hundred threads of the usual 8 MiB would take most of the memory that small limits leave.
+    _thread.stack_size(_THREAD_STACK_BYTES)
+    sys.unraisablehook = _fail_unraisable
     # `threading` takes its hook from here when it is imported.
     _thread._excepthook = _fail_in_thread
     if "threading" in sys.modules:
         cast(Any, sys.modules["threading"]).excepthook = _fail_in_thread
 
 
-def renew_streams() -> None:
-    """Makes the standard streams again, as they were."""
-    for place, name in ((1, "stdout"), (2, "stderr")):
-        old = getattr(sys, name)
-        raw = io.FileIO(place, "wb", closefd=False)
-        raw.name = old.name
-        buffer = io.BufferedWriter(raw, _STREAM_BYTES)
-        new = io.TextIOWrapper(buffer, old.encoding, old.errors, "\n", old.line_buffering, old.write_through)
-        new.mode = old.mode  # type: ignore[misc]
-        setattr(sys, name, new)
-        setattr(sys, f"__{name}__", new)
-        # The old ones are kept, or the next would lie where they did.
-        _streams.append((name, new, new.flush, old))
-
-
-def rehearse() -> None:
-    """Runs a program often enough that the interpreter has specialised this module, and looked up what programs of its
-    kind call: else each of them does, and writes it down. Before `make_record`."""
-    names = assertions.CODE, assertions.TESTS
-    code, tests = (compile(part, name, "exec", optimize=0) for part, name in zip(TEXTS, names, strict=True))
-    program = marshal.dumps((1, code, tests, False))
-    for _ in range(ROUNDS):
-        record = make_record()
-        record.ends = False
-        perform(program, record, None)
-    # Nothing holds the last one's.
-    make_record()
-
-
-class Record:
-    """What the assertions, threads and test runners of one program report."""
-
-    def __init__(self) -> None:
-        self.offset = 0
-        """Lines of the code part, added to lines of the tests."""
-        self.counted = 0
-        self.failure: tuple[str, int | None] | None = None
-        self.unittest_ended = False
-        self.last_test_line = 0
-        self.namespace: dict[str, Any] = {}
-        self.ends = True
-        """False: the interpreter goes on, and so do its threads."""
-
-    def count(self) -> None:
-        self.counted += 1
-
-    def held(self, value: object) -> bool:
-        if value:
-            self.counted += 1
-            return True
-        return self._fails()
-
-    def bare(self, value: object) -> bool:
-        return True if value else self._fails()
-
-    def _fails(self) -> bool:
-        frame = sys._getframe(2)
-        self.fail("AssertionError", self._line(frame.f_code.co_filename, frame.f_lineno))
-        return False
-
-    def fail(self, exception: str, line: int | None) -> None:
-        """Keeps the first."""
-        if self.failure is None:
-            self.failure = exception, line
-
-    def line_of(self, reason: BaseException) -> int | None:
-        """Line of the innermost frame that is the program's."""
-        line = None
-        step = reason.__traceback__
-        while step is not None:
-            name = step.tb_frame.f_code.co_filename
-            here = self._line(name, step.tb_lineno)
-            if here is not None:
-                line = here
-            if name == assertions.TESTS:
-                self.last_test_line = step.tb_lineno
-            step = step.tb_next
-        return line
-
-    def _line(self, name: str, line: int) -> int | None:
-        if name == assertions.TESTS:
-            return line + self.offset
-        return line if name == assertions.CODE else None
+class _Needs(Exception):
+    """The program must go to another jail, a "full" one or one with "pytest"."""
 
 
 def make_record() -> Record:
-    """A new `__main__` and its record."""
-    record = Record()
+    """Make a new `__main__` and its record."""
     module = types.ModuleType("__main__")
-    record.namespace = module.__dict__
-    record.namespace.update(
-        {
-            "__builtins__": builtins,
-            "__file__": _FILE,
-            assertions.HELD: record.held,
-            assertions.BARE: record.bare,
-            assertions.COUNT: record.count,
-        }
-    )
+    module.__dict__.update({"__builtins__": builtins, "__file__": CODE})
+    record = Record(module.__dict__)
     sys.modules["__main__"] = module
     _running[:] = [record]
     return record
 
 
-def execute(code: CodeType, tests: CodeType, collects: bool, record: Record, full: "Full | None") -> Outcome:
-    """Runs a compiled program. Raises NeedsFull where the program used a test runner that this jail does not watch."""
-    status, exception, line = _run(code, tests, collects, record, full)
-    if full is None and "unittest" in _modules:
-        raise NeedsFull
-    if status == "passed" and record.failure is not None:
-        return "failed", *record.failure
-    return status, exception, line
+def execute(code: CodeType, tests: CodeType, facts: Facts, record: Record, runners: "Runners | None") -> Outcome:
+    """Run a compiled program and judge it. Raises _Needs."""
+    record.offset = facts.offset
+    if facts.uses_pytest or facts.uses_mocks:
+        _of_runners(runners, lambda found: found.begin(facts))
+    _let_import(facts.modules)
+    if facts.sources is not None:
+        for name, source in zip((CODE, TESTS), facts.sources, strict=True):
+            with open(name, "w", encoding="utf-8", errors="replace") as file:
+                file.write(source)
+    status, exception, line = _run(code, tests, facts, record, runners)
+    if runners is None and "unittest" in sys.modules:
+        raise _Needs("full")
+    if status != "passed":
+        return status, exception, line
+    if record.failures:
+        return "failed", *record.failures[0]
+    for line, _, _ in record.missing(facts.tests):
+        return "tests-not-run", None, line + facts.offset
+    if facts.doctest and not record.doctests:
+        return "tests-not-run", None, facts.doctest + facts.offset
+    return "passed" if record.counted else "no-assertion", None, None
 
 
-def _run(code: CodeType, tests: CodeType, collects: bool, record: Record, full: "Full | None") -> Outcome:
-    namespace = record.namespace
+def _run(code: CodeType, tests: CodeType, facts: Facts, record: Record, runners: "Runners | None") -> Outcome:
+    begun = False
     try:
-        _exec(code, namespace)
-        _exec(tests, namespace)
-        if collects and full is not None:
-            full.collect(namespace)
-        if record.ends:
-            # What a script does at its end: wait for its threads, then its exit functions.
-            if "threading" in _modules:
-                cast(Any, _modules["threading"])._shutdown()
-            if _exit_functions():
-                atexit._run_exitfuncs()
+        try:
+            exec(code, record.namespace)
+            record.begin_tests(facts.defined)
+            begun = True
+            exec(tests, record.namespace)
+            if record.missing(facts.tests):
+                _of_runners(runners, lambda found: found.run_rest(facts))
+        except SystemExit as reason:
+            if not begun or not _is_end(reason, facts, record):
+                raise
+        # What a script does at its end: wait for its threads, then its exit functions.
+        if "threading" in sys.modules:
+            cast(Any, sys.modules["threading"])._shutdown()
+        atexit._run_exitfuncs()
+    except _Needs:
+        raise
     except SystemExit as reason:
-        if record.unittest_ended and reason.code in (0, False, None, _NO_TESTS_RAN):
-            return "passed", None, None
-        if record.failure is not None:
-            return "failed", *record.failure
-        return "early-exit", "SystemExit", record.line_of(reason)
+        if record.failures:
+            return "failed", *record.failures[0]
+        status = "tests-not-run" if record.runner_ended and not begun else "early-exit"
+        return status, "SystemExit", record.line_of(reason)
     except MemoryError as reason:
         _use_reserve()
         return "out-of-memory", "MemoryError", record.line_of(reason)
@@ -258,16 +174,46 @@ def _run(code: CodeType, tests: CodeType, collects: bool, record: Record, full: 
         _use_reserve()
         line = record.line_of(reason)
         _show(reason)
-        if type(reason) is AssertionError and record.failure is not None:
-            return "failed", *record.failure
+        if isinstance(reason, AssertionError) and record.failures:
+            return "failed", *record.failures[0]
         return "failed", type(reason).__name__, line
     return "passed", None, None
+
+
+def _of_runners(runners: "Runners | None", call: "Callable[[Runners], None]") -> None:
+    """Call what a full jail has. Raises _Needs."""
+    if runners is None:
+        raise _Needs("full")
+    try:
+        call(runners)
+    except ImportError:
+        raise _Needs("pytest") from None
+
+
+def _is_end(reason: SystemExit, facts: Facts, record: Record) -> bool:
+    """Return whether a program ended as it should: by a test runner, or by the last statement of its tests."""
+    if record.runner_ended and reason.code in (0, False, None, _NO_TESTS_RAN):
+        return True
+    step = reason.__traceback__
+    while step is not None and step.tb_frame.f_code.co_filename != TESTS:
+        step = step.tb_next
+    at_end = step is not None and step.tb_lineno >= facts.last_line
+    return at_end and reason.code in (0, False, None) and place_of(step)[0] == TESTS
+
+
+def _let_import(modules: list[str]) -> None:
+    """Let the tests import the answer from modules of which there are no others."""
+    for name in modules:
+        parts = name.split(".")
+        if parts[0] not in sys.modules and importlib.util.find_spec(parts[0]) is None:
+            for count in range(len(parts)):
+                sys.modules[".".join(parts[: count + 1])] = sys.modules["__main__"]
 
 
 def _fail_in_thread(reason: Any) -> None:
     if reason.exc_type is not SystemExit and reason.exc_value is not None:
         for record in _running:
-            record.fail(reason.exc_type.__name__, record.line_of(reason.exc_value))
+            record.fail_by(reason.exc_value)
         _show(reason.exc_value)
 
 
@@ -277,31 +223,38 @@ def _use_reserve() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
+def _fail_unraisable(reason: Any) -> None:
+    """A check that failed where nothing can be raised: in an exit function, or in a finalizer."""
+    if isinstance(reason.exc_value, AssertionError):
+        for record in _running:
+            record.fail_by(reason.exc_value)
+    sys.__unraisablehook__(reason)
+
+
 def _show(reason: BaseException) -> None:
-    """As the interpreter would, on the program's stderr, from the program's first frame on."""
+    """As the interpreter would, on the program's stderr, without frames of this package."""
+    frames = []
     step = reason.__traceback__
-    while step is not None and step.tb_frame.f_code.co_filename not in (assertions.CODE, assertions.TESTS):
+    while step is not None:
+        if not step.tb_frame.f_code.co_filename.startswith(_FOLDER):
+            frames.append(step)
         step = step.tb_next
-    try:
-        sys.__excepthook__(type(reason), reason.with_traceback(step or reason.__traceback__), step)
-    except Exception:
-        # Its stderr is closed or replaced: the verdict says what happened.
-        return
+    trace = None
+    for frame in reversed(frames):
+        trace = types.TracebackType(trace, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    # Its stderr may be closed or replaced: the verdict says what happened.
+    with contextlib.suppress(Exception):
+        sys.__excepthook__(type(reason), reason.with_traceback(trace), trace)
 
 
-def send(said: bytes) -> None:
+def _send(said: bytes) -> None:
     """Writes what the program's process says."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        # Closed or replaced by the program: what it wrote before is kept.
+        with contextlib.suppress(Exception):
+            stream.flush()  # type: ignore[union-attr]
     try:
-        for name, stream, flush, _ in _streams:
-            if _system[name] is stream:
-                flush()
-            else:
-                _system[name].flush()
-    except Exception:
-        # The program closed or replaced its own output; what it wrote before is kept.
-        sys.stdout = sys.stderr = None
-    try:
-        _write_report(said)
+        os.write(REPORT, said)
     except MemoryError:
         _use_reserve()
-        _write_report(said)
+        os.write(REPORT, said)
