@@ -102,7 +102,7 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
             "failed_response": [failed.get(attempt_id) for attempt_id in batch["id"]],
             REJECT_REASON: [reasons[attempt_id] for attempt_id in batch["id"]],
             "other_names": [list(ruling.other_names) for ruling in found],
-            "benchmark_row": ["; ".join(map(str, ruling.benchmark_texts)) or None for ruling in found],
+            "benchmark_row": ["\n".join(text.quoted for text in ruling.benchmark_texts) or None for ruling in found],
         }
 
     return context.map_batches(STAGE, attempts, judged)
@@ -190,6 +190,10 @@ STAGE = Stage(
     pass_rule=PassRules,
     measured=(
         Column("other_names", List(Value("string")), "names asked for that it doesn't define, or its tests don't use"),
-        Column("benchmark_row", Value("string"), "benchmark rows whose text it contains, if it was compared"),
+        Column(
+            "benchmark_row",
+            Value("string"),
+            "texts of benchmarks that it contains, one a line: benchmark, row, column, text",
+        ),
     ),
 )

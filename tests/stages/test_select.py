@@ -88,7 +88,7 @@ def test_leftovers_by_words_or_as_in_the_paper(
 
 
 def test_what_has_a_benchmark_in_its_instruction_or_response_goes(tmp_path: Path) -> None:
-    text, code = "Write a function to count the herons.", "def herons(x):\n    return len(x)"
+    text, code = "Write a function to count the herons at sea.", "def herons(x):\n    return len(x)"
     (tmp_path / "mbpp.jsonl").write_text(json.dumps({"task_id": 5, "text": text, "code": code}))
     rows = [
         attempt(1, instruction=f"- {text.upper()}"),
@@ -100,6 +100,9 @@ def test_what_has_a_benchmark_in_its_instruction_or_response_goes(tmp_path: Path
     found = reasons(rows, tmp_path, change)
     assert list(found.values()) == ["contaminated-mbpp", "contaminated-mbpp", None, "execution-failed"]
     assert str(tmp_path) not in json.dumps(load_recipe("demo", [change]).published())
+    judged = select.select(Dataset.from_list(rows), load_recipe("demo", [change])["select"], Context(scratch=tmp_path))
+    code_row = "mbpp 5 (code): def herons(x): return len(x)"
+    assert judged["benchmark_row"][:] == [f"mbpp 5 (text): {text}", code_row, None, None]
 
 
 def test_duplicates_go_but_for_the_first(tmp_path: Path) -> None:
