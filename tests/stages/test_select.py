@@ -134,21 +134,45 @@ def test_near_duplicates_go_if_that_is_asked_for(tmp_path: Path) -> None:
     assert list(found.values()) == expected
 
 
-def test_one_random_pass_an_instruction(tmp_path: Path) -> None:
+def test_every_reason_at_once_adds_up_to_the_rows(tmp_path: Path) -> None:
+    """One row for each rule that must go, and its like that must stay."""
+    text = "Sort the herons by name. " * 3
+    (tmp_path / "mbpp.jsonl").write_text(json.dumps({"task_id": 5, "text": text, "code": "x"}))
     rows = [
-        attempt(10 * task + sample, instruction_id=f"task {task}", instruction=f"Task {task}", status=status)
-        for task in range(600)
-        for sample, status in enumerate(["failed", "passed", "passed", "passed"])
+        attempt(1),
+        attempt(2, status="timeout"),
+        attempt(3, mutants=2, mutants_killed=0),
+        attempt(4, mutants=2, mutants_killed=1),
+        attempt(5, response="```python\ndef f():\n    pass  # TODO\n```"),
+        attempt(6, response="```python\ndef todo_list():\n    return []\n```"),
+        attempt(7, instruction="word " * 201),
+        attempt(8, instruction="Write `plus(x)`."),
+        attempt(9, instruction="Write `add_9(x)`."),
+        attempt(10, instruction=text),
+        attempt(11, instruction="Sort the herons by size."),
+        attempt(12, instruction_id="instruction 1"),
+        attempt(13, instruction=" Sort the herons\nby size."),
+        attempt(14, response=f"{attempt(11)['response']}\n"),
+        attempt(15, response="Other words.\n\n```python\ndef add_9(x):\n    return 9 + x\n```"),
     ]
-    found = reasons(rows, tmp_path)
-    chosen = [row["id"] for row in rows if found[row["id"]] is None]
-    assert len(chosen) == 600
-    places = Counter(int(row_id.split()[1]) % 10 for row_id in chosen)
-    assert set(places) == {1, 2, 3}
-    assert all(150 < count < 250 for count in places.values())  # 200 each; five standard errors are 58
-    assert reasons(rows, tmp_path) == found
-    assert reasons(rows[::-1], tmp_path) == found
-    assert reasons(rows, tmp_path, "seed=1") != found
+    changes = (f"select.decontaminate={{files: {{mbpp: {tmp_path / 'mbpp.jsonl'}}}}}", "select.once_per_names=true")
+    found = reasons([{"mutants": None, "mutants_killed": None} | row for row in rows], tmp_path, *changes)
+    in_1 = {number for number in (1, 12) if found[f"attempt {number}"] is None}
+    assert len(in_1) == 1
+    counted = Counter(found.values())
+    assert counted == {
+        None: 5,
+        "execution-timeout": 1,
+        "vacuous-tests": 1,
+        "leftover": 1,
+        "long-instruction": 1,
+        "other-names": 1,
+        "contaminated-mbpp": 1,
+        "not-chosen": 1,
+        "duplicate-instruction": 1,
+        "duplicate-response": 1,
+        "duplicate-names": 1,
+    }
 
 
 def test_conversations(tmp_path: Path) -> None:
