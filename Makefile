@@ -26,12 +26,14 @@ demo: setup
 quick:
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
+	.venv/bin/lint-imports
 	.venv/bin/mypy
 	.venv/bin/python -m pytest -m "not engine and not jail and not slow"
 
 test: setup
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
+	.venv/bin/lint-imports
 	.venv/bin/mypy
 	.venv/bin/python -m pytest
 

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sca_hf import stages
-    from sca_hf.context import Context
-    from sca_hf.pipeline import Pipeline
+    from sca_hf.pipeline.pipeline import Pipeline
     from sca_hf.recipe import load_recipe
     from sca_hf.sandbox import Jails, Program
+    from sca_hf.stages.context import Context
     from sca_hf.store import Store
-    from sca_hf.store.hub import Hub
+    from sca_hf.store.hub.hub import Hub
 
 __version__ = "0.1.0"
 
 __all__ = ["Context", "Hub", "Jails", "Pipeline", "Program", "Store", "load_recipe", "stages"]
 
 _MODULES = {
-    "Context": "context",
-    "Hub": "store.hub",
+    "Context": "stages.context",
+    "Hub": "store.hub.hub",
     "Jails": "sandbox",
-    "Pipeline": "pipeline",
+    "Pipeline": "pipeline.pipeline",
     "Program": "sandbox",
     "Store": "store",
     "load_recipe": "recipe",

@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit code."""
     given = parser().parse_args(arguments)
-    from sca_hf.console import Console
+    from sca_hf.console.run import Console
 
     try:
         _write(given)

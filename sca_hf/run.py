@@ -85,13 +85,13 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return the exit code."""
     options = parser().parse_args(arguments)
-    from sca_hf.console import Console
-    from sca_hf.pilot import forecast
-    from sca_hf.pipeline import Pipeline
-    from sca_hf.progress import shown
+    from sca_hf.console.progress import shown
+    from sca_hf.console.run import Console
+    from sca_hf.pipeline.forecast import forecast
+    from sca_hf.pipeline.pipeline import Pipeline
     from sca_hf.recipe import load_recipe
     from sca_hf.store import Store
-    from sca_hf.store.hub import Hub
+    from sca_hf.store.hub.hub import Hub
 
     console = Console()
     try:

@@ -74,8 +74,8 @@ class Counts:
 class Origin:
     """How a stage that makes rows from a source, and not from another stage's rows, gets and counts them.
 
-    `open(settings, patient)`: the source (see `sca_hf.sources.Source`). `limited(settings, rows)`: settings that keep
-    at most this many rows. `most_rows(settings)`: rows that it can keep, None if only a run can tell.
+    `open(settings, patient)`: the source (see `sca_hf.corpus.sources.Source`). `limited(settings, rows)`: settings that
+    keep at most this many rows. `most_rows(settings)`: rows that it can keep, None if only a run can tell.
     `all_rows(settings, counts, limit)`: rows that a run without a limit would keep, from the counts of a run with one.
     """
 
@@ -105,7 +105,7 @@ class Stage:
     `origin`: for a stage that reads a source. Its rows have the columns `adds` alone.
     `check(settings)`: raises InputError before a run if the settings name something that is not there.
     `jails(settings, workers)`: the pool of jails that a stage which needs a sandbox runs its programs in.
-    `pass_rule(settings)`: the rule by which an executed attempt passes (see `sca_hf.stages.passing`).
+    `pass_rule(settings)`: the rule by which an executed attempt passes (see `sca_hf.stages.pass_rules`).
     `until_pass(settings)`: for a stage that writes attempts, whether it goes on until one passes. It may run them while
     it writes: it is lent the jails of the stage that executes them, and the rule of the stage that has one.
     `shows`: columns to print as an example when a run ends with this stage.

@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit code."""
     given = parser().parse_args(arguments)
-    from sca_hf.console import Console
+    from sca_hf.console.run import Console
 
     try:
         _trace(given)
@@ -62,12 +62,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _trace(given: argparse.Namespace) -> None:
+    from sca_hf.console.trace import TraceConsole
     from sca_hf.reporting.calls import Calls
     from sca_hf.reporting.finding import find
     from sca_hf.reporting.life import life
     from sca_hf.reporting.runs import Step, journal_in
     from sca_hf.store import Store
-    from sca_hf.trace_console import TraceConsole
 
     if given.version is None and not given.store.is_dir():
         raise StoreError(f"there is no store {given.store}; give the folder of one with --store")
@@ -79,7 +79,7 @@ def _trace(given: argparse.Namespace) -> None:
 
 def _pulled(store: "Store", name: str) -> "Version":
     """A version of the Hub in the store, and all that it was made from."""
-    from sca_hf.store.hub import Hub
+    from sca_hf.store.hub.hub import Hub
 
     repo, _, revision = name.partition("@")
     if not revision:

@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return the exit code."""
     options = parser().parse_args(arguments)
-    from sca_hf.console import Console
+    from sca_hf.console.run import Console
 
     try:
         _act(options)
@@ -95,10 +95,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _act(options: argparse.Namespace) -> None:
+    from sca_hf.console.versions import VersionsConsole
     from sca_hf.store import Store, history
-    from sca_hf.store.hub import Hub
-    from sca_hf.store.model_card import model_card, read_tuned, write_model_card
-    from sca_hf.versions_console import VersionsConsole
+    from sca_hf.store.cards.model import model_card, read_tuned, write_model_card
+    from sca_hf.store.hub.hub import Hub
 
     # A card can be made from a version on the Hub alone.
     from_hub = options.command == "pull" or (options.command == "card" and "@" in options.data)
@@ -140,7 +140,7 @@ def _act(options: argparse.Namespace) -> None:
 def _tuned_on(store: "Store", name: str) -> "tuple[Lineage, str | None]":
     """Return the lineage of a version in the store or on the Hub, and where it is on the Hub."""
     from sca_hf.store import history
-    from sca_hf.store.hub import Hub
+    from sca_hf.store.hub.hub import Hub
 
     repo, _, revision = name.partition("@")
     if not revision:

@@ -22,12 +22,12 @@ from typing import Any
 
 from datasets import Dataset, disable_progress_bars
 
-from sca_hf.context import Context
+from sca_hf.filters.near_duplicates import NearDuplicateSettings
 from sca_hf.identity import row_id
-from sca_hf.near_duplicates import NearDuplicateSettings
 from sca_hf.sandbox import Jails
 from sca_hf.stage import REJECT_REASON, split
 from sca_hf.stages import execute, mutants, select
+from sca_hf.stages.context import Context
 from sca_hf.store import Store
 
 Row = dict[str, Any]

@@ -96,7 +96,7 @@ def write(folder: Path, given: argparse.Namespace) -> None:
 def push(folder: Path, given: argparse.Namespace) -> None:
     """Publish it."""
     from sca_hf.store import Store
-    from sca_hf.store.hub import Hub
+    from sca_hf.store.hub.hub import Hub
 
     version = Store(folder / "store").find("demo-sft", FINGERPRINT)
     assert version is not None
@@ -106,7 +106,7 @@ def push(folder: Path, given: argparse.Namespace) -> None:
 def pull(folder: Path, given: argparse.Namespace) -> None:
     """Bring it into another store."""
     from sca_hf.store import Store
-    from sca_hf.store.hub import Hub
+    from sca_hf.store.hub.hub import Hub
 
     hub = Hub("alice/demo")
     version = hub.pull(hub.at("alice/demo-sft", FINGERPRINT), Store(folder / "other"), "demo-sft")

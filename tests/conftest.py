@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sca_hf.engines.model import DEMO_MODEL
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

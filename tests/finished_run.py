@@ -13,11 +13,11 @@ import pytest
 from datasets import Dataset
 
 from sca_hf.identity import row_id
-from sca_hf.pipeline import Pipeline
+from sca_hf.pipeline.pipeline import Pipeline
 from sca_hf.recipe import Recipe, load_recipe
 from sca_hf.stage import REJECT_REASON, Column, Stage, split
 from sca_hf.store import Build, Store, Version
-from sca_hf.store.hub import Hub
+from sca_hf.store.hub.hub import Hub
 from sca_hf.store.lineage import Making, Parent
 from tests.store.conftest import loopback
 from tests.store.loopback_hub import LoopbackHub

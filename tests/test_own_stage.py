@@ -10,11 +10,11 @@ from datasets import Dataset, Value, load_dataset
 from pydantic import Field
 
 from sca_hf import run
-from sca_hf.context import Context, Row
 from sca_hf.errors import RecipeError
 from sca_hf.recipe import load_recipe
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages.context import Context, Row
 from sca_hf.store import Store
 from tests.test_run import answered
 

@@ -31,7 +31,7 @@ def _vllm_identity(model: str, settings: EngineSettings) -> EngineIdentity:
 
 
 def _vllm(model: str, settings: EngineSettings) -> Engine:
-    from sca_hf.engines.vllm import VllmEngine
+    from sca_hf.engines.vllm.engine import VllmEngine
 
     return VllmEngine(model, **_vllm_arguments(settings))
 

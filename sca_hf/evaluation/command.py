@@ -16,7 +16,7 @@ from sca_hf.evaluation.kept import keep
 from sca_hf.evaluation.prompts import FunctionText, chosen_format
 from sca_hf.evaluation.results import Made, Result, comparison, summary, write_eval_results, write_results
 from sca_hf.evaluation.samples import read_samples
-from sca_hf.journal import JournaledEngine
+from sca_hf.pipeline.journal import JournaledEngine
 
 _STEP = 20
 
@@ -78,7 +78,7 @@ def _of_samples(evaluator: Evaluator, benchmark: Benchmark, file: Path) -> Resul
 
 
 def _of_model(evaluator: Evaluator, benchmarks: list[Benchmark], model: str, given: argparse.Namespace) -> list[Result]:
-    from sca_hf.engines.vllm import VllmEngine
+    from sca_hf.engines.vllm.engine import VllmEngine
 
     tokenizer = load_tokenizer(model)
     how = chosen_format(tokenizer, given.prompt)

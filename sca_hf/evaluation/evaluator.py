@@ -9,7 +9,7 @@ from typing import Self
 from sca_hf.benchmarks import Answer, Benchmark
 from sca_hf.evaluation.grading import grade_all
 from sca_hf.evaluation.results import Made, Result
-from sca_hf.journal import Journal, JournaledJails
+from sca_hf.pipeline.journal import Journal, JournaledJails
 from sca_hf.sandbox import Jails, Limits
 
 Tell = Callable[[str], None]

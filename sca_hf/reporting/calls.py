@@ -14,14 +14,14 @@ from typing import Any, Self
 
 from sca_hf.engines import Completion, Sampling
 from sca_hf.errors import InputError
-from sca_hf.journal import Journal, find_completion
+from sca_hf.pipeline.journal import Journal, find_completion
 from sca_hf.prompts.build import STOP, concepts_prompt, instruction_prompt, response_prompt, step_sha
 from sca_hf.prompts.few_shot import FewShot, Property, load_few_shot
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.reporting.runs import Row, Run
 from sca_hf.reporting.runs import Step as RunStep
 from sca_hf.stage import Step
-from sca_hf.stages.sampling import FewShotCalls, ShotSettings
+from sca_hf.stages.few_shot import FewShotCalls, ShotSettings
 
 CallOf = Callable[[Row], tuple[str, Sampling]]
 

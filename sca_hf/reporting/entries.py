@@ -13,7 +13,7 @@ from sca_hf.reporting.code import code, inline, plain, prose
 from sca_hf.reporting.reasons import meaning
 from sca_hf.reporting.runs import Row, Run, Step, id_column
 from sca_hf.stage import REJECT_REASON
-from sca_hf.stages.passing import program_of
+from sca_hf.stages.pass_rules import program_of
 
 ROWS = 50
 _EXAMPLES = 6

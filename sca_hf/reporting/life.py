@@ -16,7 +16,7 @@ from sca_hf.reporting.finding import Match
 from sca_hf.reporting.reasons import Outcome, outcomes
 from sca_hf.reporting.runs import Row, Run, Step, id_column
 from sca_hf.stage import REJECT_REASON
-from sca_hf.stages.sampling import ended
+from sca_hf.stages.few_shot import ended
 
 UNRECORDED = "not kept"
 """Stands for the reason of a row that is neither among a version's rows nor among the rejected ones that it keeps."""

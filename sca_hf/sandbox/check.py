@@ -8,7 +8,7 @@ from sca_hf.errors import SandboxUnavailable
 from sca_hf.sandbox import inherited
 from sca_hf.sandbox.advice import kernel_switches
 from sca_hf.sandbox.pool import Jails
-from sca_hf.sandbox.start import PRELOADED, tier_of
+from sca_hf.sandbox.spawn import PRELOADED, tier_of
 from sca_hf.sandbox.verdict import Limits, Program, Status, Verdict
 
 _LIMITS = Limits(cpu_seconds=1.0, wall_seconds=10.0, memory_mb=512)

@@ -5,12 +5,12 @@ from typing import Any
 from datasets import Dataset, List, Value
 from pydantic import Field
 
-from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.prompts.build import concepts_prompt
 from sca_hf.prompts.concept_lists import parse_concepts
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.sampling import FewShotStep, ShotSettings
+from sca_hf.stages.context import Context, Row
+from sca_hf.stages.few_shot import FewShotStep, ShotSettings
 
 
 class ConceptsSettings(ShotSettings):

@@ -6,12 +6,12 @@ from typing import Literal
 from datasets import Dataset, List, Value
 from pydantic import Field
 
-from sca_hf.context import Context, Row
 from sca_hf.sandbox import FORGING_FLAGS, Flag, Jails, Limits, Verdict
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages.context import Context, Row
 from sca_hf.stages.first_samples import NOT_RUN, Instructions
-from sca_hf.stages.passing import PASSED, program_of
+from sca_hf.stages.pass_rules import PASSED, program_of
 
 FLAGGED = "flagged"
 """Status of a sample whose program passed, and touches what could make it pass."""

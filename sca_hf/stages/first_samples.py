@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 import numpy as np
 from datasets import Dataset
 
-from sca_hf.ahead import Row
+from sca_hf.parallel.ordered_map import Row
 from sca_hf.sandbox import Verdict
 
 NOT_RUN = "not-run"

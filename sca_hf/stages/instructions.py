@@ -5,13 +5,13 @@ import re
 from datasets import Dataset, Value
 from pydantic import Field
 
-from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.identity import row_random
 from sca_hf.prompts.build import CUT, instruction_prompt
 from sca_hf.prompts.few_shot import PARTS, Property
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.sampling import FewShotStep, ShotSettings
+from sca_hf.stages.context import Context, Row
+from sca_hf.stages.few_shot import FewShotStep, ShotSettings
 
 _LABEL = re.compile(r"^\[(" + "|".join(PARTS) + r")\]", re.MULTILINE)
 

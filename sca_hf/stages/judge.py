@@ -13,12 +13,12 @@ from typing import Any
 from datasets import Dataset, Value
 from pydantic import Field
 
-from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure, Sampling
 from sca_hf.identity import published_name
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages.context import Context, Row
 
 STOP = ("\n\n",)
 

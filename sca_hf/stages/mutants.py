@@ -13,7 +13,6 @@ from typing import Literal
 from datasets import Dataset, Value
 from pydantic import Field
 
-from sca_hf.context import Context, Row
 from sca_hf.mutation.programs import (
     ending_at_a_change,
     functions_used,
@@ -26,7 +25,8 @@ from sca_hf.prompts.syntax import parsed
 from sca_hf.sandbox import Jails, Limits, Program, Verdict
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.passing import PASSED, program_of
+from sca_hf.stages.context import Context, Row
+from sca_hf.stages.pass_rules import PASSED, program_of
 
 _CLEAR = 3  # a response has so many equivalent small mutants at most, to all appearances
 # What a failed check ends with: `assert`, unittest and numpy raise the one, `pytest.raises` the other.

@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 from datasets import Dataset, Value
 from pydantic import Field
 
-from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.errors import SandboxUnavailable
 from sca_hf.prompts.answers import parse_answer
 from sca_hf.prompts.build import response_prompt
 from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages.context import Context, Row
+from sca_hf.stages.few_shot import FewShotStep, ShotSettings
 from sca_hf.stages.first_samples import FirstSamples
-from sca_hf.stages.passing import program_of
-from sca_hf.stages.sampling import FewShotStep, ShotSettings
+from sca_hf.stages.pass_rules import program_of
 
 
 class ResponsesSettings(ShotSettings):

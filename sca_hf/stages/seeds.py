@@ -41,20 +41,20 @@ from datasets import Dataset, Value
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from sca_hf.context import Context
-from sca_hf.decontaminate import DecontaminateSettings, load_contaminants
+from sca_hf.corpus.hub import SCHEME, File, FileStream
+from sca_hf.corpus.languages import ENDINGS, language
+from sca_hf.corpus.languages.python.types import TypeCheckSettings, type_errors
+from sca_hf.corpus.rules import RuleSettings, SeedRow, judge_files, no_function
+from sca_hf.corpus.sources import Source, open_source
+from sca_hf.corpus.stream import SeedStream
 from sca_hf.errors import InputError
-from sca_hf.file_stream import SCHEME, File, FileStream
-from sca_hf.finished import Checkpoints
+from sca_hf.filters.decontaminate import DecontaminateSettings, load_contaminants
+from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.identity import digest, published_name, row_id
-from sca_hf.isolated import CrashProofWorker
-from sca_hf.languages import ENDINGS, language
-from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
-from sca_hf.sources import Source, open_source
+from sca_hf.parallel.checkpoints import Checkpoints
+from sca_hf.parallel.crash_proof import CrashProofWorker
 from sca_hf.stage import REJECT_REASON, Column, Counts, Origin, Stage
-from sca_hf.stages.seed_rules import RuleSettings, SeedRow, judge_files, no_function
-from sca_hf.stages.seed_stream import SeedStream
-from sca_hf.type_check import TypeCheckSettings, type_errors
+from sca_hf.stages.context import Context
 
 Ids = NDArray[np.bytes_]
 
@@ -64,8 +64,8 @@ _PART = 50  # files: what a killed call loses of its work at most, per worker
 class SeedSettings(RuleSettings):
     """Where seeds come from and which are kept; the defaults are the paper's (METHOD.md, section 1).
 
-    `source`, `column`, `license`: see `sca_hf.sources.open_source`; `config`, `data_dir`, `split`: which rows of a
-    source on the Hub. `count`: take at most this many of the seeds, drawn by the run's seed. `decontaminate`: the
+    `source`, `column`, `license`: see `sca_hf.corpus.sources.open_source`; `config`, `data_dir`, `split`: which rows of
+    a source on the Hub. `count`: take at most this many of the seeds, drawn by the run's seed. `decontaminate`: the
     benchmarks whose texts no seed may contain, `near_duplicates`: how near two seeds may be, `type_check`: who checks
     the types of Python (null: no such rule).
     """

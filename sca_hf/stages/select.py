@@ -9,13 +9,13 @@ from typing import Any
 
 from datasets import Dataset, List, Value
 
-from sca_hf.context import Context, Row
+from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.identity import digest
-from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.prompts.syntax import parsed
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.passing import PASSED, PassRules, PassSettings, Ruling
+from sca_hf.stages.context import Context, Row
+from sca_hf.stages.pass_rules import PASSED, PassRules, PassSettings, Ruling
 
 _WRONG = frozenset({"failed", "syntax-error"})
 _NOTHING = Ruling(None)

@@ -3,12 +3,12 @@
 from datasets import Dataset, Value
 from pydantic import Field
 
-from sca_hf.context import Context, Row
 from sca_hf.identity import row_random
 from sca_hf.prompts.chat import CHAT_TEMPLATE
 from sca_hf.prompts.code_blocks import code_blocks, fenced
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages.context import Context, Row
 from sca_hf.stages.formats import FORMATS, MESSAGES
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sca_hf.errors import StoreError
 from sca_hf.identity import fingerprint
 from sca_hf.store.lineage import Parent
-from sca_hf.store.local import Store, Version
+from sca_hf.store.store import Store, Version
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from datasets.exceptions import DatasetGenerationError
 
 from sca_hf.errors import InputError, one_line
 from sca_hf.store import Store, Version, history
-from sca_hf.store.card import is_repository
-from sca_hf.store.hub import Hub
+from sca_hf.store.cards.dataset import is_repository
+from sca_hf.store.hub.hub import Hub
 from sca_hf.store.lineage import Lineage
 from sca_hf.store.manifest import format_folder
 from sca_hf.store.parquet import sha256

@@ -7,10 +7,10 @@ from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import EntryNotFoundError
 
 from sca_hf.errors import HubError
-from sca_hf.store.calls import bound_silence, call
-from sca_hf.store.hub import Hub
-from sca_hf.store.hub_card import CARD, GENERATED
-from sca_hf.store.logs import hide_in_logs
+from sca_hf.store.hub.edited_card import CARD, GENERATED
+from sca_hf.store.hub.hub import Hub
+from sca_hf.store.hub.redact import hide_in_logs
+from sca_hf.store.hub.retry import bound_silence, call
 
 
 class ModelRepository:

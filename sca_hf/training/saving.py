@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sca_hf.store.model_card import PICTURE, FileData, model_card, read_tuned, write_model_card
+from sca_hf.store.cards.model import PICTURE, FileData, model_card, read_tuned, write_model_card
 from sca_hf.training.base_model import Base, load_model
 from sca_hf.training.data import TrainingData
 from sca_hf.training.loss_picture import draw_loss

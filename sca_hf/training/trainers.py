@@ -11,7 +11,7 @@ class Quiet:
     """A trainer that writes no card of its own and tells nobody that it was used."""
 
     def create_model_card(self, *arguments: Any, **named: Any) -> None:
-        """Write nothing: `sca_hf.store.model_card` does, when the training ends."""
+        """Write nothing: `sca_hf.store.cards.model` does, when the training ends."""
 
     def _send_telemetry(self) -> None:
         pass

@@ -14,7 +14,7 @@ import pytest
 from sca_hf.engines import Completion, RowFailure, Sampling
 from sca_hf.engines.model import engine_identity
 from sca_hf.engines.ray.engine import ENGINE_CRASH, Placement, RayEngine
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
 
 pytest.importorskip("ray", reason="ray isn't installed: pip install 'sca-hf[ray]'")

@@ -20,7 +20,7 @@ from sca_hf.engines.registry import make_engine
 from sca_hf.engines.remote import RemoteEngine
 from sca_hf.engines.repetition import RepetitionDetection
 from sca_hf.engines.settings import EngineSettings
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from sca_hf.context import Context
 from sca_hf.mutation.programs import functions_used
 from sca_hf.mutation.small import coarse_mutants, small_mutants, statement_lines
 from sca_hf.prompts.code_blocks import fenced
 from sca_hf.sandbox import Program, Verdict
 from sca_hf.stages import mutants
+from sca_hf.stages.context import Context
 from sca_hf.stages.mutants import MutantsSettings
 
 Row = dict[str, Any]

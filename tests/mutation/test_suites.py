@@ -6,11 +6,11 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from sca_hf.context import Context
 from sca_hf.prompts.code_blocks import fenced
 from sca_hf.recipe import load_recipe
 from sca_hf.stage import REJECT_REASON
 from sca_hf.stages import execute, mutants, select
+from sca_hf.stages.context import Context
 from tests.mutation.suites import RESPONSES, SOUND, VACUOUS, Suite
 
 

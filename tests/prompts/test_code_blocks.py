@@ -6,7 +6,7 @@ import pytest
 
 from sca_hf.prompts.code_blocks import code_blocks, fenced, normal_text
 from sca_hf.sandbox import Jails, Limits
-from sca_hf.stages.passing import program_of
+from sca_hf.stages.pass_rules import program_of
 
 CODE = "def double(x):\n    return 2 * x\n"
 DOCSTRING = 'def double(x):\n    """Twice x.\n\n    ```\n    double(2)\n    ```\n    """\n    return 2 * x\n'

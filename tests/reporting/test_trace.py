@@ -9,7 +9,7 @@ import pytest
 
 from sca_hf import trace
 from sca_hf.identity import row_id
-from sca_hf.journal import Journal
+from sca_hf.pipeline.journal import Journal
 from sca_hf.store import Store, Version
 from tests.finished_run import arguments, finished, logged_in, loopback, own_cache, published
 from tests.store.loopback_hub import LoopbackHub

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sca_hf.errors import SandboxUnavailable
-from sca_hf.sandbox import Jails, Limits, Program, Verdict, start
+from sca_hf.sandbox import Jails, Limits, Program, Verdict, spawn
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 GOOD = Program("def double(x):\n    return 2 * x", "assert double(2) == 4")
@@ -373,15 +373,15 @@ def test_packages_below_a_scratch_folder_can_be_imported(monkeypatch: pytest.Mon
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         Path(folder, "shapes.py").write_text("def corners(): return 4\n")
-        monkeypatch.setattr(start, "_site_packages", lambda: [folder])
-        start._installed.cache_clear()
-        start._folders.cache_clear()
+        monkeypatch.setattr(spawn, "_site_packages", lambda: [folder])
+        spawn._installed.cache_clear()
+        spawn._folders.cache_clear()
         code = "import os, shapes\n\ndef count():\n    return shapes.corners(), os.listdir('/tmp')"
         try:
             verdict = asyncio.run(run_one(Program(code=code, tests="assert count() == (4, [])")))
         finally:
-            start._installed.cache_clear()
-            start._folders.cache_clear()
+            spawn._installed.cache_clear()
+            spawn._folders.cache_clear()
     assert verdict.status == "passed", verdict
 
 

@@ -48,8 +48,8 @@ def test_it_looks_like_any_other(imports: str, run_programs: Any) -> None:
 def test_its_environment_is_the_same_everywhere(run_programs: Any) -> None:
     (verdict,) = run_programs([Program("import os\nprint(sorted(os.environ))\ndef f(): return 1", "assert f() == 1")])
     assert verdict.stdout.split("'")[1::2] == [
-        *("ARROW_DEFAULT_MEMORY_POOL", "HOME", "LC_ALL", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
-        *("PATH", "PYTHONHASHSEED", "TZ"),
+        *("ARROW_DEFAULT_MEMORY_POOL", "HOME", "LC_ALL", "MALLOC_ARENA_MAX", "MKL_NUM_THREADS", "OMP_NUM_THREADS"),
+        *("OPENBLAS_NUM_THREADS", "PATH", "PYTHONHASHSEED", "TZ"),
     ]
 
 

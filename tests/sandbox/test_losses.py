@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sca_hf.journal import Journal, JournaledJails
+from sca_hf.pipeline.journal import Journal, JournaledJails
 from sca_hf.sandbox import Jails, Limits, Program, Verdict
 
 GOOD = Program("def double(x):\n    return 2 * x", "assert double(2) == 4")

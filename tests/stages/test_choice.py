@@ -8,9 +8,9 @@ from typing import Any
 
 from datasets import Dataset
 
-from sca_hf.context import Context
 from sca_hf.recipe import load_recipe
 from sca_hf.stages import select
+from sca_hf.stages.context import Context
 from tests.stages.test_select import attempt, reasons
 
 PASSES = 4

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from sca_hf.context import Context
-from sca_hf.journal import Journal, JournaledJails
+from sca_hf.pipeline.journal import Journal, JournaledJails
 from sca_hf.recipe import load_recipe
 from sca_hf.sandbox import Jails, Limits, Program, Verdict
 from sca_hf.stages import execute
+from sca_hf.stages.context import Context
 
 Row = dict[str, Any]
 LOOPS, HOLDS, FAILS = "while True: pass", "assert f() == 1", "assert f() == 2"

@@ -10,15 +10,15 @@ import pytest
 from datasets import Dataset
 
 from sca_hf import run
-from sca_hf.context import Context
 from sca_hf.engines import Engine
 from sca_hf.engines.registry import make_engine
 from sca_hf.engines.settings import EngineSettings
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.recipe import load_recipe
 from sca_hf.stage import split
 from sca_hf.stages import seeds
+from sca_hf.stages.context import Context
 from sca_hf.stages.judge import STAGE, judge, reject_reason
 from sca_hf.store import Store, Version
 from sca_hf.store.history import ancestors, verify

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from datasets import Dataset
 
-from sca_hf.context import Context
 from sca_hf.recipe import load_recipe
 from sca_hf.sandbox import FORGING_FLAGS, Jails, Limits, Program, Verdict
 from sca_hf.stages import execute
-from sca_hf.stages.passing import PassRules
+from sca_hf.stages.context import Context
+from sca_hf.stages.pass_rules import PassRules
 
 PROGRAMS = {
     "": "def f(): return 1",

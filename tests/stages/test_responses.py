@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from sca_hf.context import Context
 from sca_hf.engines import Completion, EngineIdentity, Sampling
 from sca_hf.errors import SandboxUnavailable
 from sca_hf.identity import digest
@@ -22,6 +21,7 @@ from sca_hf.recipe import load_recipe
 from sca_hf.sandbox import Program, Verdict
 from sca_hf.stage import split
 from sca_hf.stages import execute, responses, select
+from sca_hf.stages.context import Context
 
 Row = dict[str, Any]
 
@@ -163,6 +163,7 @@ def deviation(every: Mapping[str, list[Row]], chosen: Mapping[str, Row]) -> floa
     return total / math.sqrt(variance)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_chosen_responses_are_distributed_as_a_random_choice_among_all_passes(tmp_path: Path) -> None:
     rows = given(3_300)

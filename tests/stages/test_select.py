@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from sca_hf.context import Context
 from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.recipe import load_recipe
 from sca_hf.stage import split
 from sca_hf.stages import select, sft
+from sca_hf.stages.context import Context
 
 
 def attempt(number: int, **changes: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from sca_hf import train
 from sca_hf.engines import Sampling
 from sca_hf.engines.model import DEMO_MODEL
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.prompts.chat import chat_prompt
 from sca_hf.stages.formats import preference
 from sca_hf.training.tokens import encode

@@ -9,7 +9,7 @@ from dataclasses import astuple
 from typing import Any, Literal
 
 from sca_hf.engines import Completion, RowFailure, Sampling
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
 
 Answer = tuple[Literal["completion"], tuple[Any, ...], int] | tuple[Literal["row-failure", "unavailable"], str]

@@ -19,11 +19,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from . import compiler, kernel, messages, streams, supervisor
-from .settings import SCRATCH, Common, Settings
+from .settings import SCRATCH, Common, JailSettings
 from .zygote import Zygote
 
 if TYPE_CHECKING:
-    from .runners import Runners
+    from .test_runners import Runners
 
 _INSIDE = 1000
 _NOBODY = 65534
@@ -54,7 +54,7 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     binds, links = given.pop("binds"), given.pop("links")
     path = [_inside(folder) for folder in (*sys.path[1:], *given.pop("path"))]
     preload, full, core = given.pop("preload"), given.pop("full"), given.pop("core")
-    settings = Settings(**given)
+    settings = JailSettings(**given)
     # While this package's files can be seen.
     beyond = _runners() if full else None
     host = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
@@ -105,7 +105,7 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     os._exit(0)
 
 
-def _serve(control: int, link: int, processes: int, settings: Settings, zygote: Zygote) -> None:
+def _serve(control: int, link: int, processes: int, settings: JailSettings, zygote: Zygote) -> None:
     """Forks the warm interpreter, and serves as the first process."""
     streams.reserve_places()
     control, link = os.dup(control), os.dup(link)
@@ -129,7 +129,7 @@ def _take_from(path: str, place: int) -> None:
 
 
 def _runners() -> "type[Runners]":
-    from .runners import Runners
+    from .test_runners import Runners
 
     return Runners
 

@@ -16,7 +16,7 @@ SCRATCH = ("/tmp", "/dev/shm")
 """Where programs may write. They start in the first."""
 
 
-class Settings(NamedTuple):
+class JailSettings(NamedTuple):
     """Sizes in bytes."""
 
     cpu_seconds: float
@@ -33,7 +33,7 @@ class Settings(NamedTuple):
 class Common(NamedTuple):
     """What the first process and the warm interpreter have in common."""
 
-    settings: Settings
+    settings: JailSettings
     processes: int
     """Descriptor of this namespace's /proc, or -1."""
     number: "SharedNumber"

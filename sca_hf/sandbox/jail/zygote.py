@@ -12,13 +12,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from . import kernel, runner, streams
-from .exercise import exercise
+from . import kernel, program, streams
 from .seccomp import build_narrow, build_wide
-from .settings import RESERVE_BYTES, Common, Settings, limit
+from .settings import RESERVE_BYTES, Common, JailSettings, limit
+from .warm_up import exercise
 
 if TYPE_CHECKING:
-    from .runners import Runners
+    from .test_runners import Runners
 
 SMALL = (
     *("bisect", "collections", "copy", "functools", "heapq", "itertools", "json", "math", "operator", "random", "re"),
@@ -45,14 +45,14 @@ class Zygote:
         self._make_runners = runners
         self._preload = preload
 
-    def warm_up(self, settings: Settings) -> None:
+    def warm_up(self, settings: JailSettings) -> None:
         """Imports what programs find imported, and sets limits. Raises ImportError, OSError."""
         for name in (*SMALL, *(_USUAL.split() if self._make_runners else ()), *self._preload):
             __import__(name)
         exercise(self._preload)
         _hide()
-        runner.fix_state()
-        self._record = runner.make_record()
+        program.fix_state()
+        self._record = program.make_record()
         self._runners = None if self._make_runners is None else self._make_runners(self._record)
         _limit(settings)
 
@@ -68,10 +68,10 @@ class Zygote:
         gc.collect()
         gc.freeze()
         streams.say_ready()
-        runner.serve(common.number, narrow, self._record, self._runners)
+        program.serve(common.number, narrow, self._record, self._runners)
 
 
-def _limit(settings: Settings) -> None:
+def _limit(settings: JailSettings) -> None:
     file_bytes = max(settings.file_bytes, settings.output_bytes + 1)
     # Processes are counted per user namespace, since Linux 5.14: the first, this one, and the program's threads.
     for what, most in (
