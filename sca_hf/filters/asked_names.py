@@ -12,6 +12,7 @@ import builtins
 import keyword
 import re
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import chain
 
 from sca_hf.prompts.code_blocks import blocks_of, code_blocks, markdown_tokens
@@ -62,14 +63,12 @@ def other_names(instruction: str, response: str, tests: str) -> list[str]:
     code, testing = parsed("\n".join(code_blocks(response))), parsed("\n".join(code_blocks(tests)))
     if code is None or testing is None:
         return []
-    defined, inherits = _defined(code), _inherits(code)
-    exists = _existing(code)
-    used = _reached(testing, code)
-    return [
-        name
-        for name in asked
-        if not (name in defined and name in used) and not (name not in defined and (name in exists or inherits))
-    ]
+    defined, used = _defined(code), _reached(testing, code)
+    lacking = [name for name in asked if not (name in defined and name in used)]
+    if not lacking:
+        return []
+    exists, inherits = _existing(code), _inherits(code, defined)
+    return [name for name in lacking if name in defined or not (name in exists or inherits)]
 
 
 def _in_prose(text: str) -> Iterator[str]:
@@ -123,12 +122,12 @@ def _defined(tree: ast.Module) -> set[str]:
     return names
 
 
-def _inherits(tree: ast.Module) -> bool:
+def _inherits(tree: ast.Module, defined: AbstractSet[str]) -> bool:
     """Whether a class may have methods that the code doesn't show: from a base elsewhere, or made when asked for."""
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     known = {node.name for node in classes} | {"object", "ABC", "Generic", "Protocol", "Exception", "ValueError"}
     bases = {last_name(base.value if isinstance(base, ast.Subscript) else base) for c in classes for base in c.bases}
-    return bool(bases - known) or bool({"__getattr__", "__getattribute__"} & _defined(tree))
+    return bool(bases - known) or bool({"__getattr__", "__getattribute__"} & defined)
 
 
 def _existing(tree: ast.Module) -> set[str]:

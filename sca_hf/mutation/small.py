@@ -67,13 +67,6 @@ def statement_lines(tree: ast.Module) -> set[int]:
     return set().union(*map(_begins, functions))
 
 
-def has_functions_alone(tree: ast.Module) -> bool:
-    """Return whether there is nothing to test but functions: no fields, members or values."""
-    classes = [node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    statements = [node for body in [tree.body, *classes] for node in body]
-    return not any(isinstance(node, ast.Assign | ast.AnnAssign) for node in statements) and bool(statement_lines(tree))
-
-
 def does_nothing(node: ast.AST) -> bool:
     """Return whether a statement is a text, or says where a name belongs."""
     return isinstance(node, ast.Global | ast.Nonlocal) or (

@@ -20,7 +20,7 @@ from sca_hf.mutation.programs import (
     noting_lines,
     with_changed_result,
 )
-from sca_hf.mutation.small import coarse_mutants, has_functions_alone, small_mutants, statement_lines
+from sca_hf.mutation.small import coarse_mutants, small_mutants, statement_lines
 from sca_hf.prompts.syntax import parsed
 from sca_hf.sandbox import Jails, Limits, Program, Verdict
 from sca_hf.settings import Settings
@@ -89,10 +89,7 @@ class _Trial:
         if first.status != PASSED:
             return _UNMEASURED
         statements, reached = statement_lines(tree), lines_reached(first.stderr)
-        if reached or not has_functions_alone(tree):
-            await self._try_all(tree, tests, reached)
-        else:
-            self.survived = 1  # any mutant does
+        await self._try_all(tree, tests, reached)
         counted = self.survived + self.killed
         return {
             "mutants": counted,
