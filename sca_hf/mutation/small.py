@@ -6,8 +6,9 @@ here is a few lines over `ast`.
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
 
 from sca_hf.identity import digest
 from sca_hf.prompts.syntax import Function
@@ -44,21 +45,21 @@ Edit = tuple[ast.AST, ast.AST]
 """A node, and what it becomes."""
 
 
-def small_mutants(tree: ast.Module, lines: AbstractSet[int]) -> list[str]:
-    """Return mutants of what stands in statements that begin at `lines`, in an order that is random but repeatable."""
+def small_mutants(tree: ast.Module, lines: AbstractSet[int]) -> Iterator[str]:
+    """Yield mutants of what stands in statements that begin at `lines`, in an order that is random but repeatable."""
     edits = [(node, other) for node in _nodes(tree, lines) for other in _others(node)]
-    return _sources(tree, edits)
+    yield from _sources(tree, edits)
 
 
-def coarse_mutants(tree: ast.Module, lines: AbstractSet[int]) -> list[str]:
-    """Return mutants in which a function that is reached returns None, or its first argument, and does nothing."""
+def coarse_mutants(tree: ast.Module, lines: AbstractSet[int]) -> Iterator[str]:
+    """Yield mutants in which a function that is reached returns None, or its first argument, and does nothing."""
     edits: list[Edit] = []
     for node in ast.walk(tree):
         if isinstance(node, Function) and node.name != "__init__" and _begins(node) & lines:
             arguments = [each.arg for each in node.args.args if each.arg not in {"self", "cls"}]
             returned = [ast.Constant(None), *(ast.Name(name, ast.Load()) for name in arguments[:1])]
             edits += [(node, _with_body(node, [ast.Return(value)])) for value in returned]
-    return _sources(tree, edits)
+    yield from _sources(tree, edits)
 
 
 def statement_lines(tree: ast.Module) -> set[int]:
@@ -138,11 +139,14 @@ class _Replacing(ast.NodeTransformer):
         return replaced
 
 
-def _sources(tree: ast.Module, edits: list[Edit]) -> list[str]:
+def _sources(tree: ast.Module, edits: Sequence[Edit]) -> Iterator[str]:
     original = ast.unparse(tree)
-    sources = []
-    for node, other in edits:
+    seen = {original}
+    for number in sorted(range(len(edits)), key=partial(digest, original)):
+        node, other = edits[number]
         # A copy in which `node` alone is another, and all else that the transformer may change is its own.
         whole: ast.Module = copy.deepcopy(tree, {id(node): (stand_in := ast.Pass())})
-        sources.append(ast.unparse(ast.fix_missing_locations(_Replacing(stand_in, other).visit(whole))))
-    return sorted({*sources} - {original}, key=digest)
+        source = ast.unparse(ast.fix_missing_locations(_Replacing(stand_in, other).visit(whole)))
+        if source not in seen:
+            seen.add(source)
+            yield source

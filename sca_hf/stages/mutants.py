@@ -82,6 +82,12 @@ class _Trial:
 
     async def measure(self) -> Row:
         """Return the columns of the stage."""
+        try:
+            return await self._measured()
+        except (RecursionError, ValueError):  # `ast` can't copy or write it: too deep, or an integer of 4,301 digits
+            return _UNMEASURED
+
+    async def _measured(self) -> Row:
         tree, tests = parsed(self.program.code), parsed(self.program.tests)
         if tree is None or tests is None:
             return _UNMEASURED
