@@ -7,10 +7,10 @@ from pydantic import Field
 
 from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
-from sca_hf.prompts.build import concepts_prompt
+from sca_hf.prompts.build import CONCEPTS_STOP, concepts_prompt
 from sca_hf.prompts.concept_lists import parse_concepts
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.sampling import FewShotStep, ShotSettings
+from sca_hf.stages.sampling import FewShotStep, Part, ShotSettings
 
 
 class ConceptsSettings(ShotSettings):
@@ -25,10 +25,11 @@ def concepts(seeds: Dataset, settings: ConceptsSettings, context: Context) -> Da
     Reasons: `no-concepts`, `repetition` (none, and it repeats itself), `prompt-too-long`, `engine-error`.
     """
     step = FewShotStep(context, settings, "concepts", concepts_prompt)
+    part = Part("concepts", CONCEPTS_STOP, settings.max_tokens)
 
     async def concepts_of(seed: Row) -> Row:
         try:
-            text, finish_reason = await step.sample(seed["id"], seed["seed"])
+            text, finish_reason = await step.sample(part, step.prompt(seed["id"], seed["seed"]), seed["id"])
         except RowFailure as failure:
             return {"concepts": [], REJECT_REASON: failure.reason}
         names = parse_concepts(text, finish_reason)[: settings.max_concepts]
@@ -45,7 +46,7 @@ def _listed(ready_made: Any) -> list[str]:
 
 STAGE = Stage(
     name="concepts",
-    version=3,
+    version=4,
     title="The base model names the programming concepts that each seed uses (S->C).",
     uses=("id", "seed"),
     adds=(

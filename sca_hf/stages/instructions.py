@@ -8,10 +8,10 @@ from pydantic import Field
 from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.identity import row_random
-from sca_hf.prompts.build import CUT, instruction_prompt
+from sca_hf.prompts.build import CUT, INSTRUCTION_STOP, instruction_prompt
 from sca_hf.prompts.few_shot import PARTS, Property
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.sampling import FewShotStep, ShotSettings
+from sca_hf.stages.sampling import FewShotStep, Part, ShotSettings
 
 _LABEL = re.compile(r"^\[(" + "|".join(PARTS) + r")\]", re.MULTILINE)
 
@@ -33,12 +33,13 @@ def instructions(concepts: Dataset, settings: InstructionsSettings, context: Con
     `not-an-instruction` (other parts of an exemplar in it), `prompt-too-long`, `engine-error`.
     """
     step = FewShotStep(context, settings, "instructions", instruction_prompt)
+    part = Part("instructions", INSTRUCTION_STOP, settings.max_tokens)
 
     async def instruction_of(row: Row) -> Row:
         wanted = draw_property(settings, context.seed, row["id"], row["concepts"])
         asked = {"category": wanted.category, "language": wanted.language, "difficulty": wanted.difficulty}
         try:
-            text, finish_reason = await step.sample(row["id"], wanted)
+            text, finish_reason = await step.sample(part, step.prompt(row["id"], wanted), row["id"])
         except RowFailure as failure:
             return asked | {"instruction": "", REJECT_REASON: failure.reason}
         instruction = text.strip()
@@ -67,7 +68,7 @@ def _reject_reason(instruction: str, finish_reason: str) -> str | None:
 
 STAGE = Stage(
     name="instructions",
-    version=2,
+    version=3,
     title="The base model writes a task in which the concepts come up, with a category and a difficulty (C->I).",
     uses=("id", "concepts"),
     adds=(

@@ -9,39 +9,45 @@ from pydantic import Field
 from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.errors import SandboxUnavailable
-from sca_hf.prompts.answers import parse_answer
-from sca_hf.prompts.build import response_prompt
+from sca_hf.identity import row_id
+from sca_hf.prompts.answers import Answer, parse_answer, parse_response, parse_tests
+from sca_hf.prompts.build import RESPONSE_STOP, STOP, TESTS_STOP, response_prompt, tests_prompt
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.passing import program_of
-from sca_hf.stages.sampling import FewShotStep, ShotSettings
+from sca_hf.stages.sampling import FewShotStep, Part, ShotSettings
 
 
 class ResponsesSettings(ShotSettings):
     """How responses are asked for. `samples`: responses an instruction.
 
-    `until`: stop at this many passes; "all" draws all samples, as the paper does. The chosen
-    responses have the same distribution either way: the first passes of independent samples are a random choice among
-    all passes. `infer_tests`: the last code blocks of a completion without `[Tests]` are its tests if they only test.
+    `until`: stop at this many passes; "all" draws all samples, as the paper does. The chosen responses have the same
+    distribution either way: the first passes of independent samples are a random choice among all passes.
+    `parts`: "separate" asks for the response and then, on the same prefix, for its tests, of `tests_max_tokens` at
+    most; "together" asks for both in one completion, as the paper does. `infer_tests`: the last code blocks of a
+    completion without `[Tests]` are its tests if they only test; with separate parts, the response ends above them.
     """
 
     shots: int = Field(default=1, ge=0, le=100)
     samples: int = Field(default=10, ge=1, le=10_000)
     until: Annotated[int, Field(ge=1, le=10_000)] | Literal["all"] = "all"
     infer_tests: bool = True
+    parts: Literal["separate", "together"] = "separate"
+    tests_max_tokens: int = Field(default=512, ge=1)
 
 
 def responses(instructions: Dataset, settings: ResponsesSettings, context: Context) -> Dataset:
     """Return up to `samples` rows an instruction, with `sample`, `response`, `tests` and `tests_inferred`.
 
-    Reasons: `cut-off` (max_tokens reached), `repetition` (it repeats itself), `no-response`, `no-tests`,
-    `several-tests` (not exactly one tests part), `no-code` (no Python block in one of the parts), `prompt-too-long`,
-    `engine-error`.
+    Reasons: `cut-off` (max_tokens reached), `repetition` (it repeats itself), `no-response`, `no-code` (no Python block
+    in one of the parts), `prompt-too-long`, `engine-error`. With parts together also `no-tests` and `several-tests`
+    (not exactly one tests part); with separate parts `cut-off-response` and `cut-off-tests` in place of `cut-off`.
 
     With jails in the context each response runs as soon as it is there, while others are drawn; the verdicts are left
     in the journal, where stage `execute` finds them. With `until`, a response passes by the context's pass rule, and an
     instruction that no response could pass with gets one sample.
     """
     step = FewShotStep(context, settings, "responses", response_prompt)
+    ask = _separate if settings.parts == "separate" else _together
     rule = context.pass_rule if settings.until != "all" else None
     if settings.until != "all" and (rule is None or context.jails is None):
         missing = "jails" if context.jails is None else "pass_rule"
@@ -51,13 +57,9 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
 
     async def one(instruction: Row, index: int) -> tuple[Row, str | None]:
         """Sample `index`, and the status of its verdict if it ran."""
-        row = {"sample": index, "response": "", "tests": "", "tests_inferred": False}
-        try:
-            text, finish_reason = await step.sample(instruction["id"], instruction["instruction"], index)
-        except RowFailure as failure:
-            return row | {REJECT_REASON: failure.reason}, None
-        answer = parse_answer(text, finish_reason, infer_tests=settings.infer_tests)
-        row |= {
+        answer = await ask(step, settings, instruction, index)
+        row = {
+            "sample": index,
             "response": answer.response,
             "tests": answer.tests,
             "tests_inferred": answer.tests_inferred,
@@ -86,9 +88,45 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
     return context.map_rows(STAGE, instructions, samples_of, step.order(instructions))
 
 
+async def _together(step: FewShotStep[str], settings: ResponsesSettings, instruction: Row, index: int) -> Answer:
+    """Ask for response and tests in one completion."""
+    part = Part("responses", STOP, settings.max_tokens)
+    try:
+        prompt = step.prompt(instruction["id"], instruction["instruction"])
+        text, finish_reason = await step.sample(part, prompt, instruction["id"], index)
+    except RowFailure as failure:
+        return Answer("", "", False, failure.reason)
+    return parse_answer(text, finish_reason, infer_tests=settings.infer_tests)
+
+
+async def _separate(step: FewShotStep[str], settings: ResponsesSettings, instruction: Row, index: int) -> Answer:
+    """Ask for the response and, if that is one, for its tests.
+
+    The second prompt goes on with the response as it is published, so it can be made from the row again.
+    """
+    part = Part("responses", RESPONSE_STOP, settings.max_tokens)
+    tests_part = Part("responses tests", TESTS_STOP, settings.tests_max_tokens)
+    prompt = step.prompt(instruction["id"], instruction["instruction"])
+    response = tests = ""
+    try:
+        text, finish_reason = await step.sample(part, prompt, instruction["id"], index)
+        response, reason = parse_response(text, finish_reason, infer_tests=settings.infer_tests)
+        if reason is None:
+            response_id = row_id(instruction["id"], STAGE.name, index)
+            text, finish_reason = await step.sample(tests_part, tests_prompt(prompt, response), response_id)
+            tests, reason = parse_tests(text, finish_reason)
+    except RowFailure as failure:
+        reason = failure.reason
+    return Answer(response, tests, False, reason)
+
+
+def _calls(settings: ResponsesSettings) -> int:
+    return settings.samples * (2 if settings.parts == "separate" else 1)
+
+
 STAGE = Stage(
     name="responses",
-    version=2,
+    version=3,
     title="The base model answers each instruction several times, each answer with tests of its own (I->R).",
     uses=("id", "instruction"),
     adds=(
@@ -108,7 +146,7 @@ STAGE = Stage(
     settings=ResponsesSettings,
     run=responses,
     needs="engine",
-    calls=lambda settings: int(settings.samples),
+    calls=_calls,
     most_rows=lambda settings: int(settings.samples),
     draws=True,
     step="I->R",

@@ -1,6 +1,7 @@
-"""What the three few-shot stages share: settings of a step, its prompts, and one sample of it."""
+"""What the three few-shot stages share: settings of a step, its prompts, and one sample of a part of it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from datasets import Dataset
@@ -11,7 +12,6 @@ from sca_hf.engines import Sampling
 from sca_hf.engines.repetition import RepetitionDetection, ends_in_repetition
 from sca_hf.errors import ScaError
 from sca_hf.identity import row_seed
-from sca_hf.prompts.build import STOP
 from sca_hf.prompts.decks import Decks
 from sca_hf.prompts.few_shot import Exemplar, FewShot
 from sca_hf.settings import Settings
@@ -60,6 +60,15 @@ class ShotSettings(Settings):
     repetition_detection: RepetitionSettings | None = RepetitionSettings()
 
 
+@dataclass(frozen=True)
+class Part:
+    """What one call asks for. `name` goes into its seed, `stop` ends it, `max_tokens` cuts it off."""
+
+    name: str
+    stop: tuple[str, ...]
+    max_tokens: int
+
+
 class FewShotStep(Generic[Open]):
     """One step of a run: prompts of system text, exemplars and an open row, made by `prompt_of`."""
 
@@ -74,7 +83,6 @@ class FewShotStep(Generic[Open]):
             raise ScaError(f"stage {stage!r} needs exemplars, and the context has none; give Context(few_shot=…)")
         self._context = context
         self._settings = settings
-        self._stage = stage
         self._prompt_of = prompt_of
         self._few_shot = context.few_shot
         self._decks = Decks(
@@ -85,22 +93,24 @@ class FewShotStep(Generic[Open]):
             stage=stage,
         )
 
-    async def sample(self, parent_id: str, open_row: Open, index: int = 0) -> tuple[str, str]:
-        """Return text and finish reason of sample `index` of a row. All samples of a row have the same exemplars."""
-        settings = self._settings
+    def prompt(self, parent_id: str, open_row: Open) -> str:
+        """Return the prompt of a row. All samples of the row have it, and so the same exemplars."""
         exemplars = [self._few_shot.exemplars[number] for number in self._decks.of(parent_id)]
+        return self._prompt_of(self._few_shot, exemplars, open_row)
+
+    async def sample(self, part: Part, prompt: str, parent_id: str, index: int = 0) -> tuple[str, str]:
+        """Return text and finish reason of one call: sample `index` of a part of the row with id `parent_id`."""
+        settings = self._settings
         detection = settings.repetition_detection.detection if settings.repetition_detection else None
         sampling = Sampling(
             temperature=settings.temperature,
             top_p=settings.top_p,
-            max_tokens=settings.max_tokens,
-            stop=STOP,
-            seed=row_seed(self._context.seed, self._stage, parent_id, index),
+            max_tokens=part.max_tokens,
+            stop=part.stop,
+            seed=row_seed(self._context.seed, part.name, parent_id, index),
             repetition_detection=detection,
         )
-        text, finish_reason = await self._context.complete(
-            self._prompt_of(self._few_shot, exemplars, open_row), sampling
-        )
+        text, finish_reason = await self._context.complete(prompt, sampling)
         if detection and finish_reason == "length" and ends_in_repetition(text):
             return text, "repetition"
         return text, finish_reason
