@@ -11,12 +11,12 @@ from sca_hf.identity import row_random
 from sca_hf.prompts.build import CUT, INSTRUCTION_STOP, instruction_prompt
 from sca_hf.prompts.few_shot import PARTS, Property
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.sampling import FewShotStep, Part, ShotSettings
+from sca_hf.stages.sampling import FewShotStep, Part, WritingSettings
 
 _LABEL = re.compile(r"^\[(" + "|".join(PARTS) + r")\]", re.MULTILINE)
 
 
-class InstructionsSettings(ShotSettings):
+class InstructionsSettings(WritingSettings):
     """How instructions are asked for. The weights of the properties are relative; the paper's categories are 2:1:1."""
 
     categories: dict[str, int] = Field(
@@ -30,7 +30,8 @@ def instructions(concepts: Dataset, settings: InstructionsSettings, context: Con
     """Return a row a row of concepts, with the properties drawn and `instruction`.
 
     Reasons: `no-instruction` (empty), `cut-off` (max_tokens reached), `repetition` (it repeats itself),
-    `not-an-instruction` (other parts of an exemplar in it), `prompt-too-long`, `engine-error`.
+    `not-an-instruction` (other parts of an exemplar in it), `copied-exemplar-<number>` (of its own prompt),
+    `prompt-too-long`, `engine-error`.
     """
     step = FewShotStep(context, settings, "instructions", instruction_prompt)
     part = Part("instructions", INSTRUCTION_STOP, settings.max_tokens)
@@ -43,7 +44,8 @@ def instructions(concepts: Dataset, settings: InstructionsSettings, context: Con
         except RowFailure as failure:
             return asked | {"instruction": "", REJECT_REASON: failure.reason}
         instruction = text.strip()
-        return asked | {"instruction": instruction, REJECT_REASON: _reject_reason(instruction, finish_reason)}
+        reason = _reject_reason(instruction, finish_reason) or step.copied("instruction", instruction, row["id"])
+        return asked | {"instruction": instruction, REJECT_REASON: reason}
 
     return context.map_rows(STAGE, concepts, instruction_of, step.order(concepts))
 

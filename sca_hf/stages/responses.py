@@ -1,6 +1,7 @@
 """I->R: the model answers each instruction several times and writes tests for each answer."""
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from datasets import Dataset, Value
@@ -14,10 +15,10 @@ from sca_hf.prompts.answers import Answer, parse_answer, parse_response, parse_t
 from sca_hf.prompts.build import RESPONSE_STOP, STOP, TESTS_STOP, response_prompt, tests_prompt
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.passing import program_of
-from sca_hf.stages.sampling import FewShotStep, Part, ShotSettings
+from sca_hf.stages.sampling import FewShotStep, Part, WritingSettings
 
 
-class ResponsesSettings(ShotSettings):
+class ResponsesSettings(WritingSettings):
     """How responses are asked for. `samples`: responses an instruction.
 
     `until`: stop at this many passes; "all" draws all samples, as the paper does. The chosen responses have the same
@@ -39,8 +40,9 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
     """Return up to `samples` rows an instruction, with `sample`, `response`, `tests` and `tests_inferred`.
 
     Reasons: `cut-off` (max_tokens reached), `repetition` (it repeats itself), `no-response`, `no-code` (no Python block
-    in one of the parts), `prompt-too-long`, `engine-error`. With parts together also `no-tests` and `several-tests`
-    (not exactly one tests part); with separate parts `cut-off-response` and `cut-off-tests` in place of `cut-off`.
+    in one of the parts), `copied-exemplar-<number>` (of its own prompt), `prompt-too-long`, `engine-error`. With parts
+    together also `no-tests` and `several-tests` (not exactly one tests part); with separate parts `cut-off-response`
+    and `cut-off-tests` in place of `cut-off`.
 
     With jails in the context each response runs as soon as it is there, while others are drawn; the verdicts are left
     in the journal, where stage `execute` finds them. With `until`, a response passes by the context's pass rule, and an
@@ -96,7 +98,11 @@ async def _together(step: FewShotStep[str], settings: ResponsesSettings, instruc
         text, finish_reason = await step.sample(part, prompt, instruction["id"], index)
     except RowFailure as failure:
         return Answer("", "", False, failure.reason)
-    return parse_answer(text, finish_reason, infer_tests=settings.infer_tests)
+    answer = parse_answer(text, finish_reason, infer_tests=settings.infer_tests)
+    if answer.reject_reason is not None:
+        return answer
+    reason = step.copied("response", answer.response, instruction["id"])
+    return replace(answer, reject_reason=reason or step.copied("tests", answer.tests, instruction["id"]))
 
 
 async def _separate(step: FewShotStep[str], settings: ResponsesSettings, instruction: Row, index: int) -> Answer:
@@ -111,10 +117,12 @@ async def _separate(step: FewShotStep[str], settings: ResponsesSettings, instruc
     try:
         text, finish_reason = await step.sample(part, prompt, instruction["id"], index)
         response, reason = parse_response(text, finish_reason, infer_tests=settings.infer_tests)
+        reason = reason or step.copied("response", response, instruction["id"])
         if reason is None:
             response_id = row_id(instruction["id"], STAGE.name, index)
             text, finish_reason = await step.sample(tests_part, tests_prompt(prompt, response), response_id)
             tests, reason = parse_tests(text, finish_reason)
+            reason = reason or step.copied("tests", tests, instruction["id"])
     except RowFailure as failure:
         reason = failure.reason
     return Answer(response, tests, False, reason)

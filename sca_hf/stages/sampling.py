@@ -11,6 +11,7 @@ from sca_hf.context import Context
 from sca_hf.engines import Sampling
 from sca_hf.engines.repetition import RepetitionDetection, ends_in_repetition
 from sca_hf.errors import ScaError
+from sca_hf.filters.copies import ExemplarCopies, WrittenPart
 from sca_hf.identity import row_seed
 from sca_hf.prompts.decks import Decks
 from sca_hf.prompts.few_shot import Exemplar, FewShot
@@ -60,6 +61,13 @@ class ShotSettings(Settings):
     repetition_detection: RepetitionSettings | None = RepetitionSettings()
 
 
+class WritingSettings(ShotSettings):
+    """A step whose exemplars are whole texts. `max_copied`: the largest share of a text, by its 5-grams of words, that
+    may be an exemplar's of its own prompt; null: any."""
+
+    max_copied: float | None = Field(default=0.25, ge=0.0, lt=1.0)
+
+
 @dataclass(frozen=True)
 class Part:
     """What one call asks for. `name` goes into its seed, `stop` ends it, `max_tokens` cuts it off."""
@@ -92,6 +100,8 @@ class FewShotStep(Generic[Open]):
             run_seed=context.seed,
             stage=stage,
         )
+        max_copied = settings.max_copied if isinstance(settings, WritingSettings) else None
+        self._copies = None if max_copied is None else ExemplarCopies(self._few_shot.exemplars, max_copied)
 
     def prompt(self, parent_id: str, open_row: Open) -> str:
         """Return the prompt of a row. All samples of the row have it, and so the same exemplars."""
@@ -114,6 +124,11 @@ class FewShotStep(Generic[Open]):
         if detection and finish_reason == "length" and ends_in_repetition(text):
             return text, "repetition"
         return text, finish_reason
+
+    def copied(self, part: WrittenPart, text: str, parent_id: str) -> str | None:
+        """Return the reject reason of a text that copies an exemplar of its own prompt, by its number in the file."""
+        index = self._copies.find(part, text, self._decks.of(parent_id)) if self._copies else None
+        return None if index is None else f"copied-exemplar-{index + 1}"
 
     def order(self, rows: Dataset) -> Sequence[int] | None:
         """Return the order in which to send the rows, deck by deck; None where they share no decks."""

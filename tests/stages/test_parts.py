@@ -189,6 +189,57 @@ def test_other_steps_end_with_their_part(server: Loopback, remote: Engine, tmp_p
     assert ["\n\n" in stop for stop in stops] == [True, False]
 
 
+@pytest.mark.parametrize("parts", ["separate", "together"])
+@pytest.mark.parametrize("copied", ["response", "tests"])
+def test_a_copy_of_its_own_exemplar_is_rejected(server: Loopback, tmp_path: Path, parts: str, copied: str) -> None:
+    exemplars = load_few_shot("demo").exemplars
+
+    def copy(prompt: str, seed: int) -> str:
+        """Copies the exemplar that the prompt shows, or another, by the seed."""
+        (shown,) = (number for number, exemplar in enumerate(exemplars) if exemplar.tests in prompt)
+        exemplar = exemplars[(shown + seed % 2) % len(exemplars)]
+        tests = (exemplar.tests if copied == "tests" else "```python\nassert f(2) == 4\n```").removeprefix(
+            "```python\n"
+        )
+        if prompt.endswith("```python\n"):
+            return tests
+        response = exemplar.response if copied == "response" else f"So:\n\n```python\n{CODE}\n```"
+        return f"{response}\n\n[Tests]\n```python\n{tests}"
+
+    server.says = copy
+    engine = make_engine(MODEL, EngineSettings(kind="openai", urls=(server.url,)))
+    changes = ("responses.shots=1", "responses.samples=4", f"responses.parts={parts}")
+    rows = rows_of(responses.STAGE, engine, tmp_path / "on", given(6), *changes)
+    reasons = {row["reject_reason"] for row in rows}
+    assert None in reasons
+    assert all(reason is None or reason.startswith("copied-exemplar-") for reason in reasons)
+    for row in rows:
+        if row["reject_reason"]:
+            assert row[copied] == getattr(exemplars[int(row["reject_reason"].split("-")[-1]) - 1], copied)
+    off = rows_of(responses.STAGE, engine, tmp_path / "off", given(6), *changes, "responses.max_copied=null")
+    assert {row["reject_reason"] for row in off} == {None}
+    engine.close()
+
+
+def test_a_copied_instruction_is_rejected(server: Loopback, tmp_path: Path) -> None:
+    exemplars = load_few_shot("demo").exemplars
+    server.says = lambda prompt, seed: next(each.instruction for each in exemplars if each.instruction in prompt)
+    engine = make_engine(MODEL, EngineSettings(kind="openai", urls=(server.url,)))
+    rows = rows_of(
+        instructions.STAGE, engine, tmp_path, given(9), "instructions.shots=1", "instructions.max_copied=0.25"
+    )
+    for row in rows:
+        assert (
+            row["instruction"] == exemplars[int(row["reject_reason"].removeprefix("copied-exemplar-")) - 1].instruction
+        )
+    (twice,) = {
+        row["reject_reason"]
+        for row in rows_of(instructions.STAGE, engine, tmp_path / "off", given(9), "instructions.max_copied=null")
+    }
+    assert twice is None
+    engine.close()
+
+
 def test_both_calls_are_planned() -> None:
     for parts, calls in (("separate", 2_000), ("together", 1_000)):
         recipe = load_recipe("demo", ["responses.samples=10", f"responses.parts={parts}"])
