@@ -31,6 +31,7 @@ def test_the_papers_settings() -> None:
     assert (recipe["execute"].cpu_seconds, recipe["execute"].memory_mb) == (10.0, 4096)
     assert recipe["select"].max_instruction_words == 200
     assert (recipe["select"].leftover_rule, recipe["responses"].infer_tests) == ("substrings", False)
+    assert recipe["responses"].infer_imports is False
     assert (recipe["sft"].tests_probability, recipe["sft"].max_tests_lines) == (0.5, 5)
 
 

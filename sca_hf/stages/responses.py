@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from datasets import Dataset, Value
+from datasets import Dataset, List, Value
 from pydantic import Field
 
 from sca_hf.context import Context, Row
@@ -13,6 +13,7 @@ from sca_hf.errors import SandboxUnavailable
 from sca_hf.identity import row_id
 from sca_hf.prompts.answers import Answer, parse_answer, parse_response, parse_tests
 from sca_hf.prompts.build import RESPONSE_STOP, STOP, TESTS_STOP, response_prompt, tests_prompt
+from sca_hf.prompts.forgotten_imports import with_forgotten_imports
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.passing import program_of
 from sca_hf.stages.sampling import FewShotStep, Part, WritingSettings
@@ -26,18 +27,20 @@ class ResponsesSettings(WritingSettings):
     `parts`: "separate" asks for the response and then, on the same prefix, for its tests, of `tests_max_tokens` at
     most; "together" asks for both in one completion, as the paper does. `infer_tests`: the last code blocks of a
     completion without `[Tests]` are its tests if they only test; with separate parts, the response ends above them.
+    `infer_imports`: tests that forget to import a module of the standard library, or pytest, get the import.
     """
 
     shots: int = Field(default=1, ge=0, le=100)
     samples: int = Field(default=10, ge=1, le=10_000)
     until: Annotated[int, Field(ge=1, le=10_000)] | Literal["all"] = "all"
     infer_tests: bool = True
+    infer_imports: bool = True
     parts: Literal["separate", "together"] = "separate"
     tests_max_tokens: int = Field(default=512, ge=1)
 
 
 def responses(instructions: Dataset, settings: ResponsesSettings, context: Context) -> Dataset:
-    """Return up to `samples` rows an instruction, with `sample`, `response`, `tests` and `tests_inferred`.
+    """Return up to `samples` rows an instruction, with `sample`, `response`, `tests` and what was inferred of these.
 
     Reasons: `cut-off` (max_tokens reached), `repetition` (it repeats itself), `no-response`, `no-code` (no Python block
     in one of the parts), `copied-exemplar-<number>` (of its own prompt), `prompt-too-long`, `engine-error`. With parts
@@ -60,16 +63,20 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
     async def one(instruction: Row, index: int) -> tuple[Row, str | None]:
         """Sample `index`, and the status of its verdict if it ran."""
         answer = await ask(step, settings, instruction, index)
+        tests, imports = answer.tests, ()
+        if settings.infer_imports and answer.reject_reason is None:
+            tests, imports = with_forgotten_imports(answer.response, answer.tests)
         row = {
             "sample": index,
             "response": answer.response,
-            "tests": answer.tests,
+            "tests": tests,
             "tests_inferred": answer.tests_inferred,
+            "tests_imports": list(imports),
             REJECT_REASON: answer.reject_reason,
         }
         if answer.reject_reason is not None or context.jails is None:
             return row, None
-        return row, (await context.execute(program_of(answer.response, answer.tests))).status
+        return row, (await context.execute(program_of(answer.response, tests))).status
 
     async def samples_of(instruction: Row) -> list[Row]:
         most = settings.samples
@@ -149,6 +156,7 @@ STAGE = Stage(
         ),
         Column("tests", Value("string"), "the model's own tests of the answer: fenced code"),
         Column("tests_inferred", Value("bool"), "whether the tests had no label, but are the last code of the answer"),
+        Column("tests_imports", List(Value("string")), "modules whose import the tests had forgotten, and were given"),
     ),
     parent_id="instruction_id",
     settings=ResponsesSettings,

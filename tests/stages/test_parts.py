@@ -221,6 +221,18 @@ def test_a_copy_of_its_own_exemplar_is_rejected(server: Loopback, tmp_path: Path
     engine.close()
 
 
+def test_tests_get_the_imports_that_they_forgot(server: Loopback, remote: Engine, tmp_path: Path) -> None:
+    test = "with pytest.raises(TypeError):\n    double(None)"
+    response = f"So:\n\n```python\n{CODE}\n```"
+    server.says = lambda prompt, seed: test if prompt.endswith("```python\n") else f"{response}\n\n[Tests]"
+    rows = rows_of(responses.STAGE, remote, tmp_path / "on", given(1))
+    assert {row["tests"] for row in rows} == {f"```python\nimport pytest\n{test}\n```"}
+    assert [row["tests_imports"] for row in rows] == [["pytest"]] * 2
+    plain = rows_of(responses.STAGE, remote, tmp_path / "off", given(1), "responses.infer_imports=false")
+    assert {row["tests"] for row in plain} == {f"```python\n{test}\n```"}
+    assert [row["tests_imports"] for row in plain] == [[]] * 2
+
+
 def test_a_copied_instruction_is_rejected(server: Loopback, tmp_path: Path) -> None:
     exemplars = load_few_shot("demo").exemplars
     server.says = lambda prompt, seed: next(each.instruction for each in exemplars if each.instruction in prompt)
