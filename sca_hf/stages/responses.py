@@ -63,7 +63,7 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
     async def one(instruction: Row, index: int) -> tuple[Row, str | None]:
         """Sample `index`, and the status of its verdict if it ran."""
         answer = await ask(step, settings, instruction, index)
-        tests, imports = answer.tests, ()
+        tests, imports = answer.tests, tuple[str, ...]()
         if settings.infer_imports and answer.reject_reason is None:
             tests, imports = with_forgotten_imports(answer.response, answer.tests)
         row = {

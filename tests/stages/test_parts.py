@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 from datasets import Dataset
 
+from sca_hf import run
 from sca_hf.context import Context
 from sca_hf.engines import Engine
 from sca_hf.engines.registry import make_engine
@@ -256,6 +257,19 @@ def test_both_calls_are_planned() -> None:
     for parts, calls in (("separate", 2_000), ("together", 1_000)):
         recipe = load_recipe("demo", ["responses.samples=10", f"responses.parts={parts}"])
         assert most_calls(recipe, responses.STAGE, 100) == calls
+
+
+def test_a_pilot_counts_both_calls(server: Loopback, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given(6).select_columns(["instruction"]).to_json(tmp_path / "tasks.jsonl")
+    engine = f"engine={{kind: openai, urls: [{server.url}]}}"
+    where = ["--store", str(tmp_path / "store"), "--input", str(tmp_path / "tasks.jsonl")]
+    stages = ["--from", "responses", "--to", "responses", "--dry-run", "--pilot", "3"]
+    changes = ["--set", "responses.parts=separate", "--set", "responses.samples=2", "--set", engine]
+    assert run.main(["--recipe", "demo", "--model", MODEL, *where, *stages, *changes]) == 0
+    assert sum(server.asked.values()) == 3 * 2 * 2
+    forecast = capsys.readouterr().out.partition("Forecast")[2]
+    (line,) = (line for line in forecast.splitlines() if " responses " in line)
+    assert [cell.strip() for cell in line.strip("│").split("│")][:3] == ["responses", "6", "24"]
 
 
 @pytest.mark.parametrize("name", ["selfcodealign", "selfcodealign-fast", "starcoder2-instruct"])
