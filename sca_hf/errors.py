@@ -1,12 +1,12 @@
 """Errors that a user can act on.
 
 Every message names the thing, the value and the fix, in one line. A command prints it and exits with code 2.
-What goes wrong with one row is no such error: it is that row's `reject_reason`.
+What goes wrong with one row is not such an error: it is that row's `reject_reason`.
 """
 
 
 def one_line(said: object) -> str:
-    """Its text without line breaks or runs of blanks, to stand in a message."""
+    """Return its text without line breaks or runs of blanks, for a message."""
     return " ".join(str(said).split())
 
 

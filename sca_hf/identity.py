@@ -28,12 +28,12 @@ def row_id(*parts: str | int) -> str:
 
 
 def row_seed(run_seed: int, stage: str, parent_id: str, sample: int = 0) -> int:
-    """The sampling seed that an engine gets for one sample: 0 <= seed < 2**31."""
+    """Return the sampling seed that an engine gets for one sample: 0 <= seed < 2**31."""
     return int(digest(run_seed, stage, parent_id, sample)[:8], 16) >> 1
 
 
 def row_random(run_seed: int, purpose: str, parent_id: str, sample: int = 0) -> random.Random:
-    """A generator of its own for one row and one purpose (exemplars, properties, choice among passes)."""
+    """Return a generator of its own for one row and one purpose (exemplars, properties, choice among passes)."""
     return random.Random(digest(run_seed, purpose, parent_id, sample))
 
 
@@ -44,5 +44,5 @@ def fingerprint(intent: object) -> str:
 
 
 def published_name(name_or_path: str) -> str:
-    """A name or Hub id as it is; of a path that exists here, its last part."""
+    """Return a name or Hub id as it is; of a path that exists here, its last part."""
     return Path(name_or_path).resolve().name if Path(name_or_path).exists() else name_or_path

@@ -10,10 +10,10 @@ that is null takes its stage out. Settings under `run:` never affect results.
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import yaml
 from pydantic import Field, ValidationError, create_model
@@ -21,9 +21,12 @@ from pydantic import Field, ValidationError, create_model
 from sca_hf.engines.settings import EngineSettings
 from sca_hf.errors import InputError, RecipeError, one_line
 from sca_hf.identity import RUN_SEED, published_name
+from sca_hf.set_options import explain, parse, put
 from sca_hf.settings import Settings
 from sca_hf.stage import Stage, fit
 from sca_hf.stages import BUNDLED, stage
+
+_NOT_LISTED = dict.fromkeys(BUNDLED, "put this stage into stages")
 
 
 def _usable_cores() -> int:
@@ -104,10 +107,10 @@ def load_recipe(name_or_file: str, changes: Iterable[str] = ()) -> Recipe:
         values = _changed(values, change)
     model = _model_of(values, f"recipe {name_or_file!r}")
     try:
-        # By JSON, where a list may stand for a tuple and all else stays strict.
+        # By JSON, where a list may be given for a tuple and all else stays strict.
         return model.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        raise RecipeError(f"recipe {name_or_file!r}: {'; '.join(_explain(model, error))}") from error
+        raise RecipeError(f"recipe {name_or_file!r}: {'; '.join(explain(error, model, _NOT_LISTED))}") from error
     except TypeError as error:
         raise RecipeError(f"recipe {name_or_file!r}: {error}; use plain YAML values (quote dates)") from error
 
@@ -122,9 +125,9 @@ def _model_of(values: dict[str, Any], what: str) -> type[Recipe]:
     null = {name for name in known if name in values and values[name] is None}
     for name in null:
         del values[name]
-    kept = [name for name, each in stages.items() if each.name not in null]
-    values |= {"stages": kept} if listed else {}
-    chain = tuple(stages[name] for name in kept)
+    remaining = [name for name, each in stages.items() if each.name not in null]
+    values |= {"stages": remaining} if listed else {}
+    chain = tuple(stages[name] for name in remaining)
     names = [each.name for each in chain]
     taken = {name for name in names if names.count(name) > 1 or name in Recipe.model_fields}
     if taken or len(stages) < len(listed):
@@ -144,7 +147,7 @@ def _bundled() -> Any:
 
 
 def _read(name_or_file: str, extended: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The values of a recipe over those of the one that it extends."""
+    """Return the values of a recipe over those of the one that it extends."""
     if name_or_file in extended:
         raise RecipeError(f"recipe {name_or_file!r} extends itself ({' -> '.join([*extended, name_or_file])})")
     if name_or_file in recipe_names():
@@ -183,43 +186,8 @@ def _over(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _changed(values: dict[str, Any], change: str) -> dict[str, Any]:
-    key, equals, text = change.partition("=")
-    if not (key and equals):
-        raise RecipeError(f"--set {change!r}: write key=value, such as responses.samples=8")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"--set {change!r}: {text!r} is not a YAML value; quote it") from error
+    key, value = parse(change, "responses.samples=8")
     if key == "stages":
         return _over(values, {key: value})
-    *sections, last = key.split(".")
-    place = values
-    for section in sections:
-        place = place.setdefault(section, {})
-        if not isinstance(place, dict):
-            raise RecipeError(f"--set {change!r}: {section!r} is not a section; {_allowed(Recipe, ())}")
-    place[last] = value
+    put(values, key, value, Recipe)
     return values
-
-
-def _explain(model: type[Recipe], error: ValidationError) -> list[str]:
-    explained = []
-    for wrong in error.errors():
-        key = ".".join(str(part) for part in wrong["loc"])
-        if wrong["type"] == "extra_forbidden":
-            allowed = "put this stage into stages" if key in BUNDLED else _allowed(model, wrong["loc"][:-1])
-            explained.append(f"unknown key {key!r} (value {wrong['input']!r}); {allowed}")
-        elif wrong["type"] == "missing":
-            explained.append(f"{key!r} is missing; give it")
-        else:
-            explained.append(f"{key} = {wrong['input']!r}: {wrong['msg'][0].lower()}{wrong['msg'][1:]}")
-    return explained
-
-
-def _allowed(recipe: type[Recipe], location: Sequence[int | str]) -> str:
-    """The keys that are allowed in the section at `location`."""
-    model: Any = recipe
-    for part in location:
-        annotation = model.model_fields[part].annotation
-        model = next((kind for kind in get_args(annotation) if hasattr(kind, "model_fields")), annotation)
-    return f"allowed here: {', '.join(model.model_fields)}"

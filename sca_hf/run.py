@@ -36,7 +36,7 @@ Exit codes: 0 done, 2 an error that you can fix, 130 interrupted.
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     from sca_hf.recipe import recipe_names
     from sca_hf.stages import BUNDLED
 
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a setting; repeatable"
     )
     command.add_argument(
-        "--store", type=Path, default=Path("store"), metavar="DIR", help="where versions lie (./store)"
+        "--store", type=Path, default=Path("store"), metavar="DIR", help="folder of versions (./store)"
     )
     command.add_argument(
         "--shard-mb",
@@ -85,13 +85,13 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return the exit code."""
     options = parser().parse_args(arguments)
-    from sca_hf.console import Console
-    from sca_hf.pilot import forecast
-    from sca_hf.pipeline import Pipeline
-    from sca_hf.progress import shown
+    from sca_hf.console.progress import shown
+    from sca_hf.console.run import Console
+    from sca_hf.pipeline.forecast import forecast
+    from sca_hf.pipeline.pipeline import Pipeline
     from sca_hf.recipe import load_recipe
     from sca_hf.store import Store
-    from sca_hf.store.hub import Hub
+    from sca_hf.store.hub.hub import Hub
 
     console = Console()
     try:

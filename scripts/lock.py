@@ -30,8 +30,6 @@ from setup import ROOT, TORCH_CPU_INDEX, UNFIT_ON_CPU, lock_path
 _PYTHONS = ("3.11", "3.12", "3.13")
 _MACHINES = ("x86_64", "aarch64")
 _PLATFORMS = tuple(product(_PYTHONS, _MACHINES))
-# Installed beside what pyproject.toml names.
-_BESIDE = ("evaluate>=0.4.6,<0.5",)
 # Its requirement huggingface_hub<1.0 is needless, and no resolver would accept it; all else that it asks for is here.
 _UNRESOLVED = ("text-generation==0.7.0",)
 
@@ -56,8 +54,9 @@ def _roots(accelerator: str) -> list[Requirement]:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project = pyproject["project"]
     extras = project["optional-dependencies"]
-    texts = [*project["dependencies"], *extras["dev"], *extras[accelerator], *pyproject["build-system"]["requires"]]
-    return [Requirement(text) for text in (*texts, *_BESIDE)]
+    chosen = [text for extra in ("train", "dev", accelerator) for text in extras[extra]]
+    texts = [*project["dependencies"], *chosen, *pyproject["build-system"]["requires"]]
+    return [Requirement(text) for text in texts]
 
 
 def _resolve_for_all_platforms(roots: list[Requirement], accelerator: str, keep: Path | None) -> _Metadata:

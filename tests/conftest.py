@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from sca_hf.engines.model import DEMO_MODEL
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that load the engine or run programs in jails, which `make quick` leaves out."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & {"engine", "demo_store"}:
+            item.add_marker("engine")
+        if item.path.parent.name == "sandbox" or "demo_store" in fixtures:
+            item.add_marker("jail")
 
 
 @pytest.fixture(scope="session")

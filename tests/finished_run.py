@@ -13,11 +13,12 @@ import pytest
 from datasets import Dataset
 
 from sca_hf.identity import row_id
-from sca_hf.pipeline import Pipeline
+from sca_hf.pipeline.pipeline import Pipeline
 from sca_hf.recipe import Recipe, load_recipe
 from sca_hf.stage import REJECT_REASON, Column, Stage, split
 from sca_hf.store import Build, Store, Version
-from sca_hf.store.hub import Hub
+from sca_hf.store.hub.hub import Hub
+from sca_hf.store.lineage import Making, Parent
 from tests.store.conftest import loopback
 from tests.store.loopback_hub import LoopbackHub
 
@@ -112,14 +113,9 @@ def _scripted(stage: Stage, parent: Version) -> Build:
     rows = [_scripted_row(stage, row, number, list(features)) for number, row in enumerate(before)]
     judged = split(stage, len(rows), Dataset.from_list(rows, features=features))
     columns = [Column(name, feature, "scripted") for name, feature in judged.kept.features.items()]
-    parents = [
-        {"dataset": parent.dataset, "fingerprint": parent.fingerprint, "manifest_sha": parent.manifest_sha},
-    ]
-    lineage = {"stage": stage.name, "stage_version": stage.version, "parents": parents, "tokens": _TOKENS}
-    return Build(stage, columns, judged, lineage, {"seconds": 0.0})
-
-
-_TOKENS = {"prompt": 0, "completion": 0}
+    made_from = Parent(dataset=parent.dataset, fingerprint=parent.fingerprint, manifest_sha=parent.manifest_sha)
+    making = Making(stage=stage.name, stage_version=stage.version, parents=(made_from,))
+    return Build(stage, columns, judged, making, {"seconds": 0.0})
 
 
 def _scripted_row(stage: Stage, parent: dict[str, Any], number: int, names: list[str]) -> dict[str, Any]:

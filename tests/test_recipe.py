@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sca_hf.errors import RecipeError
-from sca_hf.pipeline import Pipeline
+from sca_hf.pipeline.pipeline import Pipeline
 from sca_hf.recipe import load_recipe, recipe_names
 from sca_hf.store import Store
 

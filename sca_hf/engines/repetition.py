@@ -31,7 +31,7 @@ def ends_in_repetition(text: str) -> bool:
 
 
 def _matches_of_start(text: str) -> list[int]:
-    """How many characters from each place on are those that the text begins with (its Z function)."""
+    """Return how many characters from each place on are those that the text begins with (its Z function)."""
     matches = [0] * len(text)
     left = right = 0
     for place in range(1, len(text)):

@@ -10,15 +10,18 @@ _RUNS_FOREIGN_CODE = {"trust_remote_code", "load_format"}  # Python files of a r
 
 
 class EngineSettings(Settings):
-    """`kind`: vLLM in this process, or servers at `urls`: OpenAI-compatible ones, or TGI.
+    """`kind`: vLLM in this process, on a Ray cluster, or servers at `urls`: OpenAI-compatible ones, or TGI.
 
     `max_prompt_tokens`: rows with a longer prompt are rejected. `max_num_seqs`, `gpu_memory_utilization` and `options`
     (any other argument of vLLM's engine, parallelism above all) are about the speed of vLLM. With servers, a request is
-    given up after `request_seconds`, and the run after `patience` seconds without a success. None of these, nor where
-    the servers are, is part of a fingerprint; what they say that they run is.
+    given up after `request_seconds`, and the run after `patience` seconds without a success. On Ray, `replicas` engines
+    are wanted: one that doesn't fit yet waits until the cluster has room, and a run gives up after `patience` seconds
+    without any. A replica takes `replica_cpus` cores and a GPU for each tensor and pipeline parallel rank (`options`);
+    `mixed` lets replicas of another build or processor than the first join. None of these, nor where the servers are,
+    is part of a fingerprint; what they say that they run is.
     """
 
-    kind: Literal["vllm", "openai", "tgi"] = "vllm"
+    kind: Literal["vllm", "ray", "openai", "tgi"] = "vllm"
     urls: tuple[str, ...] = ()
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     max_model_len: int | None = Field(default=None, ge=64)
@@ -26,6 +29,9 @@ class EngineSettings(Settings):
     max_num_seqs: int = Field(default=256, ge=1)
     gpu_memory_utilization: float = Field(default=0.9, gt=0.0, le=1.0)
     options: dict[str, bool | int | float | str] = Field(default={})
+    replicas: int = Field(default=1, ge=1, le=10_000)
+    replica_cpus: float = Field(default=1.0, gt=0.0)
+    mixed: bool = False
     request_seconds: float = Field(default=600.0, gt=0.0)
     patience: float = Field(default=300.0, gt=0.0)
 
@@ -39,7 +45,7 @@ class EngineSettings(Settings):
 
     @model_validator(mode="after")
     def _urls_fit(self) -> Self:
-        if (self.kind == "vllm") == bool(self.urls):
+        if (self.kind in {"vllm", "ray"}) == bool(self.urls):
             raise ValueError(
                 f"engine.kind {self.kind} and engine.urls {list(self.urls)} don't fit; urls are for servers"
             )
@@ -50,7 +56,7 @@ class EngineSettings(Settings):
     @property
     def slots(self) -> int:
         """Calls that the engine works on at once."""
-        return self.max_num_seqs * max(1, len(self.urls))
+        return self.max_num_seqs * max(len(self.urls), self.replicas if self.kind == "ray" else 1)
 
     def intent(self) -> dict[str, Any]:
         """Return what decides which prompts are too long; the dtype is the engine's to tell."""

@@ -50,7 +50,7 @@ def tgi_identity(model: str, urls: Sequence[str], patience: float) -> EngineIden
 def tgi_engine(
     model: str, urls: Sequence[str], limits: TokenLimits, *, patience: float, request_seconds: float
 ) -> RemoteEngine:
-    """An engine of these servers. Raises EngineUnavailable where none answers, or they serve another model."""
+    """Return an engine of these servers. Raises EngineUnavailable where none answers, or they serve another model."""
     if limits.max_prompt_tokens is not None:
         raise EngineUnavailable(
             f"engine.max_prompt_tokens = {limits.max_prompt_tokens}: TGI doesn't tell the tokens of a prompt; set it "

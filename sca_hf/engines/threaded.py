@@ -63,7 +63,7 @@ class ThreadedEngine(ABC):
 
     @abstractmethod
     async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
-        """One sample, in the thread. What it raises is what `complete` raises."""
+        """Return one sample, in the thread. What it raises is what `complete` raises."""
 
     @abstractmethod
     async def _release(self) -> None:

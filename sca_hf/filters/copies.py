@@ -11,8 +11,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from sca_hf.filters.shingles import Hashes, shingles
 from sca_hf.prompts.few_shot import Exemplar
-from sca_hf.shingles import Hashes, shingles
 
 WrittenPart = Literal["instruction", "response", "tests"]
 

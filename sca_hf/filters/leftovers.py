@@ -65,7 +65,7 @@ class LeftoverWords:
 
 
 def _comments(code: str) -> Iterator[str]:
-    """The comments of a block, as far as it can be read as Python."""
+    """Yield the comments of a block, as far as it can be read as Python."""
     try:
         for token in tokenize.generate_tokens(io.StringIO(code).readline):
             if token.type == tokenize.COMMENT:
@@ -81,7 +81,7 @@ def _docstrings(tree: ast.Module) -> Iterator[str]:
 
 
 def _has_unwritten(trees: Sequence[ast.Module]) -> bool:
-    """Whether a function has no body yet: only `...` or `raise NotImplementedError`.
+    """Return whether a function has no body yet: only `...` or `raise NotImplementedError`.
 
     It may be so in an abstract base: a class that says that it is one, or of which another redefines the method.
     """
@@ -113,7 +113,7 @@ def _is_abstract(cls: ast.ClassDef, method: str, classes: Sequence[ast.ClassDef]
 
 
 def _heirs(cls: ast.ClassDef, classes: Sequence[ast.ClassDef]) -> list[ast.ClassDef]:
-    """The classes below a class, by name."""
+    """Return the classes below a class, by name."""
     names, heirs = {cls.name}, list[ast.ClassDef]()
     for other in classes:  # a class is defined after its bases
         if other is not cls and names & {_base_name(base) for base in other.bases}:

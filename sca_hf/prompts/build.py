@@ -7,7 +7,8 @@ The model goes on after the last label; generation stops at the next heading, or
 from collections.abc import Sequence
 
 from sca_hf.identity import digest
-from sca_hf.prompts.few_shot import Exemplar, FewShot, Property, Step
+from sca_hf.prompts.few_shot import Exemplar, FewShot, Property
+from sca_hf.stage import Step
 
 TESTS_LABEL = "[Tests]"
 OPENING_FENCE = "```python\n"

@@ -31,12 +31,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
-from typing import Literal, get_args
+from typing import get_args
 
 from sca_hf.errors import InputError
 from sca_hf.prompts.source import read_prompts
+from sca_hf.stage import Step
 
-Step = Literal["S->C", "C->I", "I->R"]
 STEPS: tuple[Step, ...] = get_args(Step)
 PARTS = ("Code", "Property", "Instruction", "Response", "Tests")
 PROPERTIES = ("category", "language", "difficulty", "concepts")

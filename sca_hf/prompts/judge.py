@@ -65,13 +65,13 @@ def load_judge_prompts(name_or_path: str, shots: int) -> JudgePrompts:
     Raises InputError when the file can't be read, has fewer exemplars or another layout than above, naming the place.
     """
     text = read_prompts("judge.prompts", name_or_path, {"default": files("sca_hf") / "prompts/judge.txt"})
-    found = parse_judge_prompts(text, name_or_path)
-    if shots > len(found.exemplars):
+    prompts = parse_judge_prompts(text, name_or_path)
+    if shots > len(prompts.exemplars):
         raise InputError(
-            f"judge.shots = {shots}, but judge.prompts {name_or_path!r} has {len(found.exemplars)} exemplars; "
+            f"judge.shots = {shots}, but judge.prompts {name_or_path!r} has {len(prompts.exemplars)} exemplars; "
             "lower the one or add to the other"
         )
-    return JudgePrompts(found.system, found.exemplars[:shots])
+    return JudgePrompts(prompts.system, prompts.exemplars[:shots])
 
 
 def parse_judge_prompts(text: str, name: str = "judge.prompts") -> JudgePrompts:

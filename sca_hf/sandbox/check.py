@@ -5,30 +5,32 @@ import os
 import platform
 
 from sca_hf.errors import SandboxUnavailable
+from sca_hf.sandbox import inherited
 from sca_hf.sandbox.advice import kernel_switches
 from sca_hf.sandbox.pool import Jails
-from sca_hf.sandbox.start import PRELOADED, tier_of
+from sca_hf.sandbox.spawn import PRELOADED, tier_of
 from sca_hf.sandbox.verdict import Limits, Program, Status, Verdict
 
 _LIMITS = Limits(cpu_seconds=1.0, wall_seconds=10.0, memory_mb=512)
 
 _PROBES: tuple[tuple[str, str, Status], ...] = (
-    ("runs a program", "value = 1", "passed"),
-    ("sees no files of this machine", "import os; value = not os.path.exists('/etc/shadow')", "passed"),
-    ("can't write but to its scratch folders", "value = 1; open('/usr/lib/x', 'w')", "failed"),
-    ("sees no other process", "import os; value = os.getppid() == 1 and not os.listdir('/proc')", "passed"),
-    ("reaches no network", "import socket; value = 1; socket.create_connection(('127.0.0.1', 9), 1)", "failed"),
-    ("can't start a process", "import os; value = 1; os.fork()", "failed"),
-    ("has no right to mount or trace", "import ctypes; value = ctypes.CDLL(None).ptrace(0, 0, 0, 0) == -1", "passed"),
-    ("is held to its memory", "value = len(bytearray(1 << 30))", "out-of-memory"),
+    ("runs a program", "return True", "passed"),
+    ("sees no files of this machine", "import os; return not os.path.exists('/etc/shadow')", "passed"),
+    ("can't write but to its scratch folders", "return open('/usr/lib/x', 'w')", "failed"),
+    ("sees no other process", "import os; return os.getppid() == 1 and not os.listdir('/proc')", "passed"),
+    ("reaches no network", "import socket; return socket.create_connection(('127.0.0.1', 9), 1)", "failed"),
+    ("can't start a process", "import os; return os.fork()", "failed"),
+    ("has no right to mount or trace", "import ctypes; return ctypes.CDLL(None).ptrace(0, 0, 0, 0) == -1", "passed"),
+    ("is held to its memory", "return bytearray(1 << 30)", "out-of-memory"),
     ("is held to its CPU time", "while True: pass", "timeout"),
-)  # fmt: skip
+)
 
 
 def check() -> int:
     """Prints one line per probe and returns the exit code: 0 if all of it holds, 2 if not."""
     who = "root" if os.geteuid() == 0 else f"uid {os.geteuid()}"
     print(f"Linux {platform.release()} on {platform.machine()}, Python {platform.python_version()}, as {who}")
+    print(*inherited.described(_LIMITS), sep="\n")
     try:
         verdicts = asyncio.run(_run_probes())
     except SandboxUnavailable as reason:
@@ -54,5 +56,5 @@ def check() -> int:
 
 async def _run_probes() -> list[Verdict]:
     async with Jails(1, _LIMITS) as jails:
-        programs = [Program(code, "assert value") for _, code, _ in _PROBES]
+        programs = [Program(f"def attempt():\n    {body}", "assert attempt()") for _, body, _ in _PROBES]
         return list(await asyncio.gather(*(jails.run(program) for program in programs)))

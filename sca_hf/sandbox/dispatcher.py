@@ -15,14 +15,18 @@ from typing import Any
 
 from sca_hf.errors import SandboxUnavailable
 from sca_hf.sandbox.advice import explain
-from sca_hf.sandbox.fleet import Fleet
-from sca_hf.sandbox.link import Jail, Run
-from sca_hf.sandbox.start import Tier, tier_of
+from sca_hf.sandbox.connection import Jail, Run
+from sca_hf.sandbox.jail import reports
+from sca_hf.sandbox.jails import JailSet
+from sca_hf.sandbox.spawn import Tier, larger, tier_of
 from sca_hf.sandbox.verdict import Limits, Program, Verdict
 
 _ATTEMPTS = 3
 _START_ATTEMPTS = 3
 _HASH_SEEDS = (0, 1)
+# It takes so long that a machine which keeps killing jails gets it too.
+_GOOD = Program("import time\ndef nap():\n    return time.sleep(0.3)", "assert nap() is None")
+_LOST = "Lost"
 _DELIVERED_TOGETHER = 16
 _DELIVERY_SECONDS = 0.02
 
@@ -45,7 +49,7 @@ class Dispatcher:
         self._wake.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_end, selectors.EVENT_READ)
-        self._fleet = Fleet(workers, limits, self._selector)
+        self._jails = JailSet(workers, limits, self._selector)
         self._pending: dict[Tier, list[tuple[int, Run]]] = {}
         self._alone: deque[Run] = deque()
         self._failed_starts = 0
@@ -93,10 +97,10 @@ class Dispatcher:
                 for key, _ in ready:
                     if key.data is None:
                         self._wake_end.recv(4096)
-                    elif key.data in self._fleet:
+                    elif key.data in self._jails:
                         self._hear(key.data)
                 self._accept_new()
-                for jail in self._fleet.overdue():
+                for jail in self._jails.overdue():
                     self._lose(jail, "a jail did not answer in time")
                 self._dispatch()
         except BaseException as reason:
@@ -108,7 +112,7 @@ class Dispatcher:
 
     def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
         """For a message, or for a new run: one that comes after the look at them finds this asleep, and wakes it."""
-        seconds = self._fleet.seconds_left()
+        seconds = self._jails.seconds_left()
         if self._done:
             seconds = _DELIVERY_SECONDS if seconds is None else min(seconds, _DELIVERY_SECONDS)
         self._asleep = True
@@ -153,12 +157,12 @@ class Dispatcher:
             return
         for message in messages:
             if "ready" in message:
-                self._fleet.welcome(jail)
+                self._jails.welcome(jail)
                 self._failed_starts = 0
                 if not self._started.done():
                     self._started.set_result(None)
             elif "sleeping" in message:
-                jail.sleeping = bool(message["sleeping"])
+                self._jails.note_sleep(jail, message["sleeping"], message["memory_mb"])
             elif "unavailable" in message:
                 self._lose(jail, explain(message))
                 return
@@ -167,19 +171,31 @@ class Dispatcher:
                 return
             else:
                 run = jail.run
-                self._fleet.release(jail)
+                self._jails.release(jail)
                 self._conclude(run, message)
 
     def _conclude(self, run: Run, report: dict[str, Any]) -> None:
-        if "needs_full" in report:
-            run.tier = replace(run.tier, full=True)
-            self._queue(run)
-            return
+        if "needs" in report:
+            tier = larger(run.tier, report["needs"])
+            if tier != run.tier:
+                run.tier = tier
+                self._queue(run)
+                return
+            report = reports.nothing_ran(reports.report("early-exit"))
         if report.pop("starved") and not run.alone:
             run.alone = True
             self._queue(run)
             return
         verdict = _verdict(report)
+        if run.suspect is None:
+            self._accept(run, verdict)
+        elif verdict.status == "passed":
+            self._accept(run.suspect, Verdict("killed", _LOST, None, 0, (), 0.0, 0.0, 0.0, "", ""))
+        else:
+            self._break(SandboxUnavailable(f"a jail was lost {_ATTEMPTS} times, and a good program {verdict.status}"))
+            self._settle_broken(run.suspect)
+
+    def _accept(self, run: Run, verdict: Verdict) -> None:
         if run.first is None and verdict.status == "passed" and self._repeat == 2:
             run.first, run.tier, run.alone = verdict, replace(run.tier, hash_seed=_HASH_SEEDS[1]), False
             self._queue(run)
@@ -192,13 +208,14 @@ class Dispatcher:
 
     def _start(self, tier: Tier) -> None:
         try:
-            self._fleet.start(tier)
+            self._jails.start(tier)
         except OSError as reason:
             self._count_failed_start(f"a jail could not be started: {reason}")
 
     def _lose(self, jail: Jail, reason: str) -> None:
-        """A jail that broke, on its way or at work. Its program is tried again, compiled under limits, then alone."""
-        self._fleet.end(jail)
+        """A jail that broke, on its way or at work. Its program is tried again, compiled under limits, then alone. In
+        the end a good program shows whether it is the machine that is broken, or the program that breaks jails."""
+        self._jails.end(jail)
         if not jail.ready:
             self._count_failed_start(reason)
         run, jail.run = jail.run, None
@@ -208,11 +225,15 @@ class Dispatcher:
         run.alone = run.attempts > 1
         if run.attempts < _ATTEMPTS:
             self._queue(run)
-            return
-        number = run.attempts
-        self._break(
-            SandboxUnavailable(f"{reason} ({number} times in a row; fewer workers or a lower memory_mb may help)")
-        )
+        elif run.suspect is None:
+            self._jails.end_idle(run.tier)
+            self._queue(Run(_GOOD, run.future, run.tier, run.number, alone=True, suspect=run))
+        else:
+            advice = "fewer workers or a lower memory_mb may help"
+            self._break(SandboxUnavailable(f"{reason} ({_ATTEMPTS} times in a row, with a good program too; {advice})"))
+            self._settle_broken(run)
+
+    def _settle_broken(self, run: Run) -> None:
         if self._broken is not None:
             self._settle(run, self._broken)
 
@@ -238,9 +259,8 @@ class Dispatcher:
 
     def _end_all(self) -> None:
         self._break(self._broken or SandboxUnavailable("the jails were closed while programs were waiting"))
-        for run in self._fleet.end_all():
-            if self._broken is not None:
-                self._settle(run, self._broken)
+        for run in self._jails.end_all():
+            self._settle_broken(run)
         self._deliver()
         self._selector.close()
         self._wake_end.close()
@@ -252,24 +272,24 @@ class Dispatcher:
         if self._broken is not None:
             self._break(self._broken)
             return
-        busy = self._fleet.busy
+        busy = self._jails.busy
         if any(jail.run is not None and jail.run.alone for jail in busy):
             return
-        free = self._workers - len(busy)
-        starting = self._fleet.starting
+        free = self._jails.free
+        starting = self._jails.starting
         for tier, queue in sorted(self._pending.items(), key=lambda entry: entry[1][:1]):
-            while free > 0 and queue and self._fleet.has_idle(tier):
+            while free > 0 and queue and self._jails.has_idle(tier):
                 run = heapq.heappop(queue)[1]
                 if not run.future.cancelled():
                     self._give(run)
                     free -= 1
-            while free > 0 and starting[tier] < min(len(queue), free) and self._fleet.make_room():
+            while free > 0 and starting[tier] < min(len(queue), free) and self._jails.make_room():
                 self._start(tier)
                 starting[tier] += 1
         self._pending = {tier: queue for tier, queue in self._pending.items() if queue}
         # Last of all, one after another: the machine is drained once, not for each. Callers that wait for one send no
         # more than they may, so there is an end to others.
-        if not self._pending and self._alone and not self._fleet.busy:
+        if not self._pending and self._alone and not self._jails.busy:
             self._give_alone()
 
     def _give_alone(self) -> None:
@@ -278,13 +298,13 @@ class Dispatcher:
         if not self._alone:
             return
         tier = self._alone[0].tier
-        if self._fleet.has_idle(tier):
+        if self._jails.has_idle(tier):
             self._give(self._alone.popleft())
-        elif not self._fleet.starting[tier] and self._fleet.make_room():
+        elif not self._jails.starting[tier] and self._jails.make_room():
             self._start(tier)
 
     def _give(self, run: Run) -> None:
-        jail, reason = self._fleet.give(run)
+        jail, reason = self._jails.give(run)
         if reason is not None:
             self._lose(jail, f"a jail took no program: {reason}")
 

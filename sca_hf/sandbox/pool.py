@@ -3,6 +3,7 @@
 import asyncio
 from types import TracebackType
 
+from sca_hf.sandbox import inherited
 from sca_hf.sandbox.dispatcher import Dispatcher
 from sca_hf.sandbox.verdict import Limits, Program, Verdict
 
@@ -24,6 +25,7 @@ class Jails:
         self._dispatcher = Dispatcher(workers, limits, repeat)
 
     async def __aenter__(self) -> "Jails":
+        inherited.check(self.limits)
         await asyncio.wrap_future(self._dispatcher.start())
         return self
 

@@ -9,6 +9,13 @@ from sca_hf.stage import Stage
 BUNDLED = ("seeds", "judge", "concepts", "instructions", "responses", "execute", "select", "sft")
 
 
+def __getattr__(name: str) -> Any:
+    """Return the module of a stage, imported when it is first asked for."""
+    if name not in BUNDLED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")
+
+
 def stage(name: str) -> Stage:
     """Return a bundled stage by its name, or any other by `module:NAME`. Raises RecipeError if there is none."""
     if name in BUNDLED:

@@ -5,12 +5,12 @@ from typing import Any
 from datasets import Dataset, List, Value
 from pydantic import Field
 
-from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.prompts.build import CONCEPTS_STOP, concepts_prompt
 from sca_hf.prompts.concept_lists import parse_concepts
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.sampling import FewShotStep, Part, ShotSettings
+from sca_hf.stages.context import Context, Row
+from sca_hf.stages.few_shot import FewShotStep, Part, ShotSettings
 
 
 class ConceptsSettings(ShotSettings):
@@ -25,7 +25,7 @@ def concepts(seeds: Dataset, settings: ConceptsSettings, context: Context) -> Da
     Reasons: `no-concepts`, `repetition` (none, and it repeats itself), `prompt-too-long`, `engine-error`.
     """
     step = FewShotStep(context, settings, "concepts", concepts_prompt)
-    part = Part("concepts", CONCEPTS_STOP, settings.max_tokens)
+    part = part_of(settings)
 
     async def concepts_of(seed: Row) -> Row:
         try:
@@ -37,6 +37,11 @@ def concepts(seeds: Dataset, settings: ConceptsSettings, context: Context) -> Da
         return {"concepts": names, REJECT_REASON: None if names else none}
 
     return context.map_rows(STAGE, seeds, concepts_of, step.order(seeds))
+
+
+def part_of(settings: ShotSettings) -> Part:
+    """Return what the step asks for."""
+    return Part("concepts", CONCEPTS_STOP, settings.max_tokens)
 
 
 def _listed(ready_made: Any) -> list[str]:

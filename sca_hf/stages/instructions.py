@@ -5,13 +5,13 @@ import re
 from datasets import Dataset, Value
 from pydantic import Field
 
-from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.identity import row_random
 from sca_hf.prompts.build import CUT, INSTRUCTION_STOP, instruction_prompt
 from sca_hf.prompts.few_shot import PARTS, Property
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.sampling import FewShotStep, Part, WritingSettings
+from sca_hf.stages.context import Context, Row
+from sca_hf.stages.few_shot import FewShotStep, Part, ShotSettings, WritingSettings
 
 _LABEL = re.compile(r"^\[(" + "|".join(PARTS) + r")\]", re.MULTILINE)
 
@@ -34,7 +34,7 @@ def instructions(concepts: Dataset, settings: InstructionsSettings, context: Con
     `prompt-too-long`, `engine-error`.
     """
     step = FewShotStep(context, settings, "instructions", instruction_prompt)
-    part = Part("instructions", INSTRUCTION_STOP, settings.max_tokens)
+    part = part_of(settings)
 
     async def instruction_of(row: Row) -> Row:
         wanted = draw_property(settings, context.seed, row["id"], row["concepts"])
@@ -48,6 +48,11 @@ def instructions(concepts: Dataset, settings: InstructionsSettings, context: Con
         return asked | {"instruction": instruction, REJECT_REASON: reason}
 
     return context.map_rows(STAGE, concepts, instruction_of, step.order(concepts))
+
+
+def part_of(settings: ShotSettings) -> Part:
+    """Return what the step asks for."""
+    return Part("instructions", INSTRUCTION_STOP, settings.max_tokens)
 
 
 def draw_property(settings: InstructionsSettings, run_seed: int, concepts_id: str, concepts: list[str]) -> Property:

@@ -13,16 +13,16 @@ from typing import Any
 from datasets import Dataset, Value
 from pydantic import Field
 
-from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure, Sampling
 from sca_hf.identity import published_name
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Counts, Stage
+from sca_hf.stages.context import Context, Row
 
 STOP = ("\n\n",)
 
-# What offers both words, as in "Yes/No" or "Yes or no", is no verdict.
+# An answer with both words, as in "Yes/No" or "Yes or no", is not a verdict.
 _VERDICT = re.compile(r"\W*(?P<word>yes|no)\b(?!\s*(?:/|or\b|and\b))", re.IGNORECASE)
 _ONE_SIDED = 0.95
 _MIN_JUDGED = 20

@@ -2,12 +2,12 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
 from datasets import Dataset, List, Value
 from pydantic import Field
 
-from sca_hf.context import Context, Row
 from sca_hf.engines import RowFailure
 from sca_hf.errors import SandboxUnavailable
 from sca_hf.identity import row_id
@@ -15,8 +15,10 @@ from sca_hf.prompts.answers import Answer, parse_answer, parse_response, parse_t
 from sca_hf.prompts.build import RESPONSE_STOP, STOP, TESTS_STOP, response_prompt, tests_prompt
 from sca_hf.prompts.forgotten_imports import with_forgotten_imports
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.passing import program_of
-from sca_hf.stages.sampling import FewShotStep, Part, WritingSettings
+from sca_hf.stages.context import Context, Row
+from sca_hf.stages.few_shot import FewShotStep, Part, WritingSettings
+from sca_hf.stages.first_samples import FirstSamples
+from sca_hf.stages.pass_rules import program_of
 
 
 class ResponsesSettings(WritingSettings):
@@ -49,7 +51,8 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
 
     With jails in the context each response runs as soon as it is there, while others are drawn; the verdicts are left
     in the journal, where stage `execute` finds them. With `until`, a response passes by the context's pass rule, and an
-    instruction that no response could pass with gets one sample.
+    instruction that no response could pass with gets one sample, and one that is given up (`execute.give_up_after`) no
+    more.
     """
     step = FewShotStep(context, settings, "responses", response_prompt)
     ask = _separate if settings.parts == "separate" else _together
@@ -60,13 +63,13 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
             f"responses.until needs {missing}, and the context has none; give Context({missing}=…)"
         )
 
-    async def one(instruction: Row, index: int) -> tuple[Row, str | None]:
-        """Sample `index`, and the status of its verdict if it ran."""
+    async def draw(instruction: Row, index: int) -> Row:
+        """Sample `index`."""
         answer = await ask(step, settings, instruction, index)
         tests, imports = answer.tests, tuple[str, ...]()
         if settings.infer_imports and answer.reject_reason is None:
             tests, imports = with_forgotten_imports(answer.response, answer.tests)
-        row = {
+        return {
             "sample": index,
             "response": answer.response,
             "tests": tests,
@@ -74,35 +77,58 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
             "tests_imports": list(imports),
             REJECT_REASON: answer.reject_reason,
         }
-        if answer.reject_reason is not None or context.jails is None:
-            return row, None
-        return row, (await context.execute(program_of(answer.response, tests))).status
 
     async def samples_of(instruction: Row) -> list[Row]:
         most = settings.samples
         wanted = most if settings.until == "all" else settings.until
         if rule and not rule.can_pass(instruction["instruction"]):
             most = 1
+        firsts = FirstSamples(context.give_up_after)
         rows: list[Row] = []
-        passes = 0
+        executed = passes = 0
         # A round draws as many as must be drawn yet, so none in vain, and all of it is awaited: else short answers,
         # which are there first, would be favoured.
         while len(rows) < most and passes < wanted:
             indices = range(len(rows), min(most, len(rows) + wanted - passes))
-            for row, status in await asyncio.gather(*(one(instruction, index) for index in indices)):
-                rows.append(row)
-                passes += bool(rule and status and rule.passes(instruction | row | {"status": status}))
+            drawn = await asyncio.gather(*(draw(instruction, index) for index in indices))
+            rows += drawn
+            if context.jails is None:
+                continue
+            answers = [row for row in drawn if row[REJECT_REASON] is None]
+            programs = [program_of(row["response"], row["tests"]) for row in answers]
+            verdicts = await asyncio.gather(
+                *(
+                    firsts.run(number < (context.give_up_after or 0), partial(context.execute, program))
+                    for number, program in enumerate(programs, executed)
+                )
+            )
+            executed += len(answers)
+            for row, verdict in zip(answers, verdicts, strict=True):
+                passes += bool(
+                    rule and verdict and rule.passes(instruction | row | {"status": context.status_of(verdict)})
+                )
+            if rule and firsts.gave_up:
+                break
         return rows
 
     return context.map_rows(STAGE, instructions, samples_of, step.order(instructions))
 
 
+def response_part(settings: ResponsesSettings) -> Part:
+    """Return what a response's call asks for: where parts are together, its tests too."""
+    return Part("responses", STOP if settings.parts == "together" else RESPONSE_STOP, settings.max_tokens)
+
+
+def tests_part(settings: ResponsesSettings) -> Part:
+    """Return what the call for the tests of a response asks for; its parent is the response."""
+    return Part("responses tests", TESTS_STOP, settings.tests_max_tokens)
+
+
 async def _together(step: FewShotStep[str], settings: ResponsesSettings, instruction: Row, index: int) -> Answer:
     """Ask for response and tests in one completion."""
-    part = Part("responses", STOP, settings.max_tokens)
+    prompt = step.prompt(instruction["id"], instruction["instruction"])
     try:
-        prompt = step.prompt(instruction["id"], instruction["instruction"])
-        text, finish_reason = await step.sample(part, prompt, instruction["id"], index)
+        text, finish_reason = await step.sample(response_part(settings), prompt, instruction["id"], index)
     except RowFailure as failure:
         return Answer("", "", False, failure.reason)
     answer = parse_answer(text, finish_reason, infer_tests=settings.infer_tests)
@@ -117,17 +143,16 @@ async def _separate(step: FewShotStep[str], settings: ResponsesSettings, instruc
 
     The second prompt goes on with the response as it is published, so it can be made from the row again.
     """
-    part = Part("responses", RESPONSE_STOP, settings.max_tokens)
-    tests_part = Part("responses tests", TESTS_STOP, settings.tests_max_tokens)
     prompt = step.prompt(instruction["id"], instruction["instruction"])
     response = tests = ""
     try:
-        text, finish_reason = await step.sample(part, prompt, instruction["id"], index)
+        text, finish_reason = await step.sample(response_part(settings), prompt, instruction["id"], index)
         response, reason = parse_response(text, finish_reason, infer_tests=settings.infer_tests)
         reason = reason or step.copied("response", response, instruction["id"])
         if reason is None:
             response_id = row_id(instruction["id"], STAGE.name, index)
-            text, finish_reason = await step.sample(tests_part, tests_prompt(prompt, response), response_id)
+            then = tests_prompt(prompt, response)
+            text, finish_reason = await step.sample(tests_part(settings), then, response_id)
             tests, reason = parse_tests(text, finish_reason)
             reason = reason or step.copied("tests", tests, instruction["id"])
     except RowFailure as failure:

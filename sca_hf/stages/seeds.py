@@ -1,6 +1,6 @@
 """Seeds: documented functions of real code that stand alone (METHOD.md, section 1, steps 1 to 6).
 
-Reasons, in the order in which they are looked for. Of a file, which then gives one row:
+Reasons, in the order in which they are looked for. For a file, which then becomes one row:
 - `unreadable-file`: it can't be read, or the row of a data file has no content;
 - `license`: one of its licenses is not among `licenses`;
 - `oversized-file`: over 1 MB (`sources.MAX_FILE_BYTES`), which is generated code or data;
@@ -9,7 +9,7 @@ Reasons, in the order in which they are looked for. Of a file, which then gives 
 - `unparsable-file`: Python can't parse it, nor any documented function in it;
 - `no-function`: its top level has nothing of `kinds` (functions) with a docstring.
 
-Of a function:
+For a function:
 - `unparsable-function`: its file does not parse, and neither does its body;
 - `no-return-value`: no `return` of its own, or of a class's methods, has a value other than None;
 - `no-arguments`: fewer parameters than `min_args`, `self` not counted;
@@ -21,8 +21,8 @@ Of a function:
 - `not-compilable`: does not compile with its imports;
 - `contaminated-<benchmark>`: contains a text of that benchmark (see `decontaminate.py`; off unless set);
 - `duplicate`: same text as an earlier seed;
-- `near-duplicate`: near an earlier seed that is none itself (see `near_duplicates.py`; off unless set);
-- `type-error`, `type-checker-crash`: a type checker finds an error, or comes to no end (off unless set);
+- `near-duplicate`: near an earlier seed that is not one itself (see `near_duplicates.py`; off unless set);
+- `type-error`, `type-checker-crash`: a type checker finds an error, or crashes or hangs (off unless set);
 - `not-sampled`: not among the `count` seeds that were drawn.
 """
 
@@ -41,20 +41,20 @@ from datasets import Dataset, Value
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from sca_hf.context import Context
-from sca_hf.decontaminate import DecontaminateSettings, load_contaminants
+from sca_hf.corpus.hub import SCHEME, File, FileStream
+from sca_hf.corpus.languages import ENDINGS, language
+from sca_hf.corpus.languages.python.types import TypeCheckSettings, type_errors
+from sca_hf.corpus.rules import RuleSettings, SeedRow, judge_files, no_function
+from sca_hf.corpus.sources import Source, open_source
+from sca_hf.corpus.stream import SeedStream
 from sca_hf.errors import InputError
-from sca_hf.file_stream import SCHEME, File, FileStream
-from sca_hf.finished import Checkpoints
+from sca_hf.filters.decontaminate import DecontaminateSettings, load_contaminants
+from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.identity import digest, published_name, row_id
-from sca_hf.isolated import CrashProofWorker
-from sca_hf.languages import ENDINGS, language
-from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
-from sca_hf.sources import Source, open_source
+from sca_hf.parallel.checkpoints import Checkpoints
+from sca_hf.parallel.crash_proof import CrashProofWorker
 from sca_hf.stage import REJECT_REASON, Column, Counts, Origin, Stage
-from sca_hf.stages.seed_rules import RuleSettings, SeedRow, judge_files, no_function
-from sca_hf.stages.seed_stream import SeedStream
-from sca_hf.type_check import TypeCheckSettings, type_errors
+from sca_hf.stages.context import Context
 
 Ids = NDArray[np.bytes_]
 
@@ -64,8 +64,8 @@ _PART = 50  # files: what a killed call loses of its work at most, per worker
 class SeedSettings(RuleSettings):
     """Where seeds come from and which are kept; the defaults are the paper's (METHOD.md, section 1).
 
-    `source`, `column`, `license`: see `sca_hf.sources.open_source`; `config`, `data_dir`, `split`: which rows of a
-    source on the Hub. `count`: take at most this many of the seeds, drawn by the run's seed. `decontaminate`: the
+    `source`, `column`, `license`: see `sca_hf.corpus.sources.open_source`; `config`, `data_dir`, `split`: which rows of
+    a source on the Hub. `count`: take at most this many of the seeds, drawn by the run's seed. `decontaminate`: the
     benchmarks whose texts no seed may contain, `near_duplicates`: how near two seeds may be, `type_check`: who checks
     the types of Python (null: no such rule).
     """
@@ -95,7 +95,7 @@ class SeedSettings(RuleSettings):
         return self.source.startswith(SCHEME)
 
     def open(self, patient: bool = True) -> Source:
-        """The source; see `open_source`."""
+        """Return the source; see `open_source`."""
         return open_source(
             self.source,
             self.column,
@@ -127,7 +127,7 @@ def seeds(files: Dataset | FileStream, settings: SeedSettings, context: Context)
 
     Return a row for each documented top-level function, and one for a file without any, by path and line as `files` are
     ordered: the columns of `STAGE.adds` and `reject_reason`. Where `files` don't say their path it is "input:NUMBER",
-    and their license is the settings'. Of a stream no more is read than makes `settings.count` seeds.
+    and their license is the settings'. A stream is read no further than `settings.count` seeds need.
     """
     if isinstance(files, Dataset) and not len(files):
         return Dataset.from_dict({name: [] for name in _FEATURES}, features=_FEATURES)

@@ -9,13 +9,15 @@ from typing import Any
 
 from datasets import Dataset, Value
 
-from sca_hf.context import Context, Row
+from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.identity import digest
-from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.prompts.syntax import parsed
 from sca_hf.stage import REJECT_REASON, Column, Stage
-from sca_hf.stages.passing import PassRules, PassSettings
+from sca_hf.stages.context import Context, Row
+from sca_hf.stages.pass_rules import PASSED, PassRules, PassSettings
+
+_WRONG = frozenset({"failed", "syntax-error"})
 
 
 class SelectSettings(PassSettings):
@@ -49,12 +51,18 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
     `duplicate-instruction`, `duplicate-response` (equal but for whitespace), `duplicate-names` (the same set of
     functions and classes); then, text by text, `near-duplicate-instruction`, `near-duplicate-response` and
     `near-duplicate-code`.
+
+    `pass_rate` is the share of an instruction's attempts whose program passed. `failed_response` of a kept row is drawn
+    from the attempts at its instruction that are wrong: they ended with an exception, or aren't Python. One that a
+    limit of the machine ended says nothing about its response.
     """
     rules = PassRules(settings)
     columns = ["id", "instruction_id", "instruction", "response", "tests", "status"]
     reasons: dict[str, str | None] = {}
     benchmark_rows: dict[str, str] = {}
     candidates: dict[str, list[str]] = defaultdict(list)
+    passes: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    failures: dict[str, tuple[str, str]] = {}
     for attempt in _rows(attempts, columns):
         reason, texts = rules.reject_reason(attempt)
         if texts:
@@ -62,6 +70,10 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
         reasons[attempt["id"]] = reason
         if reason is None:
             candidates[attempt["instruction_id"]].append(attempt["id"])
+        passes[attempt["instruction_id"]][attempt["status"] == PASSED] += 1
+        if attempt["status"] in _WRONG:
+            drawn = digest(context.seed, "choice among failures", attempt["id"]), attempt["id"]
+            failures[attempt["instruction_id"]] = min(drawn, failures.get(attempt["instruction_id"], drawn))
     for ids in candidates.values():
         chosen = min(ids, key=partial(digest, context.seed, "choice among passes"))
         reasons |= {attempt_id: "not-chosen" for attempt_id in ids if attempt_id != chosen}
@@ -77,13 +89,32 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
         for name, text in _NEAR_TEXTS.items():
             _reject_near(attempts, columns, reasons, name, text, settings.near_duplicates)
 
+    failed = _failed_responses(attempts, reasons, failures)
+
     def judged(batch: Row) -> Row:
+        counts = [passes[instruction_id] for instruction_id in batch["instruction_id"]]
         return {
+            "pass_rate": [passed / (passed + others) for others, passed in counts],
+            "failed_response": [failed.get(attempt_id) for attempt_id in batch["id"]],
             REJECT_REASON: [reasons[attempt_id] for attempt_id in batch["id"]],
             "benchmark_row": [benchmark_rows.get(attempt_id) for attempt_id in batch["id"]],
         }
 
     return context.map_batches(STAGE, attempts, judged)
+
+
+def _failed_responses(
+    attempts: Dataset, reasons: dict[str, str | None], failures: dict[str, tuple[str, str]]
+) -> dict[str, str]:
+    """The text of the failure that was drawn, by the id of the kept attempt at the same instruction."""
+    columns = ["id", "instruction_id", "response"]
+    kept = {row["instruction_id"]: row for row in _rows(attempts, columns) if reasons[row["id"]] is None}
+    drawn = {failures[instruction_id][1] for instruction_id in kept if instruction_id in failures}
+    return {
+        kept[row["instruction_id"]]["id"]: row["response"]
+        for row in _rows(attempts, columns)
+        if row["id"] in drawn and row["response"] != kept[row["instruction_id"]]["response"]
+    }
 
 
 def _duplicate_keys(settings: SelectSettings) -> Iterator[tuple[str, Callable[[Row], str]]]:
@@ -135,12 +166,16 @@ def _rows(attempts: Dataset, columns: list[str]) -> Iterable[Row]:
 
 STAGE = Stage(
     name="select",
-    version=3,
+    version=4,
     title="One passing response per instruction, drawn at random; duplicates and leftovers go.",
     uses=("id", "instruction_id", "instruction", "response", "tests", "status"),
     adds=(
         Column("id", Value("string"), "hash of the executed attempt's id and the stage"),
         Column("execute_id", Value("string"), "id of the executed attempt"),
+        Column("pass_rate", Value("float64"), "share of the attempts at its instruction that passed their tests"),
+        Column(
+            "failed_response", Value("string"), "a response to its instruction that failed its own tests, if there is"
+        ),
     ),
     parent_id="execute_id",
     settings=SelectSettings,

@@ -1,13 +1,15 @@
 """The selected rows in the shape that trainers read."""
 
-from datasets import Dataset, List, Value
+from datasets import Dataset, Value
 from pydantic import Field
 
-from sca_hf.context import Context, Row
 from sca_hf.identity import row_random
+from sca_hf.prompts.chat import CHAT_TEMPLATE
 from sca_hf.prompts.code_blocks import code_blocks, fenced
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages.context import Context, Row
+from sca_hf.stages.formats import FORMATS, MESSAGES
 
 
 class SftSettings(Settings):
@@ -45,16 +47,16 @@ def sft(selected: Dataset, settings: SftSettings, context: Context) -> Dataset:
 
 STAGE = Stage(
     name="sft",
-    version=2,
+    version=3,
     title="The selected rows as conversations for supervised fine-tuning.",
     uses=("id", "instruction", "response"),
-    optional=("tests",),
+    optional=("tests", "failed_response", "pass_rate"),
     adds=(
         Column("id", Value("string"), "hash of the selected row's id and the stage"),
         Column("select_id", Value("string"), "id of the selected row"),
         Column(
             "messages",
-            List({"role": Value("string"), "content": Value("string")}),
+            MESSAGES,
             "the conversation: user (instruction, sometimes with its tests), then assistant (response)",
         ),
     ),
@@ -63,4 +65,6 @@ STAGE = Stage(
     run=sft,
     draws=True,
     shows=("instruction", "response", "tests"),
+    formats=FORMATS,
+    beside={"chat_template.jinja": CHAT_TEMPLATE},
 )

@@ -1,5 +1,5 @@
 """Dataset versions: what a stage made, with its card, lineage and checksums, never changed once it is there."""
 
-from sca_hf.store.local import Build, Store, Version
+from sca_hf.store.store import Build, Store, Version
 
 __all__ = ["Build", "Store", "Version"]

@@ -24,7 +24,7 @@ def store_errors(path: Path, instead: str = _ELSEWHERE) -> Iterator[None]:
 
 
 def store_error(path: Path, error: OSError, instead: str = _ELSEWHERE) -> StoreError:
-    """One line with the path, what the disk said, and the fix."""
+    """Return one line with the path, what the disk said, and the fix."""
     reason = error.strerror or str(error)
     if error.errno in FULL:
         return StoreError(f"no space left to write {path} ({reason}); free some, or {instead} on another disk")
@@ -34,7 +34,7 @@ def store_error(path: Path, error: OSError, instead: str = _ELSEWHERE) -> StoreE
 
 
 def sync(folder: Path, recursive: bool = True) -> None:
-    """Bring a folder (and all that is in it) to the disk, so that after a crash no name stands for an empty file."""
+    """Bring a folder (and all that is in it) to the disk, so that after a crash no file is empty."""
     for path in [*(folder.rglob("*") if recursive else ()), folder]:
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -1,170 +1,150 @@
-"""Versions by name, what they were made from, whether that holds, and how two of them differ."""
+"""The lineage of a version: what made it, from what, and what became of the rows, as `lineage.json` has it.
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+A run knows the `Making` of a version before its rows are written; `lineage_of` adds the rest, in this one place.
+"""
 
-from sca_hf.errors import StoreError
-from sca_hf.identity import fingerprint
-from sca_hf.store.local import Store, Version
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Self
+
+from datasets import Dataset
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from sca_hf.errors import StoreError, one_line
+from sca_hf.stage import Counts, Judged
+
+FILE = "lineage.json"
+
+SCHEMA = 1
+"""Version of the file; one with a higher number is refused. Files from before there was a number have none."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """From `old` to `new`. `settings`, `counts`: name to its value in either (None: not there).
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True)
 
-    `gone`, `added`: ids of rows that are in one of the two; `changed`: ids in both whose rows differ.
+
+class Parent(_Facts):
+    """A version that another was made from."""
+
+    dataset: str
+    fingerprint: str
+    manifest_sha: str
+
+
+class Writer(_Facts):
+    """A model that wrote or judged rows, on an engine's build."""
+
+    model: str
+    revision: str
+    build: str
+    dtype: str
+
+
+class TokenCounts(_Facts):
+    """Tokens of all completions of a stage."""
+
+    prompt: int = 0
+    completion: int = 0
+
+
+class Step(_Facts):
+    """The counts of one stage in a funnel."""
+
+    stage: str
+    rows_in: int
+    judged: int
+    kept: int
+    rejected: dict[str, int]
+
+
+class Making(_Facts):
+    """How a version was made, the same for every run of the same intent.
+
+    `input`: ready-made rows or a source on the Hub, as a card names them. `command`: makes it again, None for a recipe
+    that is not bundled. `model`: of a stage that needs an engine. `intent`: None in versions that recorded none.
     """
 
-    old: Version
-    new: Version
-    settings: Mapping[str, tuple[Any, Any]]
-    counts: Mapping[str, tuple[Any, Any]]
-    gone: tuple[str, ...]
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
+    stage: str
+    stage_version: int | None = None
+    sca_hf: str | None = None
+    recipe: dict[str, Any] = Field(default={})
+    intent: dict[str, Any] | None = None
+    parents: tuple[Parent, ...] = ()
+    input: str | None = None
+    command: str | None = None
+    model: Writer | None = None
+    packages: dict[str, str] = Field(default={})
+    tokens: TokenCounts = TokenCounts()
 
 
-def named(store: Store, name: str) -> Version:
-    """The version `dataset/fingerprint`, of which the first digits do, or the latest of `dataset`.
+class Lineage(Making):
+    """All that `lineage.json` says. `models`: those that wrote what is in the rows; `sources`: ready-made rows that the
+    rows go back to; `licenses`: kept rows by the license of their seed."""
 
-    Raises StoreError if there is none, or more than one.
-    """
-    dataset, _, digits = name.strip("/").partition("/")
-    if not digits or digits == "latest":
-        found = [version for version in [store.latest(dataset)] if version is not None]
-    else:
-        found = [version for version in store.versions(dataset) if version.fingerprint.startswith(digits)]
-    if len(found) != 1:
-        there = ", ".join(f"{version.dataset}/{version.fingerprint}" for version in found or store.versions())
-        wrong = f"{name!r} could be {there}; give more digits" if found else f"no version {name!r}"
-        raise StoreError(wrong if found else f"{wrong} in {store.root}; there is {there or 'none at all'}")
-    return found[0]
+    schema_number: int = Field(default=SCHEMA, alias="schema")
+    fingerprint: str = ""
+    counts: Counts
+    funnel: tuple[Step, ...]
+    licenses: dict[str, int]
+    models: tuple[Writer, ...]
+    sources: tuple[str, ...] = ()
+    manifest_sha: str
 
+    @classmethod
+    def read(cls, text: str | bytes) -> Self:
+        """Read a `lineage.json`. Raises StoreError if it isn't one, or of a schema that this sca_hf doesn't know."""
+        try:
+            content = json.loads(text)
+            schema = content.get("schema", SCHEMA)
+            if schema > SCHEMA:
+                raise StoreError(f"{FILE} has schema {schema}, and this sca_hf knows {SCHEMA}; upgrade sca_hf")
+            return cls.model_validate(content)
+        except (ValidationError, ValueError, AttributeError, TypeError) as error:
+            raise StoreError(f"{FILE} can't be read ({one_line(error)[:300]})") from error
 
-def parent(store: Store, facts: Mapping[str, str]) -> Version | None:
-    """A parent, as a lineage names it, under whatever dataset it lies in the store."""
-    found = store.find(facts["dataset"], facts["fingerprint"])
-    if found is None:
-        same = (version for version in store.versions() if version.fingerprint == facts["fingerprint"])
-        found = next(same, None)
-    return found
-
-
-def ancestors(store: Store, version: Version) -> list[tuple[Mapping[str, str], Version | None]]:
-    """What a version was made from, nearest first: as the lineages name it, and the version if it is in the store."""
-    line: list[tuple[Mapping[str, str], Version | None]] = []
-    for facts in version.lineage.get("parents", []):
-        found = parent(store, facts)
-        line.append((facts, found))
-        line += ancestors(store, found) if found is not None else []
-    return line
+    def text(self) -> str:
+        """Return the text of the file, the same for equal lineages."""
+        content = self.model_dump(mode="json", by_alias=True)
+        return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def with_parents(store: Store, versions: Iterable[Version]) -> Iterator[Version]:
-    """The versions and those in the store that they were made from, each once, parents first."""
-    given: set[Path] = set()
-    for version in versions:
-        line = [found for _, found in reversed(ancestors(store, version)) if found is not None]
-        for each in [*line, version]:
-            if each.path not in given:
-                given.add(each.path)
-                yield each
-
-
-def verify(store: Store, version: Version) -> list[str]:
-    """Check a version's bytes, its fingerprint and its line of parents; what of that line can't be checked here.
-
-    Raises StoreError that names what does not hold.
-    """
-    unchecked: list[str] = []
-    checked: set[str] = set()
-    pending = [version]
-    while pending:
-        each = pending.pop()
-        each.verify()
-        if "intent" in each.lineage:
-            _check_intent(each)
-        else:
-            unchecked.append(f"{each.dataset}/{each.fingerprint} records no intent")
-        for facts in each.lineage.get("parents", []):
-            found = parent(store, facts)
-            if found is None:
-                unchecked.append(f"{facts['dataset']}/{facts['fingerprint']} is not in this store")
-            elif found.manifest_sha != facts["manifest_sha"]:
-                raise StoreError(
-                    f"{each.path} was made from manifest {facts['manifest_sha']} of {facts['dataset']}/"
-                    f"{facts['fingerprint']}; the store has {found.manifest_sha} there: get that version again"
-                )
-            elif found.fingerprint not in checked:
-                checked.add(found.fingerprint)
-                pending.append(found)
-    return unchecked
-
-
-def difference(old: Version, new: Version) -> Difference:
-    """What differs between two versions. Raises StoreError if their rows were changed."""
-    before, after = _rows(old), _rows(new)
-    return Difference(
-        old,
-        new,
-        _differing(_facts(old), _facts(new)),
-        _differing(_counts(old), _counts(new)),
-        tuple(row for row in before if row not in after),
-        tuple(row for row in after if row not in before),
-        tuple(row for row, content in after.items() if before.get(row, content) != content),
+def lineage_of(
+    making: Making, fingerprint: str, judged: Judged, manifest_sha: str, parents: Sequence[Lineage], writes: bool
+) -> Lineage:
+    """Return the lineage of a version, with what comes down from its `parents`. `writes`: see `Stage`."""
+    counts = _COUNTS.dump_python(judged.counts)
+    own = making.model if writes else None
+    return Lineage(
+        **dict(making),
+        fingerprint=fingerprint,
+        counts=judged.counts,
+        funnel=_funnel(parents, Step(stage=making.stage, **counts)),
+        licenses=_licenses(parents, judged.kept),
+        models=_extended([model for parent in parents for model in parent.models], own),
+        sources=_extended([source for parent in parents for source in parent.sources], making.input),
+        manifest_sha=manifest_sha,
     )
 
 
-def _check_intent(version: Version) -> None:
-    intent = version.lineage["intent"]
-    if fingerprint(intent) != version.fingerprint:
-        raise StoreError(
-            f"{version.path}: its lineage is not the one of fingerprint {version.fingerprint}, but of "
-            f"{fingerprint(intent)}; it was changed: get the version again"
-        )
-    parents = version.lineage.get("parents", [])
-    # Rows that were given with --input go by their own content: columns were taken from them, or filled in.
-    if (
-        parents
-        and not version.lineage.get("input")
-        and intent.get("input") not in {facts["manifest_sha"] for facts in parents}
-    ):
-        raise StoreError(f"{version.path}: its lineage names parents that are not its input; get the version again")
+_COUNTS = TypeAdapter(Counts)
 
 
-def _rows(version: Version) -> dict[str, int]:
-    """Id to a hash of the whole row. The ids of 200,000 rows are some 20 MB."""
-    content = {}
-    for batch in version.load().iter(batch_size=1_000):
-        for values in zip(*batch.values(), strict=True):
-            row = dict(zip(batch, values, strict=True))
-            content[str(row["id"])] = hash(repr(row))
-    return content
+def _funnel(parents: Sequence[Lineage], own: Step) -> tuple[Step, ...]:
+    steps = {step.stage: step for parent in parents for step in parent.funnel}
+    return (*steps.values(), own)
 
 
-def _facts(version: Version) -> dict[str, Any]:
-    lineage = version.lineage
-    shown = {name: lineage.get(name) for name in ("sca_hf", "stage", "stage_version", "model", "packages", "intent")}
-    recipe = {name: value for name, value in lineage.get("recipe", {}).items() if name != "about"}
-    return dict(_flat({**shown, "recipe": recipe}))
+def _extended(inherited: list[Any], own: Any) -> tuple[Any, ...]:
+    return tuple(inherited if own is None or own in inherited else [*inherited, own])
 
 
-def _counts(version: Version) -> dict[str, Any]:
-    counts = version.counts
-    rejected = {f"rejected: {reason}": rows for reason, rows in counts.rejected.items()}
-    return {"rows in": counts.rows_in, "judged": counts.judged, "kept": counts.kept, **rejected}
-
-
-def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    names = [*old, *(name for name in new if name not in old)]
-    return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+def _licenses(parents: Sequence[Lineage], rows: Dataset) -> dict[str, int]:
+    """Kept rows per license of their seed; the parents' where the rows don't say."""
+    if "license" not in rows.column_names:
+        return dict(parents[0].licenses) if parents else {}
+    licenses: Counter[str] = Counter()
+    for batch in rows.with_format(None).select_columns(["license"]).iter(batch_size=10_000):
+        for value in batch["license"]:
+            licenses.update([value] if isinstance(value, str) else value or ["unknown"])
+    return dict(sorted(licenses.items()))

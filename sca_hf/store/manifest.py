@@ -1,4 +1,4 @@
-"""The manifest of a version: its row files with their checksums, and the one sha that stands for its content."""
+"""The manifest of a version: its row files with their checksums, and one sha of its content."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ class File:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The files under `data/` and `rejected/`. Measurements, timings, card and lineage are no part of the content."""
+    """The files under `data/`, `rejected/` and `formats/`. Measurements, timings, card and lineage are not content."""
 
     files: tuple[File, ...]
 
@@ -31,7 +31,7 @@ class Manifest:
         return digest(*(part for file in self._sorted() for part in (file.name, file.sha256)))
 
     def of(self, folder: str) -> tuple[File, ...]:
-        """The files of one folder, in the order of the rows."""
+        """Return the files of one folder, in the order of the rows."""
         return tuple(file for file in self._sorted() if file.name.startswith(f"{folder}/"))
 
     def write(self, root: Path) -> None:
@@ -43,8 +43,13 @@ class Manifest:
         return sorted(self.files, key=lambda file: file.name)
 
 
+def format_folder(name: str) -> str:
+    """The folder of the kept rows in the format `name`."""
+    return f"formats/{name}"
+
+
 def read_manifest(root: Path) -> Manifest:
-    """The manifest in a version's folder. Raises OSError or ValueError if there is none that can be read."""
+    """Return the manifest in a version's folder. Raises OSError or ValueError if there is none that can be read."""
     content = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
     try:
         return Manifest(tuple(File(**file) for file in content["files"]))

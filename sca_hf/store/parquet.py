@@ -63,7 +63,7 @@ def write_shards(rows: Dataset, features: Features, root: Path, folder: str, sha
 
 
 def read_features(path: Path) -> Features:
-    """The exact features of a file that `write_shards` wrote."""
+    """Return the exact features of a file that `write_shards` wrote."""
     return Features.from_arrow_schema(pq.read_schema(path))
 
 

@@ -1,6 +1,6 @@
 """Folders that are written aside and renamed into place, and the removal of those that dead runs left.
 
-A folder belongs to the process that holds the lock (flock) of the lock file beside it. The kernel drops the lock when
+A folder belongs to the process that holds the lock (flock) of the lock file next to it. The kernel drops the lock when
 the process dies, however it dies. So who gets the lock of a folder knows that its run is dead.
 """
 

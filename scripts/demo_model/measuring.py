@@ -15,10 +15,10 @@ from typing import Any
 from demo_model.novelty import normalised, trained_instructions
 from demo_model.training import PROCESSES, Training
 
-from sca_hf.pipeline import Pipeline
+from sca_hf.pipeline.pipeline import Pipeline
 from sca_hf.recipe import load_recipe
 from sca_hf.sandbox import Jails
-from sca_hf.stages.passing import program_of
+from sca_hf.stages.pass_rules import program_of
 from sca_hf.store import Store
 
 SAMPLES = 10

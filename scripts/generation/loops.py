@@ -12,7 +12,6 @@ from typing import Any
 from datasets import Dataset
 from generation.models import Steps, Waiting
 
-from sca_hf.context import Context
 from sca_hf.engines import Sampling
 from sca_hf.identity import row_seed
 from sca_hf.prompts.few_shot import load_few_shot
@@ -20,6 +19,7 @@ from sca_hf.recipe import Recipe, load_recipe
 from sca_hf.sandbox import Program, Verdict
 from sca_hf.stage import Stage
 from sca_hf.stages import concepts, execute, responses
+from sca_hf.stages.context import Context
 
 CHUNK = 256
 ROWS = 2_048

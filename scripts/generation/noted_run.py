@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sca_hf.engines import Completion, RowFailure
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.identity import digest
-from sca_hf.journal import Journal
+from sca_hf.pipeline.journal import Journal
 from sca_hf.run import main
 from sca_hf.sandbox import Jails
 

@@ -14,12 +14,12 @@ from typing import Any
 from datasets import Dataset, Features
 from generation.models import Instant
 
-from sca_hf.context import Context
 from sca_hf.identity import row_id
-from sca_hf.journal import Journal, JournaledEngine
+from sca_hf.pipeline.journal import Journal, JournaledEngine
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.recipe import load_recipe
 from sca_hf.stages import concepts, seeds
+from sca_hf.stages.context import Context
 
 CODE = "def f{number}(values, limit):\n    kept = [value for value in values if value < limit]\n" + (
     "    total = sum(kept) / max(1, len(kept))  # {number}\n" * 8 + "    return total\n"

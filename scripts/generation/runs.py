@@ -10,8 +10,8 @@ from generation.loops import run, timed
 
 from sca_hf.engines import Sampling
 from sca_hf.engines.registry import make_engine
-from sca_hf.journal import Journal, JournaledJails
-from sca_hf.pipeline import Pipeline
+from sca_hf.pipeline.journal import Journal, JournaledJails
+from sca_hf.pipeline.pipeline import Pipeline
 from sca_hf.recipe import load_recipe
 from sca_hf.stages import execute, responses
 from sca_hf.store import Store

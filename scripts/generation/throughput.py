@@ -14,16 +14,16 @@ from typing import Any
 from datasets import Dataset, Features, Value
 from generation.loops import rows_of
 
-from sca_hf.context import Context
 from sca_hf.engines import Sampling
 from sca_hf.engines.model import download, resolve_model
-from sca_hf.engines.vllm import VllmEngine
-from sca_hf.journal import Journal, JournaledEngine
+from sca_hf.engines.vllm.engine import VllmEngine
+from sca_hf.pipeline.journal import Journal, JournaledEngine
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.recipe import load_recipe
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages import concepts, instructions
+from sca_hf.stages.context import Context
 
 CHUNK = 256
 RUNS = 5

@@ -1,7 +1,6 @@
 """The programs that are run: good ones of three kinds, and bad ones.
 
-The endless loops are of eight kinds that models write. In half of them the loop itself shows that it has no end, and
-jails end it at once; the others call, iterate over, or step by floats to what never comes, and run into the limit.
+The endless loops are of eight kinds that models write.
 """
 
 # Programs stand one a line.
@@ -29,12 +28,10 @@ PANDAS = (
     "({x}, {y})",
 )
 LOOPS = [
-    # Ended at once.
     ("def f(x):\n    while True:\n        x += 1", "assert f(1) == 2"),
     ("def f(xs):\n    i = total = 0\n    while i < len(xs):\n        if xs[i] < 0:\n            continue\n        total += xs[i]\n        i += 1\n    return total", "assert f([1, -1, 2]) == 3"),
     ("def f(xs, x):\n    low, high = 0, len(xs) - 1\n    while low <= high:\n        middle = (low + high) // 2\n        if xs[middle] == x:\n            return middle\n        if xs[middle] < x:\n            low = middle\n        else:\n            high = middle\n    return -1", "assert f([1, 3, 5], 4) == -1"),
     ("def f(n):\n    steps = 0\n    while n != 1:\n        n = n // 2 if n % 2 == 0 else 3 * n + 1\n        steps += 1\n    return steps", "assert f(0) == 0"),
-    # Run into the limit.
     ("def f(x):\n    count = 0\n    while x != 1.0:\n        x += 0.1\n        count += 1\n    return count", "assert f(0.0) == 10"),
     ("def f(graph, start):\n    queue, seen = [start], set()\n    while queue:\n        node = queue[0]\n        seen.add(node)\n        for other in graph[node]:\n            if other not in seen:\n                queue.append(other)\n                seen.add(other)\n    return len(seen)", "assert f({1: [2], 2: [1]}, 1) == 2"),
     ("def f(xs):\n    changed = True\n    while changed:\n        changed = False\n        for i in range(len(xs) - 1):\n            if xs[i] >= xs[i + 1]:\n                xs[i], xs[i + 1] = xs[i + 1], xs[i]\n                changed = True\n    return xs", "assert f([2, 1, 1]) == [1, 1, 2]"),

@@ -10,10 +10,10 @@ from pathlib import Path
 from seeds.extraction import queried_names
 from seeds.tree import timed
 
-from sca_hf.decoding import decode
-from sca_hf.functions import PARSER_ERRORS, documented_functions, parse
-from sca_hf.languages import python
-from sca_hf.sources import open_source
+from sca_hf.corpus.decoding import decode
+from sca_hf.corpus.languages.python import rules as python
+from sca_hf.corpus.languages.python.functions import PARSER_ERRORS, documented_functions, parse
+from sca_hf.corpus.sources import open_source
 
 PACKAGES = (
     "numpy",

@@ -5,7 +5,7 @@ from functools import partial
 from seeds.corpus import functions
 from seeds.tree import Tree, timed
 
-from sca_hf.type_check import Checker, TypeCheckSettings, type_errors
+from sca_hf.corpus.languages.python.types import Checker, TypeCheckSettings, type_errors
 
 _CHECKERS: tuple[Checker, ...] = ("ty", "pyrefly", "pyright")
 

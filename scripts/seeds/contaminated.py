@@ -5,10 +5,10 @@ from collections.abc import Callable
 from seeds.corpus import functions, standard_library
 from seeds.tree import timed
 
-from sca_hf.benchmark_texts import BenchmarkText
-from sca_hf.decoding import decode
-from sca_hf.decontaminate import Contaminants, DecontaminateSettings, load_contaminants, normalized
-from sca_hf.functions import PARSER_ERRORS, documented_functions
+from sca_hf.benchmarks.texts import BenchmarkText
+from sca_hf.corpus.decoding import decode
+from sca_hf.corpus.languages.python.functions import PARSER_ERRORS, documented_functions
+from sca_hf.filters.decontaminate import Contaminants, DecontaminateSettings, load_contaminants, normalized
 
 _STRINGS = 20_000  # about as many as the benchmarks have
 _PLANTED = 50

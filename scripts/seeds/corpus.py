@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
 
-from sca_hf.decoding import decode
-from sca_hf.functions import PARSER_ERRORS, Function, documented_functions
-from sca_hf.sources import open_source
+from sca_hf.corpus.decoding import decode
+from sca_hf.corpus.languages.python.functions import PARSER_ERRORS, Function, documented_functions
+from sca_hf.corpus.sources import open_source
 
 _PACKAGES = (
     "numpy",

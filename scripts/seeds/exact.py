@@ -1,4 +1,4 @@
-"""Exact Jaccard similarity of word 5-grams, written apart from `sca_hf.shingles`, to hold near-duplicates to."""
+"""Exact Jaccard similarity of word 5-grams, apart from `sca_hf.filters.shingles`, to hold near-duplicates to."""
 
 import re
 from collections.abc import Sequence

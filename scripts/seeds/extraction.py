@@ -10,8 +10,8 @@ from typing import Any
 from seeds.corpus import source_files
 from seeds.tree import timed
 
-from sca_hf.decoding import decode
-from sca_hf.functions import PARSER_ERRORS, documented_functions, parse
+from sca_hf.corpus.decoding import decode
+from sca_hf.corpus.languages.python.functions import PARSER_ERRORS, documented_functions, parse
 
 _PROCESSES = 2
 _RUNS = 5

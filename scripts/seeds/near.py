@@ -10,7 +10,7 @@ from seeds.corpus import functions, with_similarity
 from seeds.exact import Inverted, jaccard, ngrams
 from seeds.tree import timed
 
-from sca_hf.near_duplicates import NearDuplicateSettings, near_duplicates
+from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicates
 
 _LEVELS = (0.45, 0.55, 0.7, 0.9)
 _THRESHOLD, _FAR = 0.5, 0.4

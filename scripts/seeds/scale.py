@@ -15,13 +15,13 @@ from datasets import Dataset
 from seeds.corpus import FILE_FUNCTIONS, functions, write_mutated
 from seeds.tree import Tree, timed
 
-from sca_hf.context import Context
-from sca_hf.decontaminate import DecontaminateSettings, load_contaminants
-from sca_hf.near_duplicates import NearDuplicateSettings
-from sca_hf.sources import open_source
+from sca_hf.corpus.languages.python.types import TypeCheckSettings
+from sca_hf.corpus.sources import open_source
+from sca_hf.filters.decontaminate import DecontaminateSettings, load_contaminants
+from sca_hf.filters.near_duplicates import NearDuplicateSettings
 from sca_hf.stage import split
+from sca_hf.stages.context import Context
 from sca_hf.stages.seeds import STAGE, SeedSettings, seeds
-from sca_hf.type_check import TypeCheckSettings
 
 _PAPER = 5_359_051  # functions of The Stack that the paper began with (METHOD.md, section 1)
 _PROCESSES = 2

@@ -5,6 +5,7 @@ import json
 from itertools import islice
 from pathlib import Path
 
+import pytest
 import yaml
 from demo_model.corpus import KINDS, draw_texts
 from demo_model.labels import vocabulary
@@ -70,6 +71,7 @@ def test_the_card_has_valid_metadata_and_says_what_the_model_is_for() -> None:
     assert "not to learn from" in body
 
 
+@pytest.mark.jail
 def test_the_exemplars_pass_their_tests_and_use_the_models_concepts() -> None:
     few_shot = load_few_shot("demo")
 

@@ -59,6 +59,7 @@ def test_the_same_seed_gives_the_same_texts_in_another_process() -> None:
     assert len({text.completion for text in texts}) == 100
 
 
+@pytest.mark.jail
 def test_every_generated_response_passes_its_own_tests() -> None:
     drawn = tasks(150)
     failed = [
@@ -69,12 +70,14 @@ def test_every_generated_response_passes_its_own_tests() -> None:
     assert failed == []
 
 
+@pytest.mark.jail
 def test_tests_reject_the_response_to_another_task() -> None:
     drawn = tasks(40)
     passed = [verdict.status == "passed" for verdict in verdicts(list(zip(drawn[1:], drawn, strict=False)))]
     assert sum(passed) == 0
 
 
+@pytest.mark.jail
 def test_tests_reject_a_result_that_is_off_by_one() -> None:
     drawn = [task for task in tasks(900) if "return sum(" in task.response and "/ max(" not in task.response][:20]
     wrong = [replace(task, response=task.response.replace("return sum(", "return 1 + sum(")) for task in drawn]

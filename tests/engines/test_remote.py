@@ -12,7 +12,7 @@ from sca_hf.engines import Completion, Engine, EngineIdentity, RowFailure, Sampl
 from sca_hf.engines.registry import identity_of, make_engine
 from sca_hf.engines.settings import EngineSettings
 from sca_hf.errors import EngineUnavailable, RecipeError
-from sca_hf.journal import Journal, JournaledEngine
+from sca_hf.pipeline.journal import Journal, JournaledEngine
 from sca_hf.recipe import load_recipe
 from tests.engines.loopback_server import COMMIT, MODEL, Loopback, text_of
 

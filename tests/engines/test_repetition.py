@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from sca_hf.context import Context
 from sca_hf.engines import Completion, Engine, EngineIdentity, FinishReason, Sampling
 from sca_hf.engines.registry import make_engine
 from sca_hf.engines.repetition import RepetitionDetection, ends_in_repetition
 from sca_hf.engines.settings import EngineSettings
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import RecipeError
 from sca_hf.identity import row_id
-from sca_hf.journal import Journal, JournaledEngine
+from sca_hf.pipeline.journal import Journal, JournaledEngine
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.recipe import load_recipe
 from sca_hf.stage import Stage
 from sca_hf.stages import concepts, instructions, responses
+from sca_hf.stages.context import Context
 from tests.engines.loopback_server import MODEL, Loopback
 
 DETECTION = RepetitionDetection(max_pattern_size=16, min_pattern_size=1, min_count=3)

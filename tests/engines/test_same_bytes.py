@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from datasets import Dataset, Value
 
-from sca_hf.context import Context
 from sca_hf.engines import Completion, EngineIdentity, Sampling
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages import concepts
+from sca_hf.stages.context import Context
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 WORDS = ["fruits", "ships", "colors", "rivers", "scores", "letters", "dishes"]
 

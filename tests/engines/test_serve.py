@@ -20,10 +20,10 @@ from sca_hf.engines.registry import make_engine
 from sca_hf.engines.remote import RemoteEngine
 from sca_hf.engines.repetition import RepetitionDetection
 from sca_hf.engines.settings import EngineSettings
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 KEY = "sk-of-the-server"
 OPTIONS = ("--dtype", "bfloat16", "--max-model-len", "1024", "--max-num-seqs", "64", "--enforce-eager")

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from sca_hf.engines import Completion, RowFailure, Sampling
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 PROMPTS = [
     f"### Example\n[Instruction]\nWrite a function number {n}.\n\n" + "[Response]\n" * (n % 7) for n in range(64)
@@ -126,7 +126,7 @@ def test_a_load_can_be_ended(model_folder: Path) -> None:
 SCRIPT = """
 import asyncio, multiprocessing, sys
 from sca_hf.engines import RowFailure, Sampling
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
 
 engine = VllmEngine(sys.argv[1], max_model_len=1024, max_prompt_tokens=900)

@@ -6,7 +6,7 @@ import pytest
 
 from sca_hf.prompts.code_blocks import code_blocks, fenced, normal_text
 from sca_hf.sandbox import Jails, Limits
-from sca_hf.stages.passing import program_of
+from sca_hf.stages.pass_rules import program_of
 
 CODE = "def double(x):\n    return 2 * x\n"
 DOCSTRING = 'def double(x):\n    """Twice x.\n\n    ```\n    double(2)\n    ```\n    """\n    return 2 * x\n'
@@ -160,6 +160,7 @@ def test_normal_text_holds_the_code_as_it_is_run(raw: str) -> None:
     assert code_blocks(published)[0] in published
 
 
+@pytest.mark.jail
 def test_the_program_of_odd_layouts_passes() -> None:
     response = f"1. Write it:\r\n\r\n   ~~~ python3\r\n{indented(CODE, '   ')}   ~~~\r\n\r\n```\r\n[2, 4]\r\n```\r\n"
     tests = "````py title=tests\nassert double(2) == 4\n"

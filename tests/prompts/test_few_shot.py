@@ -95,6 +95,7 @@ def test_bundled_exemplars_have_the_stated_distribution() -> None:
     assert max(concepts.values()) <= 2
 
 
+@pytest.mark.jail
 def test_every_exemplar_passes_its_own_tests_in_the_jail() -> None:
     programs = [
         Program(code="\n".join(code_blocks(exemplar.response)), tests="\n".join(code_blocks(exemplar.tests)))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from sca_hf.corpus.rules import IMPORTS, WORDS
 from sca_hf.errors import InputError
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.prompts.judge import JudgedExemplar, load_judge_prompts, parse_judge_prompts
 from sca_hf.stages.judge import reject_reason
-from sca_hf.stages.seed_rules import IMPORTS, WORDS
 
 PROMPTS = load_judge_prompts("default", 8)
 OWN = """\

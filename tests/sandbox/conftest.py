@@ -46,7 +46,12 @@ def run_as_each(request: pytest.FixtureRequest, run_programs: RunPrograms) -> Ru
             "programs": [dataclasses.asdict(program) for program in programs],
         }
         done = subprocess.run(
-            [sys.executable, str(_AS_NOBODY)], input=json.dumps(given), capture_output=True, text=True, check=False
+            [sys.executable, str(_AS_NOBODY)],
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
         )
         assert done.returncode == 0, done.stderr
         return [Verdict(**verdict | {"flags": tuple(verdict["flags"])}) for verdict in json.loads(done.stdout)]

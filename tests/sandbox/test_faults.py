@@ -16,12 +16,15 @@ from pathlib import Path
 import pytest
 
 from sca_hf.errors import SandboxUnavailable
-from sca_hf.sandbox import Jails, Limits, Program, Verdict, start
+from sca_hf.sandbox import Jails, Limits, Program, Verdict, spawn
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 GOOD = Program("def double(x):\n    return 2 * x", "assert double(2) == 4")
-SLOW = Program("import time\ndef nap():\n    time.sleep(1)\n    return 1", "assert nap() == 1")
-_PATIENCE_SECONDS = 20.0
+SLOW = Program("import time\ndef nap():\n    time.sleep(2)\n    return 1", "assert nap() == 1")
+_OF_A_JAIL = 4
+"""Processes of a jail at work: the compiling one, the first inside, the warm interpreter, the program's."""
+_PATIENCE_SECONDS = 120.0
+"""On a machine that is busy with other things."""
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def test_a_jail_that_is_killed_costs_no_verdict(processes: Callable[[], list[int
     async def run() -> list[Verdict]:
         async with Jails(2) as jails:
             running = [asyncio.ensure_future(jails.run(SLOW)) for _ in range(4)]
-            await asyncio.sleep(0.5)
+            await _until(lambda: len(processes()) >= 2 * _OF_A_JAIL)
             for jail in processes():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(jail, signal.SIGKILL)
@@ -67,8 +70,8 @@ def test_a_program_that_the_machine_kills_is_run_again(processes: Callable[[], l
     async def run() -> Verdict:
         async with Jails(1) as jails:
             running = asyncio.ensure_future(jails.run(SLOW))
-            await asyncio.sleep(0.5)
-            os.kill(max(processes()), signal.SIGKILL)
+            await _until(lambda: len(processes()) == _OF_A_JAIL)
+            os.kill(processes()[-1], signal.SIGKILL)
             return await running
 
     assert asyncio.run(run()).status == "passed"
@@ -138,11 +141,62 @@ def test_no_user_namespaces_is_an_error_with_the_fix() -> None:
 
 
 def test_check_says_that_programs_are_isolated_here() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sca_hf.sandbox", "check"], cwd=CHECKOUT, capture_output=True, text=True, check=False
-    )
+    done = _check()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "NO " not in done.stdout
+
+
+@pytest.mark.parametrize("limit", ["-n 200", "-s 4096", "-f 40000", "-t 5", "-u 100", "-v 2000000", "-l 0", "-q 0"])
+def test_programs_live_with_the_lower_of_both_limits(limit: str) -> None:
+    done = _check(limit)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "NO " not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("-n 40", "the hard limit of open files is 40 here, and jails need 64; raise it"),
+        ("-s 512", "the hard limit of the stack is 512 KiB here, and jails need 1024 KiB; raise it"),
+        ("-f 1000", "the hard limit of a file's size is 1000 KiB here, and jails need 4096 KiB; raise it"),
+        ("-t 2", "the hard limit of CPU time is 2 s here, and jails need 3 s; raise it"),
+        ("-v 500000", "the hard limit of virtual memory is 500000 KiB here, and jails need 589824 KiB; raise it"),
+        ("-d 500000", "the hard limit of the data segment is 500000 KiB here, and jails need 589824 KiB; raise it"),
+    ],
+)
+def test_a_limit_that_no_program_can_live_with_is_named(limit: str, said: str) -> None:
+    done = _check(limit)
+    assert done.returncode == 2
+    assert said in done.stdout
+    assert f"`ulimit -H{limit[1]} " in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_programs_have_what_was_inherited() -> None:
+    script = """
+        import asyncio
+        from sca_hf.sandbox import Jails, Program
+        look = "import resource as r\\ndef f(): return [r.getrlimit(n)[1] for n in (r.RLIMIT_NOFILE, r.RLIMIT_STACK, "
+        look += "r.RLIMIT_FSIZE)]"
+        async def main():
+            async with Jails(1) as jails:
+                print((await jails.run(Program(look, "assert f() == [200, 4096 << 10, 40000 << 10]"))).identity)
+        asyncio.run(main())
+    """
+    assert "passed" in _python(script, "-n 200 -s 4096 -f 40000").stdout
+
+
+def test_a_jail_that_may_work_for_seconds_makes_room_for_another() -> None:
+    script = """
+        import asyncio
+        from sca_hf.sandbox import Jails, Limits, Program
+        async def main():
+            async with Jails(1, Limits(cpu_seconds=0.5)) as jails:
+                programs = [Program("def f(x): return x", f"assert f({number}) == {number}") for number in range(700)]
+                print({(await jails.run(program)).status for program in programs})
+        asyncio.run(main())
+    """
+    assert _python(script, "-t 3").stdout == "{'passed'}\n"
 
 
 def test_nothing_outlives_a_parent_that_is_killed() -> None:
@@ -152,30 +206,22 @@ def test_nothing_outlives_a_parent_that_is_killed() -> None:
         async def main():
             async with Jails(2, Limits(cpu_seconds=600, wall_seconds=600)) as jails:
                 work = Program("for _ in iter(int, 1): pass", "")
-                running = [asyncio.ensure_future(jails.run(work)) for _ in range(2)]
-                await asyncio.sleep(1)
-                print("running", flush=True)
-                await asyncio.gather(*running)
+                await asyncio.gather(*(jails.run(work) for _ in range(2)))
         asyncio.run(main())
     """
     with _started(script) as parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == b"running\n"
+        asyncio.run(_until(lambda: len(_descendants(parent.pid)) >= 2 * _OF_A_JAIL))
         left = _descendants(parent.pid)
-        assert len(left) >= 6
         parent.kill()
         parent.wait()
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while any(_alive(jail) for jail in left) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert [jail for jail in left if _alive(jail)] == []
+        asyncio.run(_until(lambda: not any(_alive(jail) for jail in left)))
 
 
 def test_every_process_of_a_jail_has_a_call_filter_and_no_way_to_more(processes: Callable[[], list[int]]) -> None:
     async def run() -> list[dict[str, str]]:
         async with Jails(1) as jails:
             running = asyncio.ensure_future(jails.run(SLOW))
-            await asyncio.sleep(0.5)
+            await _until(lambda: len(processes()) == _OF_A_JAIL)
             found = [_status(process) for process in processes()]
             await running
             return found
@@ -261,16 +307,43 @@ def test_closed_jails_say_so() -> None:
     asyncio.run(run())
 
 
-def _python(script: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", textwrap.dedent(script)]
-    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+def _python(script: str, limits: str = "") -> "subprocess.CompletedProcess[str]":
+    return _run(limits, "-c", textwrap.dedent(script))
+
+
+def _check(limits: str = "") -> "subprocess.CompletedProcess[str]":
+    return _run(limits, "-m", "sca_hf.sandbox", "check")
+
+
+def _run(limits: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Python under limits as a shell's `ulimit` has them."""
+    command = [sys.executable, *arguments]
+    if limits:
+        command = ["bash", "-c", f'ulimit {limits} && exec "$@"', "bash", *command]
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS)
 
 
 @contextlib.contextmanager
 def _started(script: str) -> "Iterator[subprocess.Popen[bytes]]":
-    command = [sys.executable, "-c", textwrap.dedent(script)]
-    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE) as started:
+    """Ends it, and all below it, whatever happens."""
+    started = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], cwd=CHECKOUT)
+    below: list[int] = []
+    try:
         yield started
+    finally:
+        below = _descendants(started.pid)
+        started.kill()
+        started.wait()
+        for process in below:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "what this test waits for did not come"
+        await asyncio.sleep(0.02)
 
 
 def _descendants(pid: int) -> list[int]:
@@ -300,15 +373,15 @@ def test_packages_below_a_scratch_folder_can_be_imported(monkeypatch: pytest.Mon
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         Path(folder, "shapes.py").write_text("def corners(): return 4\n")
-        monkeypatch.setattr(start, "_site_packages", lambda: [folder])
-        start._installed.cache_clear()
-        start._folders.cache_clear()
+        monkeypatch.setattr(spawn, "_site_packages", lambda: [folder])
+        spawn._installed.cache_clear()
+        spawn._folders.cache_clear()
         code = "import os, shapes\n\ndef count():\n    return shapes.corners(), os.listdir('/tmp')"
         try:
             verdict = asyncio.run(run_one(Program(code=code, tests="assert count() == (4, [])")))
         finally:
-            start._installed.cache_clear()
-            start._folders.cache_clear()
+            spawn._installed.cache_clear()
+            spawn._folders.cache_clear()
     assert verdict.status == "passed", verdict
 
 

@@ -9,11 +9,17 @@ import pytest
 
 from sca_hf.sandbox import Limits, Program, Verdict
 
-_spec = importlib.util.spec_from_file_location("programs", Path(__file__).with_name("programs.py"))
-assert _spec is not None
-assert _spec.loader is not None
-programs: Any = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(programs)
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+programs, cases = _beside("programs"), _beside("cases")
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no benchmark data beside the checkout, at {DATA}")
@@ -38,6 +44,19 @@ def test_nothing_passes_that_only_looks_like_it(run_programs: Any) -> None:
 
 def test_honest_tests_of_every_style_pass(run_programs: Any) -> None:
     assert _wrong(programs.PASSING, run_programs) == {}
+
+
+@pytest.mark.parametrize("folder", ["meaningless", "honest"])
+def test_each_kind_of_check_gets_its_verdict(folder: str, run_programs: Any) -> None:
+    read = cases.read_cases(folder)
+    assert len(read) > 150
+    verdicts = run_programs([case.program for case in read], limits=Limits(cpu_seconds=10, wall_seconds=60))
+    wrong = {
+        case.name: f"{verdict.identity} not {case.statuses}: {verdict.stderr[-300:]}"
+        for case, verdict in zip(read, verdicts, strict=True)
+        if verdict.status not in case.statuses
+    }
+    assert wrong == {}
 
 
 @needs_data

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from sca_hf.context import Context
 from sca_hf.engines import Engine
 from sca_hf.engines.registry import make_engine
 from sca_hf.engines.settings import EngineSettings
@@ -15,6 +14,7 @@ from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.recipe import load_recipe
 from sca_hf.stage import Stage
 from sca_hf.stages import concepts, instructions, responses
+from sca_hf.stages.context import Context
 from tests.engines.loopback_server import MODEL, Loopback
 
 BAD = "the row that meets it"

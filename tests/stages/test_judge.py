@@ -10,18 +10,18 @@ import pytest
 from datasets import Dataset
 
 from sca_hf import run
-from sca_hf.context import Context
 from sca_hf.engines import Engine
 from sca_hf.engines.registry import make_engine
 from sca_hf.engines.settings import EngineSettings
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.recipe import load_recipe
 from sca_hf.stage import Counts, split
 from sca_hf.stages import seeds
+from sca_hf.stages.context import Context
 from sca_hf.stages.judge import STAGE, judge, one_sided, reject_reason
 from sca_hf.store import Store, Version
-from sca_hf.store.lineage import ancestors, verify
+from sca_hf.store.history import ancestors, verify
 from tests.engines import loopback_server
 from tests.engines.loopback_server import MODEL, Loopback
 
@@ -211,11 +211,11 @@ def test_a_run_with_a_judge(called: Callable[..., Any], tmp_path: Path) -> None:
     made, parent = latest(tmp_path, "demo-judge"), latest(tmp_path, "demo-seeds")
     assert dict(made.counts.rejected) == {"judged-neither": 8, "judged-no": 8}
     assert (made.counts.rows_in, made.counts.judged, made.counts.kept) == (24, 24, 8)
-    assert [facts["fingerprint"] for facts in made.lineage["parents"]] == [parent.fingerprint]
+    assert [facts.fingerprint for facts in made.lineage.parents] == [parent.fingerprint]
     assert [found for _, found in ancestors(Store(tmp_path / "store"), made)] == [parent]
     assert verify(Store(tmp_path / "store"), made) == []
-    assert [step["stage"] for step in made.lineage["funnel"]] == ["seeds", "judge"]
-    assert made.lineage["tokens"]["completion"] == 24 * 4
+    assert [step.stage for step in made.lineage.funnel] == ["seeds", "judge"]
+    assert made.lineage.tokens.completion == 24 * 4
     assert set(made.load()["id"][:]) < set(parent.load()["id"][:])
     card = (made.path / "README.md").read_text()
     assert "| rejected: `judged-no` | 8 |" in card
@@ -227,7 +227,7 @@ def test_a_run_with_a_judge(called: Callable[..., Any], tmp_path: Path) -> None:
     code, said, prompts = called("--to", "concepts")
     assert code == 0
     assert len(prompts) == 8
-    assert [step["stage"] for step in latest(tmp_path, "demo-concepts").lineage["funnel"]] == [
+    assert [step.stage for step in latest(tmp_path, "demo-concepts").lineage.funnel] == [
         *("seeds", "judge", "concepts"),
     ]
     assert latest(tmp_path, "demo-concepts").load()["seed_id"][:] == made.load()["id"][:]

@@ -8,19 +8,19 @@ import pytest
 from datasets import Dataset
 
 from sca_hf import run
-from sca_hf.context import Context
 from sca_hf.engines import Engine
 from sca_hf.engines.registry import make_engine
 from sca_hf.engines.settings import EngineSettings
-from sca_hf.engines.vllm import VllmEngine
+from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
 from sca_hf.identity import digest, row_id, row_seed
-from sca_hf.journal import Journal, JournaledEngine
-from sca_hf.plan import most_calls
+from sca_hf.pipeline.journal import Journal, JournaledEngine
+from sca_hf.pipeline.plan import most_calls
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.recipe import load_recipe
 from sca_hf.stage import Stage
 from sca_hf.stages import concepts, instructions, responses
+from sca_hf.stages.context import Context
 from tests.engines.loopback_server import MODEL, Loopback
 
 Row = dict[str, Any]

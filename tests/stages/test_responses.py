@@ -3,24 +3,25 @@
 import asyncio
 import math
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from datasets import Dataset
 
-from sca_hf.context import Context
 from sca_hf.engines import Completion, EngineIdentity, Sampling
 from sca_hf.errors import SandboxUnavailable
 from sca_hf.identity import digest
+from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.recipe import load_recipe
 from sca_hf.sandbox import Program, Verdict
 from sca_hf.stage import split
 from sca_hf.stages import execute, responses, select
+from sca_hf.stages.context import Context
 
 Row = dict[str, Any]
 
@@ -83,6 +84,7 @@ def attempts(tmp_path: Path, rows: Dataset, *changes: str, jails: Judge | None =
         few_shot=load_few_shot("demo"),
         pass_rule=rule,
         concurrency=recipe.run.concurrency,
+        give_up_after=recipe["execute"].give_up_after,
     )
     return responses.responses(rows, recipe["responses"], context).to_list(), engine
 
@@ -161,6 +163,7 @@ def deviation(every: Mapping[str, list[Row]], chosen: Mapping[str, Row]) -> floa
     return total / math.sqrt(variance)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_chosen_responses_are_distributed_as_a_random_choice_among_all_passes(tmp_path: Path) -> None:
     rows = given(3_300)
@@ -209,3 +212,33 @@ def test_a_row_says_that_its_tests_were_inferred(tmp_path: Path) -> None:
     by_id = {row["id"]: row for row in plain}
     assert all(by_id[row["id"]]["reject_reason"] == "no-tests" for row in inferred)
     assert all(by_id[row["id"]] == row for row in labelled)
+
+
+class Loops(Judge):
+    """Jails in which no program ends that has an odd number of line breaks."""
+
+    async def run(self, program: Program) -> Verdict:
+        verdict = await super().run(program)
+        return verdict if program.code.count("\n") % 2 == 0 else replace(verdict, status="timeout")
+
+
+@pytest.mark.parametrize("concurrency", [1, 40])
+def test_no_more_is_drawn_for_an_instruction_that_is_given_up(tmp_path: Path, concurrency: int) -> None:
+    changes = ["responses.until=1", "execute.give_up_after=2", f"run.concurrency={concurrency}"]
+    rows, _ = attempts(tmp_path, given(80), *changes, jails=Loops())
+    lengths: Counter[bool] = Counter()
+    for drawn in by_instruction(rows).values():
+        answers = [row for row in drawn if row["reject_reason"] is None]
+        timeouts = ["\n".join(code_blocks(row["response"])).count("\n") % 2 == 1 for row in answers]
+        gave_up = len(timeouts) >= 2 and all(timeouts[:2])
+        assert len(drawn) == 10 or gave_up or passes(answers[-1])
+        assert not gave_up or len(answers) == 2
+        lengths[gave_up] += 1
+    assert min(lengths[False], lengths[True]) > 5
+
+
+def test_samples_of_an_instruction_that_is_given_up_do_not_run(tmp_path: Path) -> None:
+    jails = Loops()
+    rows, _ = attempts(tmp_path, given(40), "execute.give_up_after=2", jails=jails)
+    assert len(rows) == 400
+    assert jails.programs < sum(row["reject_reason"] is None for row in rows)

@@ -15,17 +15,17 @@ import pytest
 from datasets import Dataset
 from pydantic import ValidationError
 
-from sca_hf.context import Context
-from sca_hf.decoding import decode
-from sca_hf.decontaminate import DecontaminateSettings
-from sca_hf.functions import Function, Kind, documented_functions
+from sca_hf.corpus.columns import FEATURES
+from sca_hf.corpus.decoding import decode
+from sca_hf.corpus.languages.python import rules as python
+from sca_hf.corpus.languages.python.functions import Function, Kind, documented_functions
+from sca_hf.corpus.languages.python.types import TypeCheckSettings
+from sca_hf.corpus.sources import MAX_FILE_BYTES, open_source
+from sca_hf.filters.decontaminate import DecontaminateSettings
 from sca_hf.identity import row_id
-from sca_hf.languages import python
-from sca_hf.layouts import FEATURES
-from sca_hf.sources import MAX_FILE_BYTES, open_source
 from sca_hf.stage import REJECT_REASON, split
+from sca_hf.stages.context import Context
 from sca_hf.stages.seeds import STAGE, SeedSettings, seeds
-from sca_hf.type_check import TypeCheckSettings
 
 GOOD = "def f(a):\n    'doc'\n    return a"
 
@@ -161,11 +161,11 @@ _KILLED_AT = """
 import json, os, random, signal, sys
 from pathlib import Path
 from datasets import Dataset
-from sca_hf.layouts import FEATURES
-from sca_hf.near_duplicates import NearDuplicateSettings
-from sca_hf.context import Context
+from sca_hf.corpus.columns import FEATURES
+from sca_hf.filters.near_duplicates import NearDuplicateSettings
+from sca_hf.stages.context import Context
 from sca_hf.stages import seeds as stage
-from sca_hf.type_check import TypeCheckSettings
+from sca_hf.corpus.languages.python.types import TypeCheckSettings
 
 place, folder = sys.argv[1], Path(sys.argv[2])
 draw = random.Random(1)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from sca_hf.context import Context
 from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.recipe import load_recipe
 from sca_hf.stage import split
 from sca_hf.stages import select, sft
+from sca_hf.stages.context import Context
 
 
 def attempt(number: int, **changes: Any) -> dict[str, Any]:
@@ -162,3 +162,54 @@ def test_tests_with_backticks_stay_whole_in_the_instruction(tmp_path: Path) -> N
     rows = Dataset.from_list([attempt(1, tests=f"````python\n{code}\n````")])
     (row,) = sft.sft(rows, sft.SftSettings(tests_probability=1.0), Context(scratch=tmp_path))
     assert code_blocks(row["messages"][0]["content"]) == [f"{code}\n"]
+
+
+def chosen(rows: list[dict[str, Any]], scratch: Path) -> list[dict[str, Any]]:
+    recipe = load_recipe("demo")
+    judged = select.select(Dataset.from_list(rows), recipe["select"], Context(recipe.seed, scratch))
+    kept: list[dict[str, Any]] = split(select.STAGE, len(rows), judged).kept.to_list()
+    return kept
+
+
+def test_a_kept_row_has_the_pass_rate_of_its_instruction_and_a_failure(tmp_path: Path) -> None:
+    same = {"instruction_id": "one", "instruction": "Write it."}
+    failed = attempt(4, **same, status="failed")
+    rows = [attempt(0, **same), attempt(1, **same), attempt(2, **same, status="timeout"), failed]
+    (row,) = chosen(rows, tmp_path)
+    assert row["pass_rate"] == 0.5
+    assert row["failed_response"] == failed["response"]
+
+
+@pytest.mark.parametrize(
+    "status", ["timeout", "out-of-memory", "killed", "early-exit", "no-assertion", "passed", "failed", "syntax-error"]
+)
+def test_what_the_machine_ended_is_not_a_failure(status: str, tmp_path: Path) -> None:
+    same = {"instruction_id": "one", "instruction": "Write it."}
+    rows = [attempt(0, **same), *(attempt(number, **same, status=status) for number in range(1, 9))]
+    wrong = chosen(rows, tmp_path)[0]["failed_response"]
+    assert (wrong is not None) == (status in {"failed", "syntax-error"})
+
+
+def test_a_response_is_not_its_own_failure(tmp_path: Path) -> None:
+    same = {"instruction_id": "one", "instruction": "Write it."}
+    passed = attempt(0, **same)
+    rows = [passed, attempt(1, **same, status="failed", response=passed["response"])]
+    assert chosen(rows, tmp_path)[0]["failed_response"] is None
+
+
+def test_the_failure_is_drawn_evenly_and_in_no_order(tmp_path: Path) -> None:
+    rows = []
+    for number in range(400):
+        same = {"instruction_id": f"{number}", "instruction": f"Write add_{number}."}
+        rows.append(attempt(number, **same))
+        rows += [
+            attempt(number, **same, status="failed", id=f"{number} {k}", response=f"```python\n{k}\n```")
+            for k in range(4)
+        ]
+    drawn = [row["failed_response"] for row in chosen(rows, tmp_path / "a")]
+    backwards = {row["instruction_id"]: row["failed_response"] for row in chosen(rows[::-1], tmp_path / "b")}
+    assert drawn == [backwards[f"{number}"] for number in range(400)]
+    counts = Counter(drawn)
+    assert len(counts) == 4
+    # Chi-square with 3 degrees of freedom: one draw in a thousand is over 16.3, and this one is always the same.
+    assert sum((count - 100) ** 2 / 100 for count in counts.values()) < 16.3

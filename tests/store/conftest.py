@@ -15,7 +15,9 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 from sca_hf.identity import row_id
 from sca_hf.settings import Settings
 from sca_hf.stage import Column, Stage, split
-from sca_hf.store import Build, calls
+from sca_hf.store import Build
+from sca_hf.store.hub import retry
+from sca_hf.store.lineage import Making
 from tests.store.loopback_hub import LoopbackHub
 
 COLUMNS = {
@@ -66,7 +68,7 @@ class Toy:
             "tokens": {"prompt": 12345, "completion": 678},
         }
         judged = split(stage, len(rows), rows)
-        return Build(stage, stage.adds, judged, {**made, **lineage}, {"seconds": 1.5, "host": "a-host"})
+        return Build(stage, stage.adds, judged, Making(**{**made, **lineage}), {"seconds": 1.5, "host": "a-host"})
 
 
 def _row(number: int, licenses: tuple[str, ...], size: int) -> dict[str, Any]:
@@ -106,10 +108,10 @@ def loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopba
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setattr(constants, "HF_STORED_TOKENS_PATH", str(tmp_path / "no-tokens"))
-    monkeypatch.setattr(calls, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(calls, "SILENCE", 20.0)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retry, "SILENCE", 20.0)
     short = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 0.01)), time=time.time)
-    for module in (calls, huggingface_hub.utils._http, huggingface_hub.file_download):
+    for module in (retry, huggingface_hub.utils._http, huggingface_hub.file_download):
         monkeypatch.setattr(module, "time", short)
     disable_progress_bars()
     huggingface_hub.close_session()

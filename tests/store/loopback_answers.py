@@ -30,7 +30,7 @@ TOKENS = {
     "alice-read": {"name": "alice", "role": "read", "orgs": ["org"]},
     "bob-write": {"name": "bob", "role": "write", "orgs": []},
 }
-DATASET = re.compile(r"/api/datasets/([^/]+/[^/]+)(?:/(.*))?")
+REPO = re.compile(r"/api/(?:datasets|models)/([^/]+/[^/]+)(?:/(.*))?")
 
 
 class Answers:
@@ -44,7 +44,7 @@ class Answers:
 
     def answer(self, body: bytes) -> tuple[int, dict[str, str], bytes | tuple[Path, int, int]]:
         route = self.route
-        if route.startswith("/datasets/") and "/resolve/" in route:
+        if not route.startswith("/api/") and "/resolve/" in route:
             return self._resolve()
         answer: Any
         if route == "/api/whoami-v2":
@@ -61,7 +61,7 @@ class Answers:
             answer = self._store(Path(body.decode()))
         elif route == "/verify":
             answer = {}
-        elif match := DATASET.fullmatch(route):
+        elif match := REPO.fullmatch(route):
             answer = self._dataset(self._repo(match[1]), match[2] or "", body)
         else:
             raise Refused(404, f"no route {self.command} {route}", "EntryNotFound")
@@ -107,7 +107,8 @@ class Answers:
         user = self._user() or {"name": "?"}
         repo = f"{asked.get('organization') or user['name']}/{asked['name']}"
         self._check_write(repo)
-        url = {"url": f"{self.hub.url}/datasets/{repo}", "name": repo}
+        kind = "" if asked.get("type", "model") == "model" else "datasets/"
+        url = {"url": f"{self.hub.url}/{kind}{repo}", "name": repo}
         if repo in self.hub.repos:
             raise Refused(409, "You already created this dataset repo", None, **url)
         private = asked.get("private") or asked.get("visibility") == "private"
@@ -197,7 +198,7 @@ class Answers:
         return {}
 
     def _batch(self, asked: dict[str, Any]) -> Any:
-        repo = self.route.removeprefix("/datasets/").removesuffix(".git/info/lfs/objects/batch")
+        repo = self.route.removeprefix("/datasets").removeprefix("/").removesuffix(".git/info/lfs/objects/batch")
         self._check_write(self._repo(repo).id)
         objects = []
         for wanted in asked["objects"]:
@@ -221,7 +222,7 @@ class Answers:
         return {}
 
     def _resolve(self) -> tuple[int, dict[str, str], bytes | tuple[Path, int, int]]:
-        repo_id, _, rest = self.route.removeprefix("/datasets/").partition("/resolve/")
+        repo_id, _, rest = self.route.removeprefix("/datasets").removeprefix("/").partition("/resolve/")
         repo = self._repo(repo_id)
         if repo.gated and not self._member(repo.id):
             raise Refused(403, f"Access to {repo_id} is restricted", "GatedRepo")

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.store.loopback_answers import DATASET, Answers
+from tests.store.loopback_answers import REPO, Answers
 from tests.store.loopback_repos import Blob, Refused, Repo, regular
 
 # Kinds of faults: one of these, answered instead of acting; "500-after" acting; "cut-before" and "cut-after" acting, no
@@ -259,7 +259,7 @@ def _kind(route: str) -> str:
         return "batch"
     if "/resolve/" in route:
         return f"resolve {route.rsplit('/', 1)[1]}"
-    match = DATASET.fullmatch(route)
+    match = REPO.fullmatch(route)
     return (match[2] or "info").split("/")[0] if match else route.removeprefix("/api/").split("/")[0]
 
 

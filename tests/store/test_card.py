@@ -1,6 +1,5 @@
 """The card is valid for the Hub, says what became of the rows, and is the same on every machine."""
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -117,7 +116,7 @@ def test_it_names_the_recipe_the_parents_and_the_way_to_make_it_again(tmp_path: 
     assert "--recipe recipe.yaml --to instructions" in text
     assert "temperature: 0.7" in text
     command = "python -m sca_hf.run --recipe toy --to instructions"
-    given = replace(build, lineage={**build.lineage, "command": command})
+    given = replace(build, making=build.making.model_copy(update={"command": command}))
     assert f"```\n{command}\n```" in _card(tmp_path / "given", given)
 
 
@@ -133,7 +132,7 @@ def test_the_head_names_models_and_datasets_of_the_hub_alone(tmp_path: Path, toy
 
 
 def test_the_picture_is_the_same_for_the_same_counts(tmp_path: Path, toy: "Toy") -> None:
-    many = toy.rows(60).map(_one_reason_a_row, features=toy.stage().features)
+    many = toy.rows(60).map(_one_reason_a_row, features=toy.stage().features({}))
     pictures = [
         Store(tmp_path / name).write("toy", "f0", toy.build(rows)).path.joinpath("funnel.png").read_bytes()
         for name, rows in (("a", many), ("b", many), ("c", toy.rows(60)))
@@ -151,7 +150,7 @@ def _one_reason_a_row(row: dict[str, Any]) -> dict[str, Any]:
 def _card(root: Path, build: Any) -> str:
     version = Store(root).write("toy", "f0", build)
     assert isinstance(build.judged.kept, Dataset)
-    assert json.loads((version.path / "lineage.json").read_text()) == version.lineage
+    assert (version.path / "lineage.json").read_text() == version.lineage.text()
     return (version.path / "README.md").read_text(encoding="utf-8")
 
 

@@ -13,7 +13,7 @@ import pytest
 from datasets import load_dataset
 
 from sca_hf.store import Store, Version
-from sca_hf.store.hub import Hub
+from sca_hf.store.hub.hub import Hub
 from tests.store.conftest import Toy
 from tests.store.loopback_hub import LoopbackHub
 

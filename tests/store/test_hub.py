@@ -12,9 +12,10 @@ from huggingface_hub import HfApi, close_session, constants
 
 from sca_hf.errors import HubError, StoreError
 from sca_hf.stage import Column
-from sca_hf.store import Store, Version, calls
-from sca_hf.store.hub import Hub
-from sca_hf.store.hub_card import CARD
+from sca_hf.store import Store, Version
+from sca_hf.store.hub import retry
+from sca_hf.store.hub.edited_card import CARD
+from sca_hf.store.hub.hub import Hub
 from tests.store.conftest import Toy
 from tests.store.loopback_hub import LoopbackHub
 
@@ -217,7 +218,7 @@ def test_a_push_without_the_right_token(
 )
 def test_a_name_that_the_hub_forbids(name: str) -> None:
     with pytest.raises(HubError, match="gives no name that the Hub allows"):
-        Hub(name)
+        Hub(name).check_name("instructions")
 
 
 def test_what_is_not_there_to_be_pulled(loopback: LoopbackHub, version: Version, tmp_path: Path) -> None:
@@ -257,8 +258,8 @@ def test_bytes_changed_by_hand_are_not_taken(loopback: LoopbackHub, version: Ver
 
 
 def test_a_hub_that_is_not_there(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "ATTEMPTS", 2)
-    monkeypatch.setattr(calls, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retry, "ATTEMPTS", 2)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.01)
     with pytest.raises(HubError, match="can't be reached"):
         Hub("alice/demo", endpoint="http://127.0.0.1:9", token="alice-write").push(version)
 
@@ -266,7 +267,7 @@ def test_a_hub_that_is_not_there(version: Version, monkeypatch: pytest.MonkeyPat
 def test_the_token_is_in_no_file_error_or_log(
     loopback: LoopbackHub, version: Version, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(calls, "ATTEMPTS", 2)
+    monkeypatch.setattr(retry, "ATTEMPTS", 2)
     monkeypatch.setattr(constants, "HF_DEBUG", True)  # has the client log each request as a curl command
     caplog.set_level(1)
     for name in [*logging.root.manager.loggerDict, "httpx2", "httpcore2", "huggingface_hub", "datasets"]:

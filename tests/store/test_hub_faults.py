@@ -12,8 +12,9 @@ import pytest
 from huggingface_hub import close_session
 
 from sca_hf.errors import HubError
-from sca_hf.store import Store, Version, calls
-from sca_hf.store.hub import Hub
+from sca_hf.store import Store, Version
+from sca_hf.store.hub import retry
+from sca_hf.store.hub.hub import Hub
 from tests.store.conftest import Toy
 from tests.store.loopback_hub import STATUS_FAULTS, LoopbackHub
 
@@ -68,7 +69,7 @@ def test_a_request_that_is_never_answered_is_given_up(
 ) -> None:
     _hub(loopback).push(version)
     firsts = {asked.kind: number for number, asked in reversed(list(enumerate(loopback.requests)))}
-    monkeypatch.setattr(calls, "SILENCE", 0.4)
+    monkeypatch.setattr(retry, "SILENCE", 0.4)
     close_session()
     loopback.stall_seconds = 0.6
     for number in firsts.values():
@@ -82,7 +83,7 @@ def test_a_request_that_is_never_answered_is_given_up(
 def test_a_push_that_fails_leaves_no_tag_and_is_completed_by_the_next(
     loopback: LoopbackHub, version: Version, fault: int | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "ATTEMPTS", 2)
+    monkeypatch.setattr(retry, "ATTEMPTS", 2)
     _hub(loopback).push(version)
     count = len(loopback.requests)
     for first in range(0, count, 3):

@@ -102,7 +102,7 @@ def test_the_manifest_has_the_checksums_of_all_row_files(tmp_path: Path, toy: "T
         content = (version.path / file["name"]).read_bytes()
         assert (file["sha256"], file["bytes"]) == (hashlib.sha256(content).hexdigest(), len(content))
     assert sum(file["rows"] for file in manifest["files"] if file["name"].startswith("data/")) == version.counts.kept
-    assert manifest["manifest_sha"] == version.manifest_sha == version.lineage["manifest_sha"]
+    assert manifest["manifest_sha"] == version.manifest_sha == version.lineage.manifest_sha
 
 
 def test_measurements_and_timings_are_no_part_of_the_content(tmp_path: Path, toy: "Toy") -> None:
@@ -112,7 +112,8 @@ def test_measurements_and_timings_are_no_part_of_the_content(tmp_path: Path, toy
     other = Store(tmp_path / "b").write("toy", "f0", toy.build(slower))
     assert version.manifest_sha == other.manifest_sha
     measured = load_dataset("parquet", data_files=str(other.path / "measurements" / "*.parquet"), split="train")
-    assert measured[:] == {"id": rows["id"][:], "seconds": [9.0] * 100}
+    reasons = rows["reject_reason"][:]
+    assert measured[:] == {"id": rows["id"][:], "reject_reason": reasons, "seconds": [9.0] * 100}
     assert json.loads((version.path / "timings.json").read_text()) == {"seconds": 1.5, "host": "a-host"}
     assert "a-host" not in (version.path / "lineage.json").read_text() + (version.path / "README.md").read_text()
 
@@ -173,12 +174,13 @@ def test_funnel_licenses_and_models_come_down_from_the_parents(tmp_path: Path, t
     stage = toy.stage("concepts")
     columns = tuple(column for column in stage.adds if column.name != "license")
     stage = type(stage)(**{**vars(stage), "adds": columns})
-    concepts = store.write("toy-concepts", "c0", toy.build(toy.rows(40), stage, parents=[parent], model=None))
-    assert [step["stage"] for step in concepts.lineage["funnel"]] == ["seeds", "concepts"]
-    assert concepts.lineage["funnel"][0]["kept"] == seeds.counts.kept
-    assert concepts.lineage["licenses"] == seeds.lineage["licenses"]
-    assert concepts.lineage["models"] == seeds.lineage["models"] == [seeds.lineage["model"]]
-    assert sum(seeds.lineage["licenses"].values()) == seeds.counts.kept
+    rows = toy.rows(40).remove_columns("license")
+    concepts = store.write("toy-concepts", "c0", toy.build(rows, stage, parents=[parent], model=None))
+    assert [step.stage for step in concepts.lineage.funnel] == ["seeds", "concepts"]
+    assert concepts.lineage.funnel[0].kept == seeds.counts.kept
+    assert concepts.lineage.licenses == seeds.lineage.licenses
+    assert concepts.lineage.models == seeds.lineage.models == (seeds.lineage.model,)
+    assert sum(seeds.lineage.licenses.values()) == seeds.counts.kept
 
 
 def test_the_sample_of_rejected_rows_does_not_depend_on_their_order(tmp_path: Path, toy: "Toy") -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sca_hf.store import logs
+from sca_hf.store.hub import redact
 
 TOKEN = "hf_" + "s" * 30
 
@@ -19,12 +19,12 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     make = logging.getLogRecordFactory()
     client.addHandler(channel)
     monkeypatch.setattr(logging, "raiseExceptions", False)
-    logs.hide_in_logs(TOKEN)
+    redact.hide_in_logs(TOKEN)
     yield stream
     client.removeHandler(channel)
     logging.setLogRecordFactory(make)
-    logs._replace_factory.cache_clear()
-    logs._tokens.discard(TOKEN)
+    redact._replace_factory.cache_clear()
+    redact._tokens.discard(TOKEN)
 
 
 def test_a_token_is_hidden_in_messages_arguments_and_tracebacks(written: io.StringIO) -> None:

@@ -13,7 +13,7 @@ from huggingface_hub.repocard_data import ModelCardData
 from sca_hf import versions
 from sca_hf.engines.model import DEMO_MODEL
 from sca_hf.store import Store, Version
-from sca_hf.store.hub import Hub
+from sca_hf.store.hub.hub import Hub
 from tests.store.conftest import Toy
 from tests.store.loopback_hub import LoopbackHub
 

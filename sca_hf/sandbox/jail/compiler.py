@@ -4,21 +4,28 @@ It stands apart from the first process, which has rights of its own, since Pytho
 It may call little more than `read`, `write` and the allocator's, less than a program, and choose its core.
 """
 
+import _signal  # type: ignore[import-not-found]
 import errno
 import gc
 import marshal
 import os
+import resource
+import time
 import warnings
 from typing import Any, NamedTuple
 
 from . import assertions, kernel, messages, reports
-from .reports import NEEDS_FULL
 from .seccomp import build_compiling
+from .settings import limit
 
 _START = b"\0"
 
 _COMPILED_HERE_CHARS = 50_000
-_COMPILED_HERE_FINALLY = 3
+_LONGEST_SECONDS = 0.5
+"""Of CPU time for a program. One that takes longer ends this process by a signal, and the jail with it: it is tried
+again "carefully", that is, compiled by its own process under the limits of a program."""
+_MOST_BYTES = 512 << 20
+"""Of memory. What takes more is left to the program's own process too."""
 
 
 def begin(link: int) -> None:
@@ -31,10 +38,9 @@ def begin(link: int) -> None:
     os.write(link, _START)
 
 
-def serve(control: int, link: int, core: int, rewrite: assertions.Rewrite | None) -> None:
+def serve(control: int, link: int, core: int) -> None:
     """Compiles what comes from the pool, until it or the first process hangs up. `control`: descriptor of the pool's
-    socket. `link`: of a pipe to the first process. `core`: where this is. `rewrite`: None in a jail without the syntax
-    tree."""
+    socket. `link`: of a pipe to the first process. `core`: where this is."""
     import select
 
     kernel.forbid_new_privileges()
@@ -46,6 +52,8 @@ def serve(control: int, link: int, core: int, rewrite: assertions.Rewrite | None
     waiting.register(control, select.POLLIN)
     waiting.register(link, 0)
     gc.freeze()
+    limit(resource.RLIMIT_CORE, 0)
+    limit(resource.RLIMIT_AS, _MOST_BYTES)
     kernel.install_filter(build_compiling())
     while True:
         for descriptor, _ in waiting.poll():
@@ -57,7 +65,7 @@ def serve(control: int, link: int, core: int, rewrite: assertions.Rewrite | None
         if request["core"] != core:
             core = request["core"]
             kernel.keep_to(core)
-        answer = _pass_on(request, link, rewrite)
+        answer = _pass_on(request, link)
         if answer is not None:
             messages.send(control, answer)
 
@@ -72,12 +80,12 @@ class Passed(NamedTuple):
     """A program as the first process gets it."""
 
     packed: bytes
-    """For the program's own process, by `marshal`: lines of the code part; both parts, compiled, or else as text; and
-    whether tests of pytest's style are to be run."""
-    counting: assertions.Counting
-    compiled: bool
+    """For the program's own process, by `marshal`: both parts, compiled, and what is known of them; or both as text."""
+    flags: list[str]
     core: int
     """Where it is to run."""
+    cpu_seconds: float
+    """What the compilation took."""
 
 
 def take(link: int) -> Passed | None:
@@ -85,33 +93,27 @@ def take(link: int) -> Passed | None:
     packed = messages.receive_packed(link)
     if not packed:
         return None
-    program, counting, compiled, core = marshal.loads(packed)
-    return Passed(program, assertions.Counting(*counting), compiled, core)
+    return Passed(*marshal.loads(packed))
 
 
-def _pass_on(request: dict[str, Any], link: int, rewrite: assertions.Rewrite | None) -> dict[str, Any] | None:
+def _pass_on(request: dict[str, Any], link: int) -> dict[str, Any] | None:
     """Returns the report where no process of the program's own is needed for it."""
     code, tests = request["code"], request["tests"]
-    offset = code.count("\n") + 1
-    compiled, counting = False, assertions.NOT_COUNTED
-    if not request["careful"] and _compiles_fast(code) and _compiles_fast(tests):
+    packed, flags = marshal.dumps((code, tests, None)), list[str]()
+    start = time.process_time()
+    if not request["careful"] and len(code) + len(tests) <= _COMPILED_HERE_CHARS:
+        _signal.setitimer(_signal.ITIMER_PROF, _LONGEST_SECONDS)
         try:
-            prepared = assertions.prepare(code, tests, rewrite)
-            packed = marshal.dumps((offset, prepared.code, prepared.tests, prepared.collects))
-            compiled, counting = True, prepared.counting
-        except assertions.NeedsFull:
-            return NEEDS_FULL
+            prepared = assertions.prepare(code, tests)
+            packed, flags = marshal.dumps((prepared.code, prepared.tests, tuple(prepared.facts))), prepared.flags
         except assertions.Uncompilable as refusal:
-            return reports.nothing_ran(reports.refused(refusal, offset))
+            # What is out of memory here need not be so there.
+            if refusal.status != "out-of-memory":
+                return reports.nothing_ran(reports.refused(refusal), time.process_time() - start)
         except ImportError:
             # No files can be seen from here.
             pass
-    if not compiled:
-        packed = marshal.dumps((offset, code, tests, False))
-    messages.send_packed(link, marshal.dumps((packed, tuple(counting), compiled, request["core"])))
+        finally:
+            _signal.setitimer(_signal.ITIMER_PROF, 0)
+    messages.send_packed(link, marshal.dumps((packed, flags, request["core"], time.process_time() - start)))
     return None
-
-
-def _compiles_fast(source: str) -> bool:
-    """Nested `finally` blocks double the code at every level; the rest is bounded by the length."""
-    return len(source) <= _COMPILED_HERE_CHARS and source.count("finally") <= _COMPILED_HERE_FINALLY

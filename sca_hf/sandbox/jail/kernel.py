@@ -2,10 +2,8 @@
 
 import contextlib
 import ctypes
+import mmap
 import os
-from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
 
 from .seccomp import Filter
 
@@ -15,7 +13,7 @@ NEW_USER, NEW_PID, NEW_NET = 0x10000000, 0x20000000, 0x40000000
 READ_ONLY, NO_SUID, NO_DEV, NO_EXEC = 0x1, 0x2, 0x4, 0x8
 
 _MS_PRIVATE_ALL = 0x4000 | (1 << 18)
-_MS_NOSUID_NODEV_NOEXEC = 0x2 | 0x4 | 0x8
+_MS_NOSUID_NODEV_NOEXEC, _MS_NOATIME = 0x2 | 0x4 | 0x8, 0x400
 _MNT_DETACH = 2
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE = 1
@@ -28,7 +26,6 @@ _MOVE_FROM_FD = 0x4
 _PIVOT_ROOT = 41 if os.uname().machine == "aarch64" else 155
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
 _SECCOMP_FILTER = 2
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _CAPABILITY_VERSION_3 = 0x20080522
 
 # PyDLL keeps the GIL: none of these calls blocks, and a forked child must not wait for it.
@@ -53,8 +50,8 @@ def make_mounts_private() -> None:
 
 
 def mount_tmpfs(path: str, options: str) -> None:
-    """A new, empty tmpfs over `path`."""
-    flags = ctypes.c_ulong(_MS_NOSUID_NODEV_NOEXEC)
+    """A new, empty tmpfs over `path`, in which reading changes nothing."""
+    flags = ctypes.c_ulong(_MS_NOSUID_NODEV_NOEXEC | _MS_NOATIME)
     _call(f"mount tmpfs on {path}", _libc.mount(b"tmpfs", path.encode(), b"tmpfs", flags, options.encode()))
 
 
@@ -117,67 +114,38 @@ def empty_bounding_set() -> None:
             break
 
 
-_PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS, _MADV_DONTFORK = 0x3, 0x21, 10
-_CLONE, _PRCTL = (220, 167) if os.uname().machine == "aarch64" else (56, 157)
+_CLONE = 220 if os.uname().machine == "aarch64" else 56
 _CLONE_PARENT, _CLONE_PARENT_SETTID = 0x8000, 0x100000
 _CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID = 0x200000, 0x1000000
 _SIGCHLD = 17
 _PR_GET_TID_ADDRESS = 40
 
-_libc.mmap.restype = ctypes.c_void_p
-_libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *(ctypes.c_int,) * 3, ctypes.c_long)
-_libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+
+class SharedNumber:
+    """A number in memory that this process and those that it forks have in common."""
+
+    def __init__(self) -> None:
+        self._page = mmap.mmap(-1, mmap.PAGESIZE)
+        self.place = ctypes.c_uint32.from_buffer(self._page)
+
+    def keep_from_forks(self) -> None:
+        """What this process forks from now on has no such memory."""
+        self._page.madvise(mmap.MADV_DONTFORK)
 
 
-def shared_page() -> int:
-    """Address of a new page of zeros that this process and its forks have in common."""
-    address = _libc.mmap(None, _PAGE_BYTES, _PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS, -1, 0)
-    if address == ctypes.c_void_p(-1).value:
-        _call("mmap", -1)
-    return int(address)
+def fork_sibling(number: SharedNumber) -> int:
+    """Fork this process, which has no other thread, to make another child of its parent.
 
-
-def keep_from_forks(page: int) -> None:
-    """What this process forks from now on has no such page."""
-    _call("madvise", _libc.madvise(page, _PAGE_BYTES, _MADV_DONTFORK))
-
-
-class Forking(NamedTuple):
-    """Calls of the C library with their arguments, and nothing else, so that a fork touches little before the last."""
-
-    clone: Callable[[], int]
-    """Forks this process, which has no other thread, to make another child of its parent. Returns 0 in the child, and
-    less where it fails. Nothing that Python or the C library do after a fork is done: there is nothing to do, with one
-    thread."""
-    mark: Callable[[], object]
-    """In the child: puts its number into the filter."""
-    confine: Callable[[], int]
-    """In the child: puts the filter on it. Returns 0, or less where that fails."""
-
-
-def forking(place: int, narrow: Filter) -> Forking:
-    """`place`: address where the kernel puts the child's number before the child begins. `narrow`: for each child."""
+    Returns 0 in the child, whose process number is in `number` before the child begins. Nothing that Python or the C
+    library do after a fork is done: with one thread, there is nothing to do. Raises OSError.
+    """
     flags = _CLONE_PARENT | _CLONE_PARENT_SETTID | _SIGCHLD
-    # Of their own, made just now: they lie together.
-    call, copy = (ctypes.PyDLL(None)[name] for name in ("syscall", "memmove"))
-    mark: Callable[[], object] = narrow.be_of_caller
-    found, own = ctypes.c_void_p(), None
+    own = ctypes.c_void_p()
     # Where the C library keeps the number of this thread, so that the child's copy is its own.
-    if _libc.prctl(_PR_GET_TID_ADDRESS, ctypes.byref(found), 0, 0, 0) == 0 and found.value:
+    if _libc.prctl(_PR_GET_TID_ADDRESS, ctypes.byref(own), 0, 0, 0) == 0 and own.value:
         flags |= _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID
-        own = _number_at(found.value)
-        mark = partial(copy, _number_at(narrow.owner), own, ctypes.sizeof(ctypes.c_uint32))
-    return Forking(
-        # The last two change places between architectures; without CLONE_SETTLS one of them means nothing.
-        partial(call, _CLONE, flags, 0, _number_at(place), own, own),
-        mark,
-        partial(call, _PRCTL, _PR_SET_SECCOMP, _SECCOMP_FILTER, _number_at(narrow.address), 0, 0),
-    )
-
-
-def _number_at(address: int) -> object:
-    """As an argument that is passed on as it is, which touches less than a conversion."""
-    return ctypes.byref(ctypes.c_uint32.from_address(address))
+    # The last two change places between architectures; without CLONE_SETTLS one of them means nothing.
+    return _call("clone", _libc.syscall(_CLONE, flags, None, ctypes.byref(number.place), own, own))
 
 
 def drop_capabilities() -> None:

@@ -18,14 +18,12 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import compiler, heap, kernel, messages, pages, streams, supervisor
-from .late import Late
-from .probe import Probe
-from .settings import SCRATCH, Common, Settings, limit_memory
+from . import compiler, kernel, messages, streams, supervisor
+from .settings import SCRATCH, Common, JailSettings
 from .zygote import Zygote
 
 if TYPE_CHECKING:
-    from .runners import Full
+    from .test_runners import Runners
 
 _INSIDE = 1000
 _NOBODY = 65534
@@ -43,9 +41,6 @@ def main() -> None:
     kernel.die_with_parent()
     if os.getppid() != given.pop("parent"):
         return
-    # Those who wanted them have read them.
-    for name in ("LD_BIND_NOW", *heap.ENVIRONMENT):
-        os.environ.pop(name, None)
     kernel.keep_to(given["core"])
     step = ["start"]
     try:
@@ -59,10 +54,9 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     binds, links = given.pop("binds"), given.pop("links")
     path = [_inside(folder) for folder in (*sys.path[1:], *given.pop("path"))]
     preload, full, core = given.pop("preload"), given.pop("full"), given.pop("core")
-    settings = Settings(**given)
+    settings = JailSettings(**given)
     # While this package's files can be seen.
-    beyond = _full() if full else None
-    last = Late("runner")
+    beyond = _runners() if full else None
     host = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     _prefer_for_oom(host)
     step[0] = "user and mount namespaces"
@@ -71,21 +65,15 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     kernel.unshare(_NAMESPACES)
     kernel.set_hostname("jail")
     step[0] = "first process"
-    # All processes of the jail have these.
-    tables = pages.join_libraries(host)
     other_end, link = os.pipe()
     first = os.fork()
     if first:
-        heap.part()
-        pages.protect(tables)
-        pages.enlarge_heap(host)
         os.close(other_end)
         compiler.begin(link)
         if privileged:
             _drop_to_nobody(host)
         os.close(host)
-        limit_memory(settings)
-        compiler.serve(control, link, core, None if beyond is None else beyond.rewrite)
+        compiler.serve(control, link, core)
         os.close(link)
         os.waitpid(first, 0)
         os._exit(0)
@@ -107,38 +95,43 @@ def _enter(given: dict[str, Any], control: int, step: list[str]) -> None:
     kernel.empty_bounding_set()
     kernel.forbid_new_privileges()
     kernel.set_dumpable(False)
+    _take_from(os.devnull, 0)
     sys.path[:] = path
+    sys.path_importer_cache.clear()
     sys.argv[:] = ["program.py"]
+    sys.orig_argv[:] = [sys.executable, *sys.argv]
     step[0] = "warm interpreter"
-    zygote = Zygote(beyond, preload, last)
-    _serve(control, other_end, processes, settings, zygote, tables)
+    _serve(control, other_end, processes, settings, Zygote(beyond, preload))
     os._exit(0)
 
 
-def _serve(
-    control: int, link: int, processes: int, settings: Settings, zygote: Zygote, tables: list[pages.Place]
-) -> None:
+def _serve(control: int, link: int, processes: int, settings: JailSettings, zygote: Zygote) -> None:
     """Forks the warm interpreter, and serves as the first process."""
     streams.reserve_places()
     control, link = os.dup(control), os.dup(link)
     processes = processes if processes < 0 else os.dup(processes)
     pipes = streams.make_pipes()
-    common = Common(settings, processes, Probe(), kernel.shared_page())
+    common = Common(settings, processes, kernel.SharedNumber())
     warm = os.fork()
     if warm == 0:
-        zygote.warm_up(common)
+        zygote.warm_up(settings)
         zygote.serve(common, pipes)
-    heap.part()
-    pages.protect(tables)
     own = streams.Streams(pipes)
     if own.wait_until_ready(warm):
-        supervisor.serve(control, link, common, warm, zygote.takes_all, own)
+        supervisor.serve(control, link, common, warm, own)
 
 
-def _full() -> "Full":
-    from . import runners
+def _take_from(path: str, place: int) -> None:
+    """Opens a file for reading at the place of a descriptor."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.dup2(descriptor, place)
+    os.close(descriptor)
 
-    return runners.install()
+
+def _runners() -> "type[Runners]":
+    from .test_runners import Runners
+
+    return Runners
 
 
 def _prefer_for_oom(host: int) -> None:
@@ -211,7 +204,8 @@ def _new_root(binds: list[str], links: dict[str, str]) -> int:
         else:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
-        attributes = kernel.NO_SUID | (0 if path in devices else kernel.READ_ONLY | kernel.NO_DEV)
+        # A device can be written for all that; its node's times can't.
+        attributes = kernel.NO_SUID | kernel.READ_ONLY | (0 if path in devices else kernel.NO_DEV)
         kernel.restrict_tree(tree, attributes)
         kernel.attach_tree(tree, target)
         os.close(tree)

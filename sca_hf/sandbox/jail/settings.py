@@ -1,10 +1,10 @@
-"""What a jail is started with, and the limit that all of its processes have."""
+"""What a jail is started with."""
 
 import resource
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from .probe import Probe
+    from .kernel import SharedNumber
 
 RESERVE_BYTES = 64 << 20
 """Memory kept back for saying that the limit was reached."""
@@ -16,13 +16,14 @@ SCRATCH = ("/tmp", "/dev/shm")
 """Where programs may write. They start in the first."""
 
 
-class Settings(NamedTuple):
+class JailSettings(NamedTuple):
     """Sizes in bytes."""
 
     cpu_seconds: float
     wall_seconds: float
     memory_bytes: int
     output_bytes: int
+    kept_bytes: int
     file_bytes: int
     files: int
     open_files: int
@@ -32,15 +33,15 @@ class Settings(NamedTuple):
 class Common(NamedTuple):
     """What the first process and the warm interpreter have in common."""
 
-    settings: Settings
+    settings: JailSettings
     processes: int
     """Descriptor of this namespace's /proc, or -1."""
-    probe: "Probe"
-    number: int
-    """Page where the kernel puts the number of a program's process."""
+    number: "SharedNumber"
+    """Where the kernel puts the number of a program's process."""
 
 
-def limit_memory(settings: Settings) -> None:
-    """Of this process and those that it forks, and no core files."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (settings.memory_bytes, settings.memory_bytes + RESERVE_BYTES))
+def limit(what: int, most: int) -> None:
+    """Limits this process and those that it forks, to what it has inherited where that is lower."""
+    hard = resource.getrlimit(what)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (most, most))

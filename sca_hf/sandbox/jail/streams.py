@@ -83,6 +83,8 @@ class Streams:
             # Once for a report, but a program may have made packets of what it writes.
             while part := os.read(self._report, _PIPE_BYTES):
                 written += part
+        if os.fstat(self._report).st_mode & 0o7777 != _MODE:
+            os.fchmod(self._report, _MODE)
         for descriptor in self._shared:
             if self._fcntl(descriptor, self._get) != self._flags[descriptor]:
                 self._fcntl(descriptor, self._set, self._flags[descriptor])
@@ -90,11 +92,7 @@ class Streams:
 
     def take(self, stream: int, kept: int) -> tuple[bytes, int]:
         """The first and the last `kept` bytes of `out` or `err`, and its size. Leaves it as if nothing had been."""
-        found = os.fstat(stream)
-        untouched = (found.st_size, found.st_mode & 0o7777, found.st_atime_ns, found.st_mtime_ns) == (0, _MODE, 0, 0)
-        if untouched and not os.lseek(stream, 0, os.SEEK_CUR):
-            return b"", 0
-        size = found.st_size
+        size = os.fstat(stream).st_size
         if size <= 2 * kept:
             read = os.pread(stream, size, 0)
         else:
@@ -103,6 +101,7 @@ class Streams:
         return read, size
 
     def _clear(self, stream: int) -> None:
+        # Frees blocks beyond the end too.
         os.ftruncate(stream, 0)
         os.lseek(stream, 0, os.SEEK_SET)
         os.fchmod(stream, _MODE)

@@ -5,27 +5,25 @@ program code, and compiles none: `compiler` does, or the fork where that may be 
 """
 
 import _signal  # type: ignore[import-not-found]
-import ctypes
 import os
 import time
 from typing import Any
 
 from . import compiler, kernel, messages, reports
 from .compiler import Passed
-from .reports import NEEDS_FULL, read_report
+from .reports import read_report
 from .seccomp import build_first
 from .settings import SCRATCH, TOKEN_BYTES, Common
 from .streams import Streams
 from .watch import Broken, Ended, Watch
 
-_KEPT_CHARS = 2000
+Look = tuple[list[str], int, int, int, int, tuple[int, int, int]]
 
 
-def serve(control: int, link: int, common: Common, warm: int, full: bool, streams: Streams) -> None:
+def serve(control: int, link: int, common: Common, warm: int, streams: Streams) -> None:
     """Reports on programs until the compiling process hangs up. `control`: descriptor of the pool's socket. `link`: of
-    the pipe from the compiling process. `warm`: number of the warm interpreter. `full`: whether all programs can run
-    here."""
-    supervisor = _Supervisor(control, common, warm, full, streams)
+    the pipe from the compiling process. `warm`: number of the warm interpreter."""
+    supervisor = _Supervisor(control, common, warm, streams)
     messages.send(control, {"ready": True})
     while (program := compiler.take(link)) is not None:
         try:
@@ -36,45 +34,39 @@ def serve(control: int, link: int, common: Common, warm: int, full: bool, stream
 
 
 class _Supervisor:
-    def __init__(self, control: int, common: Common, warm: int, full: bool, streams: Streams) -> None:
+    def __init__(self, control: int, common: Common, warm: int, streams: Streams) -> None:
         # Here, so that the warm interpreter has none of it.
         import signal
 
         self._signal_names = {int(number): number.name for number in signal.Signals}
         self._settings = common.settings
         self._warm = warm
-        self._full = full
         self._core = -1
         self._streams = streams
-        self._probe = common.probe
-        self._number = ctypes.c_uint32.from_address(common.number)
+        self._number = common.number
         self._anew = True
-        self._clean = [self._mount_scratch(path) for path in SCRATCH]
-        self._watch = Watch(control, common, self._number)
+        self._clean = {path: self._mount_scratch(path) for path in SCRATCH}
+        self._watch = Watch(control, common, warm)
         kernel.install_filter(build_first())
 
-    def run(self, program: Passed, ask: bool = True) -> dict[str, Any]:
+    def run(self, program: Passed) -> dict[str, Any]:
         """One program's report. Raises Broken or OSError where the jail is at fault."""
         if program.core != self._core:
             self._core = program.core
             for process in (0, self._warm):
                 kernel.keep_to(self._core, process)
-        self._probe.begin(program if ask else None)
-        self._number.value = 0
+        self._number.place.value = 0
         token = os.urandom(TOKEN_BYTES // 2).hex().encode()
         started = time.monotonic()
         self._streams.start(program.packed + token, self._anew)
         self._anew = False
-        ended = self._watch.until_end(started)
-        wall = time.monotonic() - started
-        disturbed = self._probe.disturbed(ended.stopped)
-        report = self._judge(ended, read_report(self._streams.take_report(), token, self._full, program.counting))
+        ended = self._watch.until_end(started, program.cpu_seconds)
+        wall = time.monotonic() - started + program.cpu_seconds
+        report = self._judge(ended, read_report(self._streams.take_report(), token, program.flags))
         out, too_long = self._output(self._streams.out)
         err, too_long_too = self._output(self._streams.err)
         self._clean_up()
-        if disturbed:
-            return self.run(program, ask=False)
-        if report is NEEDS_FULL:
+        if "needs" in report:
             return report
         if (too_long or too_long_too) and report["status"] not in ("timeout", "out-of-memory"):
             report |= {"status": "killed", "exception": "OutputLimit", "line": None}
@@ -88,12 +80,9 @@ class _Supervisor:
         }
 
     def _judge(self, ended: Ended, found: dict[str, Any] | None) -> dict[str, Any]:
-        if self._probe.found:
-            # What the CPU limit would have said, only later.
-            return reports.report("timeout")
         if os.WIFSIGNALED(ended.status) and not ended.stopped:
             number = os.WTERMSIG(ended.status)
-            if number != _signal.SIGKILL:
+            if number != _signal.SIGKILL or ended.lowered:
                 return reports.report("killed", self._signal_names.get(number, f"signal {number}"))
             if ended.cpu_seconds < self._settings.cpu_seconds:
                 raise Broken("a program was killed by the machine, which is probably out of memory")
@@ -103,23 +92,25 @@ class _Supervisor:
         return found or reports.report("early-exit")
 
     def _output(self, stream: int) -> tuple[str, bool]:
-        kept, size = self._streams.take(stream, _KEPT_CHARS)
+        kept, size = self._streams.take(stream, self._settings.kept_bytes // 2)
         return kept.decode("utf-8", "replace"), size > self._settings.output_bytes
 
-    def _mount_scratch(self, path: str) -> tuple[int, int]:
+    def _mount_scratch(self, path: str) -> Look:
         settings = self._settings
         kernel.mount_tmpfs(path, f"size={settings.file_bytes},nr_inodes={settings.files + 1},mode=0700")
-        return _change_of(path)
+        return _look_at(path)
 
     def _clean_up(self) -> None:
-        for index, path in enumerate(SCRATCH):
-            if _change_of(path) != self._clean[index]:
+        for path, clean in self._clean.items():
+            if _look_at(path) != clean:
                 kernel.unmount(path)
                 self._anew = True
-                self._clean[index] = self._mount_scratch(path)
+                self._clean[path] = self._mount_scratch(path)
 
 
-def _change_of(path: str) -> tuple[int, int]:
-    """Changes with whatever is made, removed or set in a scratch folder: its own times are the kernel's."""
+def _look_at(path: str) -> Look:
+    """All that a program can see of an empty scratch folder. Its times alone don't tell whether it is empty: before
+    Linux 6.13, they are as coarse as the kernel's ticks."""
     status = os.stat(path)
-    return status.st_ctime_ns, status.st_ino
+    times = status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns
+    return os.listdir(path), status.st_mode, status.st_uid, status.st_gid, status.st_ino, times

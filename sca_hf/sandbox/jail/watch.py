@@ -1,7 +1,6 @@
 """Watches one program from outside: its CPU clock, the wall clock, and whether it sleeps or waits for a core."""
 
 import _signal  # type: ignore[import-not-found]
-import ctypes
 import math
 import os
 import resource
@@ -17,8 +16,7 @@ _SLEEPING_SHARE = 0.5
 _SHORTEST_PAUSE_SECONDS = 0.001
 _PATIENCE = 0.8
 _CHILD_ENDED = frozenset((_signal.SIGCHLD,))
-_CPU_LIMIT_SECONDS = 3
-"""Beyond the limit of the watch, which is finer."""
+_NOTICED_MB = 8
 
 
 class Broken(Exception):
@@ -26,82 +24,93 @@ class Broken(Exception):
 
 
 class Ended(NamedTuple):
-    """How a program ended. `stopped`: at a limit. `starved`: because the wall clock ran out while it waited
-    for a core, so that it may not have had its time."""
+    """How a program ended. `cpu_seconds`: those of its compilation included. `stopped`: at a limit. `starved`: because
+    the wall clock ran out while it waited for a core, so that it may not have had its time. `lowered`: it had lowered
+    the kernel's limit of its CPU time, which ends in SIGKILL."""
 
     status: int
     usage: Any
+    cpu_seconds: float
     stopped: bool
     starved: bool
-
-    @property
-    def cpu_seconds(self) -> float:
-        return float(self.usage.ru_utime + self.usage.ru_stime)
+    lowered: bool
 
 
 class Watch:
-    """`control`: the pool's socket, told when a program falls asleep or wakes. `number`: where the kernel puts that of
-    the program's process, 0 before."""
+    """`control`: the pool's socket, told when a program falls asleep or wakes. `warm`: number of the warm
+    interpreter."""
 
-    def __init__(self, control: int, common: Common, number: ctypes.c_uint32) -> None:
+    def __init__(self, control: int, common: Common, warm: int) -> None:
         # Here, so that the warm interpreter has none of it.
         import select
 
         self._control = control
         self._processes = common.processes
-        self._number = number
+        self._number = common.number.place
         self._cpu_seconds = common.settings.cpu_seconds
         self._wall_seconds = common.settings.wall_seconds
-        self._probe = common.probe
+        self._cpu_limit = resource.prlimit(warm, resource.RLIMIT_CPU)
         self._poll = select.poll()
         self._poll.register(control, select.POLLRDHUP)
+        self._told: tuple[bool, int] = (False, 0)
         _signal.pthread_sigmask(_signal.SIG_BLOCK, _CHILD_ENDED)
 
-    def until_end(self, started: float) -> Ended:
+    def until_end(self, started: float, spent: float) -> Ended:
         """Waits for the program, or kills it at a limit. Ends this process, and all in its namespace, without the pool.
-        Raises Broken where there can be no program any more.
+        Raises Broken where there can be no program any more. `spent`: seconds of its CPU time that are gone already.
 
         Time in the run queue doesn't count as the program's, up to four fifths of the whole: on a busy machine an
         endless loop comes to its CPU limit, and is not killed and run again. A program that has had its wall time
         without any waiting is not starved, however busy the machine is.
         """
-        stopped = starved = sleeping = limited = False
+        stopped = starved = False
+        self._told = False, 0
         # Most programs end before the first look. One that sleeps gives up its core soon after it.
         notice = _FIRST_NOTICE_SECONDS
         pause = min(notice, self._cpu_seconds, self._wall_seconds)
         while True:
             # A signal that came before is kept, and one from elsewhere changes nothing.
             noticed = _signal.sigtimedwait(_CHILD_ENDED, pause)
-            ended, status, usage = os.wait4(-1, os.WNOHANG)
+            # Left as it is, so that its limits can be read.
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             child = self._number.value
-            if ended:
-                if ended != child:
+            if ended is not None:
+                if ended.si_pid != child:
                     raise Broken("the warm interpreter has ended")
-                return Ended(status, usage, stopped, starved)
+                lowered = resource.prlimit(child, resource.RLIMIT_CPU) != self._cpu_limit
+                _, status, usage = os.wait4(child, 0)
+                return Ended(status, usage, usage.ru_utime + usage.ru_stime + spent, stopped, starved, lowered)
             if noticed is not None or stopped or not child:
                 continue
             if self._poll.poll(0):
                 # The pool is gone. All that is in this namespace dies with its first process.
                 os._exit(0)
-            if not limited:
-                limited, limit = True, math.ceil(self._cpu_seconds) + _CPU_LIMIT_SECONDS
-                resource.prlimit(child, resource.RLIMIT_CPU, (limit, limit))
             cpu, wall = time.clock_gettime(_cpu_clock(child)), time.monotonic() - started
             waited = self._waited(child, wall - cpu)
             own = wall - min(waited, wall * _PATIENCE) if waited < math.inf else wall
-            if cpu >= self._cpu_seconds or own >= self._wall_seconds:
+            left = self._cpu_seconds - spent - cpu
+            if left <= 0 or own >= self._wall_seconds:
                 stopped = True
-                starved = cpu < self._cpu_seconds and wall - waited < self._wall_seconds
+                starved = left > 0 and wall - waited < self._wall_seconds
                 os.kill(child, _signal.SIGKILL)
                 continue
-            self._probe.ask(child, cpu)
-            idle = cpu + min(waited, wall) < _SLEEPING_SHARE * wall
-            if idle != sleeping:
-                sleeping = idle
-                messages.send(self._control, {"sleeping": sleeping})
+            self._tell(child, sleeping=cpu + min(waited, wall) < _SLEEPING_SHARE * wall)
             notice = min(2 * notice, _LAST_NOTICE_SECONDS)
-            pause = min(notice, self._cpu_seconds - cpu, self._wall_seconds - own)
-            pause = max(pause, _SHORTEST_PAUSE_SECONDS)
+            pause = max(min(notice, left, self._wall_seconds - own), _SHORTEST_PAUSE_SECONDS)
+
+    def _tell(self, child: int, sleeping: bool) -> None:
+        """The pool, where that changed, or what a program that sleeps holds in memory."""
+        memory = self._memory_mb(child) if sleeping else 0
+        if sleeping != self._told[0] or abs(memory - self._told[1]) > _NOTICED_MB:
+            self._told = sleeping, memory
+            messages.send(self._control, {"sleeping": sleeping, "memory_mb": memory})
+
+    def _memory_mb(self, child: int) -> int:
+        """Of a program's process; -1 where the machine doesn't say."""
+        try:
+            return int(_read(f"{child}/statm", self._processes).split()[1]) * resource.getpagesize() >> 20
+        except (OSError, IndexError, ValueError):
+            return -1
 
     def _waited(self, child: int, not_running: float) -> float:
         """Seconds that its threads stood in the run queue; infinity where the machine doesn't say.

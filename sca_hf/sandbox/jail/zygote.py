@@ -12,14 +12,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from . import heap, kernel, pages, streams
-from .exercise import exercise
-from .late import Late
+from . import kernel, program, streams
 from .seccomp import build_narrow, build_wide
-from .settings import Common, Settings, limit_memory
+from .settings import RESERVE_BYTES, Common, JailSettings, limit
+from .warm_up import exercise
 
 if TYPE_CHECKING:
-    from .runners import Full
+    from .test_runners import Runners
 
 SMALL = (
     *("bisect", "collections", "copy", "functools", "heapq", "itertools", "json", "math", "operator", "random", "re"),
@@ -30,7 +29,7 @@ SMALL = (
 _USUAL = """
 abc array ast base64 calendar cmath contextlib csv dataclasses datetime decimal enum fractions hashlib io logging
 numbers os.path pathlib pickle pprint queue statistics struct tempfile textwrap threading timeit traceback types
-unittest unittest.mock urllib.parse uuid warnings weakref zlib
+unittest urllib.parse uuid warnings weakref zlib
 """
 """Imported in full jails too."""
 
@@ -39,75 +38,53 @@ _OWN_CPU_SECONDS = 60
 
 
 class Zygote:
-    """`full`: None in a jail that keeps to what small programs need. `preload`: modules that it imports beyond the
-    usual ones. `late`: has the module `runner`."""
+    """`runners`: None in a jail that keeps to what small programs need. `preload`: modules that it imports beyond the
+    usual ones."""
 
-    def __init__(self, full: "Full | None", preload: Sequence[str], late: Late) -> None:
-        self._full = full
+    def __init__(self, runners: "type[Runners] | None", preload: Sequence[str]) -> None:
+        self._make_runners = runners
         self._preload = preload
-        self._late = late
 
-    @property
-    def takes_all(self) -> bool:
-        """Whether all programs can run here."""
-        return self._full is not None
-
-    def warm_up(self, common: Common) -> None:
+    def warm_up(self, settings: JailSettings) -> None:
         """Imports what programs find imported, and sets limits. Raises ImportError, OSError."""
-        gc.disable()
-        modules = (*SMALL, *(_USUAL.split() if self._full else ()), *self._preload)
-        for name in modules:
+        for name in (*SMALL, *(_USUAL.split() if self._make_runners else ()), *self._preload):
             __import__(name)
-        exercise(modules)
-        pages.join_libraries(common.processes)
-        self._holes = heap.Holes()
-        with self._late:
-            from . import runner
+        exercise(self._preload)
         _hide()
-        runner.rehearse()
-        runner.fix_state()
-        self._holes.fill()
-        runner.renew_streams()
-        self._serve = runner.serve
-        common.probe.listen()
-        self._holes.fill()
-        self._record = runner.make_record()
-        if self._full is not None:
-            self._full.watch(self._record)
-        pages.enlarge_heap(common.processes)
-        _limit(common.settings)
+        program.fix_state()
+        self._record = program.make_record()
+        self._runners = None if self._make_runners is None else self._make_runners(self._record)
+        _limit(settings)
 
     def serve(self, common: Common, pipes: streams.Pipes) -> NoReturn:
         """Gives up all power, then forks for each order until the first process hangs up."""
         pipes.place()
-        open_files = common.settings.open_files
-        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
-        kernel.keep_from_forks(common.number)
+        limit(resource.RLIMIT_NOFILE, common.settings.open_files)
+        common.number.keep_from_forks()
         narrow = build_narrow()
-        self._holes.fill()
-        forking = kernel.forking(common.number, narrow)
         kernel.drop_capabilities()
         kernel.install_filter(build_wide())
-        self._holes.fill()
-        heap.part()
-        gc.enable()
+        # A fork's first collection would else touch, and so copy, all that is here.
+        gc.collect()
+        gc.freeze()
         streams.say_ready()
-        self._serve(forking, self._record, self._full)
+        program.serve(common.number, narrow, self._record, self._runners)
 
 
-def _limit(settings: Settings) -> None:
+def _limit(settings: JailSettings) -> None:
     file_bytes = max(settings.file_bytes, settings.output_bytes + 1)
     # Processes are counted per user namespace, since Linux 5.14: the first, this one, and the program's threads.
     for what, most in (
         (resource.RLIMIT_CPU, math.ceil(settings.cpu_seconds) + _OWN_CPU_SECONDS),
+        (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_FSIZE, file_bytes),
         (resource.RLIMIT_STACK, 8 << 20),
         (resource.RLIMIT_NPROC, settings.threads + 2),
     ):
-        resource.setrlimit(what, (most, most))
-    limit_memory(settings)
+        limit(what, most)
+    resource.setrlimit(resource.RLIMIT_AS, (settings.memory_bytes, settings.memory_bytes + RESERVE_BYTES))
 
 
 def _hide() -> None:

@@ -1,0 +1,126 @@
+"""What the versions command prints."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console as Terminal
+from rich.markup import escape
+from rich.table import Table
+
+from sca_hf.store import Version
+from sca_hf.store.history import Difference
+from sca_hf.store.hub.hub import Remote
+from sca_hf.store.lineage import Parent, Writer
+
+_SHOWN_ROWS = 5
+
+
+class VersionsConsole:
+    """Prints to the standard output."""
+
+    def __init__(self) -> None:
+        self._terminal = Terminal(highlight=False)
+        if not self._terminal.is_terminal:  # a log file has no width to keep to
+            self._terminal.width = 160
+
+    def versions(self, versions: Sequence[Version]) -> None:
+        """One line a version."""
+        table = _table("version", "rows", "MB", "rejected", "made from", right={"rows", "MB", "rejected"})
+        for version in versions:
+            size = sum(path.stat().st_size for path in version.path.rglob("*") if path.is_file())
+            counts, parents = version.counts, version.lineage.parents
+            table.add_row(
+                _name(version),
+                f"{counts.kept:,}",
+                f"{size / 1e6:,.1f}",
+                f"{sum(counts.rejected.values()):,}",
+                ", ".join(f"{parent.dataset}/{parent.fingerprint}" for parent in parents) or _source(version),
+            )
+        self._terminal.print(table)
+
+    def show(self, version: Version, ancestors: Sequence[tuple[Parent, Version | None]]) -> None:
+        """What a version is, and its line back to the source."""
+        lineage, counts = version.lineage, version.counts
+        facts = {
+            "folder": version.path,
+            "manifest": version.manifest_sha,
+            "stage": f"{lineage.stage}, version {lineage.stage_version}",
+            "rows": f"{counts.rows_in:,} in, {counts.judged:,} judged, {counts.kept:,} kept",
+            "rejected": ", ".join(f"{reason} {rows:,}" for reason, rows in counts.rejected.items()) or "none",
+            "written by": "; ".join(map(_model, lineage.models)) or "no model",
+            "licenses": ", ".join(f"{license} {rows:,}" for license, rows in lineage.licenses.items()) or "unknown",
+            "made with": ", ".join(f"{name} {number}" for name, number in lineage.packages.items()),
+            "make it again": lineage.command or "see its card",
+        }
+        self._terminal.print(f"[bold]{_name(version)}[/bold]")
+        for name, value in facts.items():
+            self._terminal.print(f"  {name:<14}{escape(str(value))}", soft_wrap=True)
+        self._terminal.print("[bold]made from[/bold]")
+        for parent, ancestor in ancestors:
+            where = f"{ancestor.counts.kept:,} rows" if ancestor else "not in this store"
+            self._terminal.print(f"  {parent.dataset}/{parent.fingerprint}  [dim]{where}[/dim]", soft_wrap=True)
+        first = ancestors[-1][1] if ancestors else version
+        if first is not None:
+            self._terminal.print(f"  {escape(_source(first))}", soft_wrap=True)
+
+    def difference(self, difference: Difference) -> None:
+        """What differs between two versions."""
+        old, new = _name(difference.old), _name(difference.new)
+        for title, values in (("settings", difference.settings), ("counts", difference.counts)):
+            self._terminal.print(f"[bold]{title}[/bold]" + ("" if values else ": the same"))
+            if values:
+                table = _table(title, old, new)
+                for name, (before, after) in values.items():
+                    table.add_row(escape(name), escape(_value(before)), escape(_value(after)))
+                self._terminal.print(table)
+        for title, ids in (("gone", difference.gone), ("added", difference.added), ("changed", difference.changed)):
+            shown = ", ".join(ids[:_SHOWN_ROWS]) + (", …" if len(ids) > _SHOWN_ROWS else "")
+            self._terminal.print(f"[bold]rows {title}[/bold]: {len(ids):,}  [dim]{escape(shown)}[/dim]", soft_wrap=True)
+
+    def verified(self, version: Version, unchecked: Sequence[str]) -> None:
+        """A version that holds."""
+        rest = f"; not checked: {', '.join(unchecked)}" if unchecked else ", back to the source"
+        self._terminal.print(f"[green]ok[/green] {_name(version)}: bytes and lineage{rest}", soft_wrap=True)
+
+    def pushed(self, version: Version, remote: Remote) -> None:
+        """A version that is on the Hub."""
+        self._terminal.print(f"{_name(version)} is {remote.repo}@{remote.revision}", soft_wrap=True)
+
+    def pulled(self, version: Version) -> None:
+        """A version that came from the Hub."""
+        self._terminal.print(f"{version.path}: {version.counts.kept:,} rows", soft_wrap=True)
+
+    def written(self, path: Path) -> None:
+        """A file that is there now."""
+        self._terminal.print(f"wrote {path}", soft_wrap=True)
+
+    def removed(self, version: Version) -> None:
+        """A version that is gone."""
+        self._terminal.print(f"removed {_name(version)}", soft_wrap=True)
+
+
+def _table(*names: str, right: frozenset[str] | set[str] = frozenset()) -> Table:
+    table = Table()
+    for name in names:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    return table
+
+
+def _name(version: Version) -> str:
+    return f"{version.dataset}/{version.fingerprint}"
+
+
+def _model(model: Writer) -> str:
+    return f"{model.model}, revision {model.revision}, on {model.build}, {model.dtype}"
+
+
+def _source(version: Version) -> str:
+    """Return what the first stage of a line read."""
+    lineage = version.lineage
+    settings = lineage.recipe.get(lineage.stage, {})
+    return str(lineage.input or settings.get("source", "unknown source"))
+
+
+def _value(value: Any) -> str:
+    return "-" if value is None else str(value)

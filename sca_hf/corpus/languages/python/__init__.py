@@ -1,0 +1,1 @@
+"""Python: its functions, what a broken file still holds, types, and rules of its own."""

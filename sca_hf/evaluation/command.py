@@ -1,0 +1,139 @@
+"""What `python -m sca_hf.evaluate` does with its arguments."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+from sca_hf.benchmarks import Answer, Benchmark, load_benchmark
+from sca_hf.errors import InputError, StoreError
+from sca_hf.evaluation.evaluator import Evaluator
+from sca_hf.evaluation.generation import Drawing, draw, load_tokenizer
+from sca_hf.evaluation.kept import keep
+from sca_hf.evaluation.prompts import FunctionText, chosen_format
+from sca_hf.evaluation.results import Made, Result, comparison, summary, write_eval_results, write_results
+from sca_hf.evaluation.samples import read_samples
+from sca_hf.pipeline.journal import JournaledEngine
+
+_STEP = 20
+
+
+def evaluate(given: argparse.Namespace) -> list[Result]:
+    """All benchmarks for all models or files. Raises ScaError.
+
+    A benchmark whose data can't be had is left out with a line; if none is left, that is the error.
+    """
+    results: list[Result] = []
+    with Evaluator(given.store, given.jails, _note) as evaluator:
+        benchmarks = _benchmarks(given.benchmark, given.data_dir)
+        if given.samples:
+            for file in given.samples:
+                results += [_of_samples(evaluator, benchmark, file) for benchmark in benchmarks]
+        else:
+            for model in given.model:
+                results += _of_model(evaluator, benchmarks, model, given)
+    for result in results:
+        print("\n".join(summary(result, given.k)))
+    for one, other in combinations(results, 2):
+        if one.benchmark == other.benchmark:
+            print("\n".join(_compared(one, other)))
+    if given.results is not None:
+        write_results(given.results, results)
+    for result in results:
+        version = keep(given.store, result)
+        _note(f"kept as {version.path}")
+    if given.card is not None:
+        write_eval_results(given.card, results, given.k)
+    return results
+
+
+def _benchmarks(names: list[str], folder: Path | None) -> list[Benchmark]:
+    loaded, refused = [], []
+    for name in dict.fromkeys(names):
+        try:
+            loaded.append(load_benchmark(name, folder))
+        except InputError as error:
+            refused.append(error)
+    if not loaded:
+        raise refused[0]
+    for reason in refused:
+        _note(f"left out: {reason}")
+    return loaded
+
+
+def _of_samples(evaluator: Evaluator, benchmark: Benchmark, file: Path) -> Result:
+    samples = read_samples(file, benchmark)
+    if samples.foreign:
+        _note(
+            f"{file}: {len(samples.foreign)} answers are to tasks that {benchmark.name} doesn't have "
+            f"({samples.foreign[0]!r} first), and are left out"
+        )
+    missing = len(benchmark.task_ids) - len({answer.task for answer in samples.answers})
+    if missing:
+        _note(f"{file}: {missing} tasks of {benchmark.name} have no answer: the score is that of the others")
+    return evaluator.grade(benchmark, samples.answers, Made(file.name))
+
+
+def _of_model(evaluator: Evaluator, benchmarks: list[Benchmark], model: str, given: argparse.Namespace) -> list[Result]:
+    from sca_hf.engines.vllm.engine import VllmEngine
+
+    tokenizer = load_tokenizer(model)
+    how = chosen_format(tokenizer, given.prompt)
+    drawing = Drawing(how, given.n, given.temperature, given.top_p)
+    engine = JournaledEngine(VllmEngine(model, max_model_len=given.max_model_len), evaluator.journal)
+    identity = engine.identity
+    sampled = f"{given.n} at T {given.temperature:g}, top-p {given.top_p:g}" if given.temperature else "greedy"
+    made = Made(model, f"{identity.build}, {identity.dtype}, revision {identity.revision}", f"{how}, {sampled}")
+    drawn: list[tuple[Benchmark, list[Answer]]] = []
+    try:
+        for benchmark in benchmarks:
+            tasks = _functions(benchmark, given.limit)
+            tell = _counted(f"{benchmark.name}: answers drawn", len(tasks) * given.n)
+            drawn.append((benchmark, asyncio.run(draw(tasks, drawing, engine, tokenizer, tell))))
+    finally:
+        engine.close()
+    if given.answers is not None:
+        _write_answers(given.answers, [answer for _, answers in drawn for answer in answers])
+    return [evaluator.grade(benchmark, answers, made) for benchmark, answers in drawn]
+
+
+def _functions(benchmark: Benchmark, limit: int | None) -> list[tuple[str, FunctionText]]:
+    """The tasks to ask. Raises InputError where they don't ask for a function."""
+    tasks = [(task_id, benchmark.tasks[task_id]) for task_id in benchmark.task_ids[:limit]]
+    if not all(hasattr(task, "entry") and hasattr(task, "prompt") for _, task in tasks):
+        raise InputError(
+            f"--model with --benchmark {benchmark.name}: no prompt format of its own is built in yet; "
+            "draw the answers elsewhere, and give them by --samples"
+        )
+    return tasks
+
+
+def _compared(one: Result, other: Result) -> list[str]:
+    try:
+        return [f"compared on {one.benchmark}:", *comparison(one, other)]
+    except InputError as error:
+        return [f"not compared on {one.benchmark}: {error}"]
+
+
+def _write_answers(file: Path, answers: list[Answer]) -> None:
+    try:
+        with file.open("w", encoding="utf-8") as out:
+            for answer in answers:
+                out.write(json.dumps({"task_id": answer.task, "solution": answer.solution}) + "\n")
+    except OSError as error:
+        raise StoreError(f"--answers {file} can't be written ({error.strerror}); give another path") from error
+
+
+def _counted(what: str, total: int) -> Callable[[int], None]:
+    def told(done: int) -> None:
+        if done % _STEP == 0 or done == total:
+            _note(f"{what}: {done} of {total}")
+
+    return told
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,155 @@
+"""Decontamination: which benchmark rows a text contains (METHOD.md, section 1, step 6, and section 5).
+
+contaminants = load_contaminants(DecontaminateSettings(benchmarks=("humaneval", "mbpp")))
+contaminants.found_in(text)     # the benchmarks' texts that it contains
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cached_property, lru_cache
+from typing import Annotated, Any
+
+import numpy as np
+from ahocorasick_rs import BytesAhoCorasick
+from pydantic import Field
+
+from sca_hf.benchmarks.texts import BENCHMARKS, BenchmarkText, load_texts
+from sca_hf.filters.shingles import shingles
+from sca_hf.identity import digest, published_name
+from sca_hf.settings import Settings
+
+_COMMENT = re.compile(r"#[^\n]*")
+# The automaton looks for this many bytes out of the middle of each text, where two texts differ soonest; the whole text
+# is compared where they are found. So its size does not grow with the length of the texts.
+_ANCHOR = 32
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+
+
+class DecontaminateSettings(Settings):
+    """Which benchmarks count. `benchmarks`: names of `benchmark_texts.BENCHMARKS`, loaded from the Hub or its cache.
+
+    `files`: a file by name, in place of the Hub, or for a benchmark of your own. Without `benchmarks`, those with files
+    count, or, without these, all. `min_chars`: letters, digits and signs that a text must have to be looked for; a
+    shorter solution counts in a text that also defines the function asked for. `ngram`: reject also what shares this
+    many words in a row with a benchmark (null: don't; the paper doesn't).
+    """
+
+    benchmarks: Annotated[tuple[Name, ...], Field(strict=False)] | None = None
+    files: dict[Name, str] = Field(default={})
+    min_chars: int = Field(default=30, ge=10)
+    ngram: int | None = Field(default=None, ge=4, le=100)
+
+    @property
+    def sources(self) -> dict[str, str | None]:
+        """The file of each benchmark that counts, null: from the Hub."""
+        names = tuple(self.files or BENCHMARKS) if self.benchmarks is None else self.benchmarks
+        return dict.fromkeys(names) | dict(self.files)
+
+    def intent(self) -> dict[str, Any]:
+        """Return the texts in place of where they come from. Loads them."""
+        contaminants = load_contaminants(self)
+        return {"texts": contaminants.sha, "min_chars": self.min_chars, "ngram": self.ngram}
+
+    def published(self) -> dict[str, Any]:
+        """Return the settings with the names of files alone."""
+        return super().published() | {"files": {name: published_name(file) for name, file in self.files.items()}}
+
+
+class Contaminants:
+    """The texts of benchmarks, ready to be found. `texts` without any sign are left out.
+
+    Compared are texts in lower case without any white space: as they are, and without what follows a "#" on its line.
+    """
+
+    def __init__(self, texts: Iterable[BenchmarkText], min_chars: int, ngram: int | None = None) -> None:
+        self.texts = tuple(texts)
+        self.min_chars, self.ngram = min_chars, ngram
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to a worker; the automaton is made there."""
+        return {"texts": self.texts, "min_chars": self.min_chars, "ngram": self.ngram}
+
+    @cached_property
+    def sha(self) -> str:
+        """SHA-256, hex, of the texts and where each is from."""
+        return digest(*(part for text in self.texts for part in (str(text), text.name, text.text)))
+
+    def found_in(self, text: str) -> list[BenchmarkText]:
+        """Return the benchmarks' texts that `text` contains, or shares an n-gram with, in the order of `texts`."""
+        matches: set[int] = set()
+        for form in dict.fromkeys(normalized(text)):
+            matches.update(self._contained(form))
+        if self.ngram is not None:
+            matches.update(self._overlapping(text, self.ngram))
+        return [self.texts[number] for number in sorted(matches)]
+
+    @cached_property
+    def needles(self) -> dict[bytes, list[tuple[int, bytes]]]:
+        """What is looked for: by normalized text, the texts with that form and what must be defined as well."""
+        needles: dict[bytes, list[tuple[int, bytes]]] = {}
+        for number, text in enumerate(self.texts):
+            for form in dict.fromkeys(normalized(text.text)):
+                if len(form) >= self.min_chars:
+                    needles.setdefault(form, []).append((number, b""))
+                elif form and text.part in _SOLUTIONS and (text.name or b"def" in form):
+                    defined = b"" if b"def" in form else f"def{text.name.lower()}(".encode()
+                    needles.setdefault(form, []).append((number, defined))
+        return needles
+
+    @cached_property
+    def _automaton(self) -> tuple[BytesAhoCorasick, list[list[tuple[int, bytes]]]]:
+        """The anchors, and for each the texts that have it: where it begins in them, and the text."""
+        anchored: dict[bytes, list[tuple[int, bytes]]] = {}
+        for needle in self.needles:
+            begin = max(0, (len(needle) - _ANCHOR) // 2)
+            anchored.setdefault(needle[begin : begin + _ANCHOR], []).append((begin, needle))
+        return BytesAhoCorasick(list(anchored)), list(anchored.values())
+
+    def _contained(self, form: bytes) -> Iterator[int]:
+        automaton, anchored = self._automaton
+        for anchor, position, _ in automaton.find_matches_as_indexes(form, overlapping=True):
+            for begin, needle in anchored[anchor]:
+                if position >= begin and form.startswith(needle, position - begin):
+                    for number, definition in self.needles[needle]:
+                        if definition in form:
+                            yield number
+
+    @cached_property
+    def _ngrams(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """All n-grams of the texts, sorted, and the first text that has each. Texts of fewer words have none."""
+        size = self.ngram or 0
+        long = [number for number, text in enumerate(self.texts) if len(re.findall(r"\w+", text.text)) >= size]
+        hashes, offsets = shingles([self.texts[number].text for number in long], size)
+        unique, first = np.unique(hashes, return_index=True)
+        return unique, np.repeat(np.asarray(long, np.int64), np.diff(offsets))[first]
+
+    def _overlapping(self, text: str, size: int) -> list[int]:
+        hashes, _ = shingles([text], size)
+        unique, owners = self._ngrams
+        if not len(unique):
+            return []
+        places = np.minimum(np.searchsorted(unique, hashes), len(unique) - 1)
+        numbers: list[int] = owners[places[unique[places] == hashes]].tolist()
+        return numbers
+
+
+_SOLUTIONS = {"canonical_solution", "solution", "solutions", "code", "reference_code", "solution_code"}
+
+
+@lru_cache(maxsize=2)
+def _load(sources: tuple[tuple[str, str | None], ...], min_chars: int, ngram: int | None) -> Contaminants:
+    return Contaminants((text for name, file in sources for text in load_texts(name, file)), min_chars, ngram)
+
+
+def load_contaminants(settings: DecontaminateSettings) -> Contaminants:
+    """Return the texts of the benchmarks that count. Raises InputError when one can't be loaded."""
+    return _load(tuple(settings.sources.items()), settings.min_chars, settings.ngram)
+
+
+def normalized(text: str) -> tuple[bytes, bytes]:
+    """Return the two forms of a text that are compared: without case and white space; and without comments, too."""
+    lower = text.lower()
+    whole = "".join(lower.split())
+    bare = "".join(_COMMENT.sub("", lower).split()) if "#" in lower else whole
+    return whole.encode("utf-8", "surrogatepass"), bare.encode("utf-8", "surrogatepass")

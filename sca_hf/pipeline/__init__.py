@@ -1,0 +1,1 @@
+"""One run: its plan, inputs, resources, journal and versions."""

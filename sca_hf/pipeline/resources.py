@@ -1,0 +1,64 @@
+"""The engine and the jails of a run: started when a stage first needs them, ended with the run."""
+
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sca_hf.engines.registry import make_engine
+from sca_hf.pipeline.journal import Journal, JournaledEngine, JournaledJails
+from sca_hf.recipe import Recipe
+from sca_hf.stage import Stage
+
+
+class Resources:
+    """Lends the engine and the jails, each behind the journal of the store at `root`."""
+
+    def __init__(self, recipe: Recipe, root: Path) -> None:
+        self._recipe = recipe
+        self._journal = Journal(root / "journal.sqlite")
+        self._engine: JournaledEngine | None = None
+        self._jails: dict[str, JournaledJails] = {}
+
+    def engine(self) -> JournaledEngine:
+        """Return the engine of the recipe. The model is loaded at the first call that the journal does not hold."""
+        if self._engine is None:
+            engine = make_engine(self._recipe.model, self._recipe.engine)
+            self._engine = JournaledEngine(engine, self._journal)
+        return self._engine
+
+    def calls(self) -> Counter[str]:
+        """Count completions and programs so far: `made` by the engine or a jail, `reused` from the journal."""
+        lent = [each for each in (self._engine, *self._jails.values()) if each is not None]
+        return Counter({name: sum(getattr(each, name) for each in lent) for name in ("made", "reused")})
+
+    @property
+    def starting_seconds(self) -> float:
+        """Seconds that it took so far to get the engine ready."""
+        usage = self._engine.usage if self._engine is not None else None
+        return usage.starting_seconds if usage is not None else 0.0
+
+    def jails(self, stage: Stage, *, beside_engine: bool = False) -> JournaledJails:
+        """Return the jails of a stage. Unless both are needed at once, the engine is ended first: memory is scarce."""
+        assert stage.jails is not None
+        if not beside_engine:
+            self._end_engine()
+        if stage.name not in self._jails:
+            jails = stage.jails(self._recipe[stage.name], self._recipe.run.jails)
+            self._jails[stage.name] = JournaledJails(jails, self._journal)
+        return self._jails[stage.name]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_engine()
+        for jails in self._jails.values():
+            jails.close()
+        self._journal.close()
+
+    def _end_engine(self) -> None:
+        if self._engine is not None:
+            self._engine.close()

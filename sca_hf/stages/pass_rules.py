@@ -1,0 +1,79 @@
+"""When an attempt passes: its program does, and so do all rules of selection that look at one response alone."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from sca_hf.benchmarks.texts import BenchmarkText
+from sca_hf.filters.decontaminate import DecontaminateSettings, load_contaminants
+from sca_hf.filters.leftovers import LeftoverWords, has_substring
+from sca_hf.parallel.ordered_map import Row
+from sca_hf.prompts.code_blocks import code_blocks
+from sca_hf.sandbox import Program
+from sca_hf.settings import Settings
+
+PASSED = "passed"
+
+
+def program_of(response: str, tests: str) -> Program:
+    """Return the program that a response and its tests make: their Python blocks, in order."""
+    return Program(code="\n".join(code_blocks(response)), tests="\n".join(code_blocks(tests)))
+
+
+class PassSettings(Settings):
+    """Rules for one attempt alone; the defaults are the paper's (METHOD.md, section 5), but for `leftover_rule`.
+
+    `max_instruction_words`: longest instruction; `leftovers`: words of work left undone, which neither response nor
+    tests may contain; `leftover_rule`: "words" finds what is left to be done (`sca_hf.filters.leftovers`), "substrings"
+    is the paper's rule, for which "TodoList", "Mastodon" and "método" hold a "todo"; `decontaminate`: the benchmarks
+    whose texts no instruction and no response may contain.
+    """
+
+    max_instruction_words: int = Field(default=200, ge=1)
+    leftovers: tuple[str, ...] = ("todo", "fixme", "your code here", "notimplemented")
+    leftover_rule: Literal["words", "substrings"] = "words"
+    decontaminate: DecontaminateSettings | None = None
+
+
+class PassRules:
+    """The rules of `settings` for one attempt. Loads the benchmarks that they name."""
+
+    def __init__(self, settings: PassSettings) -> None:
+        self._settings = settings
+        self._words = LeftoverWords(settings.leftovers)
+        self._contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
+
+    def intent(self) -> dict[str, Any]:
+        """Return what of the settings decides, for a fingerprint."""
+        intent = self._settings.intent()
+        return {name: intent[name] for name in PassSettings.model_fields}
+
+    def reject_reason(self, attempt: Row) -> tuple[str | None, list[BenchmarkText]]:
+        """Return why an attempt (`instruction`, `response`, `tests`, `status`) fails, and benchmark texts in it."""
+        if attempt["status"] != PASSED:
+            return f"execution-{attempt['status']}", []
+        if self._has_leftover([attempt["response"], attempt["tests"]]):
+            return "leftover", []
+        if self._is_long(attempt["instruction"]):
+            return "long-instruction", []
+        matches = [*self._found_in(attempt["instruction"]), *self._found_in(attempt["response"])]
+        return (f"contaminated-{matches[0].benchmark}" if matches else None), matches
+
+    def can_pass(self, instruction: str) -> bool:
+        """Return whether a response to the instruction could pass at all."""
+        return not self._is_long(instruction) and not self._found_in(instruction)
+
+    def passes(self, attempt: Row) -> bool:
+        """Return whether an attempt passes."""
+        return self.reject_reason(attempt)[0] is None
+
+    def _has_leftover(self, texts: list[str]) -> bool:
+        if self._settings.leftover_rule == "substrings":
+            return has_substring(texts, self._settings.leftovers)
+        return self._words.are_in(texts)
+
+    def _is_long(self, instruction: str) -> bool:
+        return len(instruction.split()) > self._settings.max_instruction_words
+
+    def _found_in(self, text: str) -> list[BenchmarkText]:
+        return self._contaminants.found_in(text) if self._contaminants else []

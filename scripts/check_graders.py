@@ -1,0 +1,119 @@
+"""Grade what is known: every reference, and thousands of wrong answers to every benchmark. Prints a table.
+
+    .venv/bin/python scripts/check_graders.py ../shared/data [benchmark …] [--store DIR]
+
+References must pass but for those that the benchmark's file names. Wrong answers (empty bodies, another task's answer,
+mutants of the reference that return something else) must not pass. A mutant that passes is printed: its mutation
+changes nothing that the tests look at, or the grader is wrong.
+"""
+
+import argparse
+import ast
+import random
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sca_hf.benchmarks import NAMES, Answer, load_benchmark
+from sca_hf.benchmarks.classeval import NOT_PASSING
+from sca_hf.benchmarks.evoeval import CANNOT_PASS
+from sca_hf.errors import InputError
+from sca_hf.evaluation.evaluator import Evaluator
+from sca_hf.evaluation.results import Made
+
+_OTHERS = 2
+_MUTANTS = 3
+
+
+def main() -> int:
+    """The exit code: 1 where something came out otherwise than it must."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("benchmarks", nargs="*", default=NAMES)
+    parser.add_argument("--store", type=Path, default=Path("store/graders"))
+    parser.add_argument("--jails", type=int, default=2)
+    given = parser.parse_args()
+    print("| benchmark | references that pass | wrong answers that pass | seconds |\n|---|---|---|---:|")
+    wrong = False
+    with Evaluator(given.store, given.jails) as evaluator:
+        for name in given.benchmarks:
+            try:
+                benchmark = load_benchmark(name, given.data)
+            except InputError as error:
+                print(f"left out: {error}", file=sys.stderr)
+                continue
+            started = time.monotonic()
+            references = {task: reference_of(benchmark.tasks[task]) for task in benchmark.task_ids}
+            answers = [Answer(task, 0, solution=text) for task, text in references.items()]
+            graded = evaluator.grade(benchmark, answers, Made("references")).graded
+            failed = {one.answer.task for one in graded if not one.grade.passed}
+            unexpected = failed - exceptions_of(name)
+            known = list(wrong_answers(references, benchmark.tasks))
+            passed = [one for one in evaluator.grade(benchmark, known, Made("wrong")).graded if one.grade.passed]
+            print(
+                f"| {name} | {len(answers) - len(failed)} / {len(answers)} | {len(passed)} / {len(known)} "
+                f"| {time.monotonic() - started:.0f} |",
+                flush=True,
+            )
+            for one in passed:
+                print(f"passes: {name} {one.answer.task}:\n{one.answer.solution}", file=sys.stderr)
+            if unexpected:
+                print(f"{name}: references that fail and are not named: {sorted(unexpected)}", file=sys.stderr)
+            wrong = wrong or bool(unexpected)
+    return int(wrong)
+
+
+def reference_of(task: Any) -> str:
+    """The program that its authors wrote."""
+    tested = getattr(task, "tested", None)
+    text: str = tested.reference if tested is not None else getattr(task, "reference", "") or task.solution
+    return text
+
+
+def exceptions_of(name: str) -> set[str]:
+    """References that are known not to pass."""
+    return set(NOT_PASSING) if name == "classeval" else set(CANNOT_PASS.get(name, ()))
+
+
+def wrong_answers(references: dict[str, str], tasks: Any) -> Iterator[Answer]:
+    """An empty body, other tasks' answers and mutants, by task."""
+    ids = list(references)
+    for task, reference in references.items():
+        chance = random.Random(task)
+        texts = [without_bodies(reference)]
+        entry = getattr(tasks[task], "entry", "")
+        others = [other for other in chance.sample(ids, _OTHERS + 1) if other != task]
+        texts += [renamed(references[other], getattr(tasks[other], "entry", ""), entry) for other in others]
+        texts += mutants(reference, chance)
+        for sample, text in enumerate(texts):
+            yield Answer(task, sample, solution=text)
+
+
+def without_bodies(source: str) -> str:
+    """Every function does nothing."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.body = [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def renamed(source: str, old: str, new: str) -> str:
+    """The function `old` under the name `new`."""
+    return f"{source}\n{new} = {old}\n" if old and new else source
+
+
+def mutants(source: str, chance: random.Random) -> Iterator[str]:
+    """Returned values replaced by ones that no task expects everywhere."""
+    for value in chance.sample(["None", "-98765", "'wrong'", "[None]", "object()"], _MUTANTS):
+        tree = ast.parse(source)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Return):
+                node.value = ast.parse(value, mode="eval").body
+        yield ast.unparse(tree)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

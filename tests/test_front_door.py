@@ -1,0 +1,39 @@
+"""The public names, and the README's page of Python that uses them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sca_hf
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_all_public_names_are_there_and_nothing_else_is() -> None:
+    for name in sca_hf.__all__:
+        assert getattr(sca_hf, name).__doc__
+        assert name in dir(sca_hf)
+    with pytest.raises(AttributeError, match="no attribute 'Pipelin'"):
+        sca_hf.Pipelin  # noqa: B018
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys; import sca_hf; print(sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for package in ("datasets", "pydantic", "numpy", "pyarrow", "huggingface_hub", "torch", "vllm"):
+        assert f"'{package}'" not in loaded
+
+
+@pytest.mark.jail
+def test_the_readmes_page_of_python_runs_as_printed(tmp_path: Path) -> None:
+    page = re.search(r"^## In Python\n.*?^```python\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    assert page is not None
+    done = subprocess.run(
+        [sys.executable, "-c", page[1]], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:2] == ["[None]", "failed"]
+    assert list((tmp_path / "store" / "demo-seeds").iterdir())
