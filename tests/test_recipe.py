@@ -105,7 +105,7 @@ def test_a_wrong_file_is_one_line(tmp_path: Path, text: str, part: str) -> None:
 
 
 def test_an_unknown_recipe_names_the_known_ones() -> None:
-    with pytest.raises(RecipeError, match="demo, selfcodealign, selfcodealign-fast, starcoder2-instruct"):
+    with pytest.raises(RecipeError, match="demo, laptop, selfcodealign, selfcodealign-fast, starcoder2-instruct"):
         load_recipe("dmeo")
 
 
