@@ -66,11 +66,11 @@ def parse_response(completion: str, finish_reason: str, *, infer_tests: bool) ->
 
     Reasons: `cut-off-response`, `repetition`, `no-response`, `no-code`.
     """
-    lines = normal_text(completion).split("\n")
-    starts, _ = _starts_of_tests(lines, markdown_tokens("\n".join(lines)), infer_tests)
+    response = _trimmed(normal_text(completion).split("\n"))
+    lines = response.split("\n")
+    starts, _ = _starts_of_tests(lines, markdown_tokens(response), infer_tests)
     if starts:
-        finish_reason, lines = "stop", lines[: starts[0][0]]
-    response = _trimmed(lines)
+        finish_reason, response = "stop", _trimmed(lines[: starts[0][0]])
     if finish_reason in CUT:
         return response, _cut_part(finish_reason, "response")
     if not response:
@@ -86,7 +86,7 @@ def parse_tests(completion: str, finish_reason: str) -> tuple[str, str | None]:
     """
     text = OPENING_FENCE + normal_text(completion)
     block = next(blocks_of(markdown_tokens(text)))
-    tests = closed("\n".join(text.split("\n")[: block.end]).rstrip())
+    tests = "\n".join(text.split("\n")[: block.end]).rstrip() + ("" if block.is_closed else "\n```")
     if finish_reason in CUT and not block.is_closed:
         return tests, _cut_part(finish_reason, "tests")
     return tests, None if block.is_python else "no-code"

@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -40,9 +41,10 @@ def code_blocks(text: str) -> list[str]:
     return [block.code for block in blocks_of(markdown_tokens(text)) if block.is_python]
 
 
-def markdown_tokens(text: str) -> list[Token]:
+@lru_cache(maxsize=4)  # what is asked of one text is asked at once
+def markdown_tokens(text: str) -> Sequence[Token]:
     """Return the block tokens of `text` by CommonMark; the parser reads it as `normal_text` writes it."""
-    return _PARSER.parse(text)
+    return tuple(_PARSER.parse(text))
 
 
 def normal_text(text: str) -> str:

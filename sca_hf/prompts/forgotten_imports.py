@@ -1,12 +1,14 @@
 """Modules that tests use and that nobody imported: small models write `pytest.raises` without `import pytest`."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 
 from sca_hf.prompts.code_blocks import blocks_of, code_blocks, markdown_tokens
 from sca_hf.prompts.syntax import Function, parsed
 
+_ATTRIBUTES = re.compile(r"\b(\w+)\.")
 _MODULES = sys.stdlib_module_names | {"pytest"}
 
 
@@ -17,6 +19,8 @@ def with_forgotten_imports(response: str, tests: str) -> tuple[str, tuple[str, .
     nor in the response. Only the standard library and pytest are known. Nothing is added for the response's own code:
     an answer that forgets an import is wrong.
     """
+    if _MODULES.isdisjoint(_ATTRIBUTES.findall(tests)):
+        return tests, ()
     modules = _forgotten("\n".join(code_blocks(response)), "\n".join(code_blocks(tests)))
     lines = tests.split("\n")
     first = next((block.line for block in blocks_of(markdown_tokens(tests)) if block.is_python), None)
