@@ -74,6 +74,10 @@ class Console:
     def outcomes(self, outcomes: Sequence[Outcome], arguments: Sequence[str]) -> None:
         """The summary of the run of `python -m sca_hf.run` with these arguments."""
         self._terminal.print(_funnel(outcomes))
+        for outcome in outcomes:
+            warning = outcome.stage.warning(outcome.version.counts) if outcome.stage.warning else None
+            if warning:
+                self._terminal.print(f"[bold yellow]warning:[/bold yellow] {escape(warning)}", soft_wrap=True)
         self._terminal.print("\n[bold]Versions[/bold]")
         for outcome in outcomes:
             self._terminal.print(f"  {outcome.version.path}", soft_wrap=True)

@@ -39,6 +39,8 @@ _MEANINGS: Mapping[str, str] = {
     "judged-neither": "The model answered neither Yes nor No when asked about the docstring.",
     "no-concepts": "The completion names no concept.",
     "cut-off": "The model did not come to an end within max_tokens.",
+    "cut-off-response": "The response did not come to its end within max_tokens.",
+    "cut-off-tests": "The tests did not come to their end within tests_max_tokens.",
     "repetition": "The completion repeats itself without end.",
     "no-instruction": "The completion is empty.",
     "not-an-instruction": "The completion goes on with other parts of an exemplar.",
@@ -46,6 +48,7 @@ _MEANINGS: Mapping[str, str] = {
     "no-tests": "The completion has no line “[Tests]”, so the answer came without tests.",
     "several-tests": "The completion has more than one “[Tests]” part.",
     "no-code": "The answer or its tests have no fenced block of Python.",
+    "copied-exemplar": "It copies the exemplar of that number, which its own prompt shows.",
     # selection
     "execution-failed": "The program ended with an exception, or one of its assertions did not hold.",
     "execution-syntax-error": "The answer or its tests are not valid Python.",
