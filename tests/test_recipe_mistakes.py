@@ -51,3 +51,10 @@ def test_an_empty_exemplar_file(
     assert run.main(start) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "shots.txt: no text under '### System: S->C'; add it" in said
+
+
+def test_an_empty_file_of_the_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    (tmp_path / "judge.txt").write_text("")
+    start = [*arguments, "--set", f"judge.prompts={tmp_path / 'judge.txt'}", "--store", str(tmp_path / "store")]
+    assert run.main([*start, "--dry-run"]) == 2
+    assert "judge.txt: no text under '### System'; add it" in " ".join(capsys.readouterr().err.split())

@@ -27,7 +27,8 @@ def with_unreadable(stage: Stage, judged: Dataset, unreadable: Dataset | None) -
         made_from = row.get("id", number)
         parent = {stage.parent_id: made_from} if stage.parent_id else {}
         made = {"id": row_id("unreadable", stage.name, made_from)} if parent or "id" not in row else {}
-        return dict.fromkeys(judged.column_names) | dict(row) | parent | made
+        values: dict[str, Any] = {name: row.get(name) for name in judged.column_names}
+        return values | parent | made
 
     rows = unreadable.map(
         as_judged,

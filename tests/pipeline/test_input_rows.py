@@ -11,7 +11,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from sca_hf import run
 from sca_hf.store import Store
-from tests.finished_run import RESPONSE, TESTS, arguments, finished, own_cache
+from tests.finished_run import FUNCTION, RESPONSE, TESTS, arguments, finished, own_cache
 
 __all__ = ["arguments", "finished", "own_cache"]
 
@@ -272,6 +272,47 @@ def test_a_folder_of_versions_is_no_input(
 ) -> None:
     assert run.main([*arguments, "--dry-run", "--input", str(finished / "store" / "demo-sft")]) == 2
     assert re.search(r"is a folder of versions; give one of them, such as \S+demo-sft/latest", _said(capsys))
+
+
+def test_source_files_of_a_file_of_rows(arguments: list[str], tmp_path: Path) -> None:
+    code = FUNCTION.format(1)
+    rows = [{"content": code, "license": None, "stars": 3}, {"content": None}, {"content": 7}, {"content": code + "#"}]
+    _write(tmp_path / "rows.jsonl", rows)
+    start = [*arguments, "--store", str(tmp_path / "store"), "--to", "seeds", "--input", str(tmp_path / "rows.jsonl")]
+    assert run.main(start) == 0
+    (made,) = Store(tmp_path / "store").versions()
+    assert made.load()["license"][:] == ["unknown"] * made.counts.kept
+    assert made.counts.rejected["content-null"] == made.counts.rejected["content-not-text"] == 1
+    assert made.counts.rows_in == 4
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"response": "Sure."}, "response-without-code"),
+        ({"response": "```\n[1, 2]\n```"}, "response-without-code"),
+        ({"tests": "It works"}, "tests-without-code"),
+        ({"tests": None}, "tests-null"),
+        ({"tests": ""}, "tests-empty"),
+    ],
+)
+def test_what_is_to_be_executed_has_code(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], row: dict[str, Any], reason: str
+) -> None:
+    good = GOOD | {"response": CODE, "tests": "assert add(1, 2) == 3"}
+    _write(tmp_path / "rows.jsonl", [good, good | row])
+    start = [*arguments, "--store", str(tmp_path / "store"), "--dry-run", "--input", str(tmp_path / "rows.jsonl")]
+    assert run.main([*start, "--from", "execute"]) == 0
+    assert f"1 of 2 rows can't be read ({reason}: 1, first in row 2)" in _said(capsys)
+
+
+def test_a_limit_that_leaves_no_row_that_can_be_read(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write(tmp_path / "rows.jsonl", [GOOD | {"response": None}, GOOD])
+    start = [*arguments, "--store", str(tmp_path / "store"), "--from", "sft", "--limit", "1"]
+    assert run.main([*start, "--input", str(tmp_path / "rows.jsonl")]) == 2
+    assert "no row left after stage 'sft' (response-null: 1)" in _said(capsys)
 
 
 def _said(capsys: pytest.CaptureFixture[str]) -> str:
