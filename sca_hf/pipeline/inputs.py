@@ -114,7 +114,6 @@ class _Layout:
     own: Sequence[str]
     dropped: Sequence[str]
     ids: frozenset[str]
-    is_version: bool
 
     @classmethod
     def of(cls, loaded: Loaded, chain: Sequence[Stage], start: int, end: int) -> "_Layout":
@@ -131,9 +130,8 @@ class _Layout:
             is_free = isinstance(feature, _CARRIED) and name not in made and name not in sources.values()
             if name not in sources and (name in known if stages[0].origin else is_free):
                 sources[name] = name
-        sources = {
-            name: sources[name] for name in (*features, *sources) if name in sources
-        }  # in the order of the input
+        ordered = dict.fromkeys((*features, *sources))  # as in the input
+        sources = {name: sources[name] for name in ordered if name in sources}
         columns = {
             name: declared.get(name) or Column(name, _plain(features[str(source)], stages[0], name in needed), "")
             for name, source in sources.items()
@@ -152,7 +150,7 @@ class _Layout:
         used = {*sources.values(), "id"}
         own = [str(sources[name]) for name in needed if name not in ids and sources.get(name)]
         dropped = [name for name in features if name not in used]
-        return cls(stages[0].name, columns, sources, readers, own, dropped, frozenset(ids), loaded.version is not None)
+        return cls(stages[0].name, columns, sources, readers, own, dropped, frozenset(ids))
 
     def read(self, batch: Mapping[str, Sequence[Any]], numbers: Sequence[int]) -> dict[str, list[Any]]:
         """Return a batch of rows, each with its reject_reason, None where it can be read."""
