@@ -2,10 +2,15 @@
 
 import argparse
 import sys
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sca_hf.errors import InputError, ScaError
+
+if TYPE_CHECKING:
+    from sca_hf.stages.context import Progress
 
 EXAMPLES = """\
 examples:
@@ -97,11 +102,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = command.parse_args(arguments)
     if options.recipe is None and options.settings is None:
         command.error("--recipe NAME is needed (or --settings)")
+    from sca_hf.console.commands import rows_command
     from sca_hf.console.progress import shown
     from sca_hf.console.run import Console
     from sca_hf.console.settings import page, settings
     from sca_hf.pipeline.forecast import forecast
-    from sca_hf.pipeline.pipeline import Pipeline
+    from sca_hf.pipeline.pipeline import NoRowsLeft, Pipeline
     from sca_hf.recipe import complete_recipe, load_recipe
     from sca_hf.store import Store
     from sca_hf.store.hub.hub import Hub
@@ -135,14 +141,29 @@ def main(arguments: list[str] | None = None) -> int:
             rows=options.input,
         )
         pipeline = pipeline_of(limit=options.limit)
+
+        def watch(stage: str, progress: "Progress") -> AbstractContextManager[None]:
+            needs_engine = recipe.chain[recipe.place(stage)].needs == "engine"
+            dataset = f"{recipe.name}-{stage}"
+            return shown(
+                stage,
+                progress,
+                lambda reason: rows_command(dataset, reason, options.store, prompt=needs_engine),
+            )
+
         if options.dry_run:
             planned = pipeline.plan()
             console.plan(planned)
             if options.pilot:
-                outcomes = pipeline_of(limit=options.pilot, hub=None).run(console.stage, shown)
+                outcomes = pipeline_of(limit=options.pilot, hub=None).run(console.stage, watch)
                 console.forecast(forecast(recipe, outcomes, planned, options.limit))
             return 0
-        console.outcomes(pipeline.run(console.stage, shown), sys.argv[1:] if arguments is None else arguments)
+        outcomes = pipeline.run(console.stage, watch)
+        console.outcomes(outcomes, sys.argv[1:] if arguments is None else arguments, recipe.chain[-1].name)
+    except NoRowsLeft as error:
+        console.no_rows_left(error.outcomes)
+        console.error(error)
+        return 2
     except ScaError as error:
         console.error(error)
         return 2
