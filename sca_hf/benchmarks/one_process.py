@@ -77,9 +77,8 @@ def names_in(source: str) -> frozenset[str]:
 
 def _says_always(function: ast.FunctionDef) -> bool:
     returns = [node.value for node in ast.walk(function) if isinstance(node, ast.Return)]
-    return bool(returns) and all(
-        isinstance(value, ast.Constant) and value.value is not NotImplemented for value in returns
-    )
+    values = {value.value if isinstance(value, ast.Constant) else ... for value in returns}
+    return len(values) == 1 and not values & {..., NotImplemented}
 
 
 @cache

@@ -48,7 +48,7 @@ def test_no_cheat_passes_the_metric() -> None:
     programs = [
         text.replace("{{", "{").replace("}}", "}").replace("{f}", "add")
         for what, text in CHEATS.items()
-        if what not in SLOW
+        if what not in SLOW and what != "lone surrogate"  # which the `evaluate` package can't store
     ]
     programs.append("def add(a, b): return a + b")
     _, results = CodeExecution().compute(

@@ -18,7 +18,7 @@ import zlib
 from typing import Any, NoReturn
 
 MOST_ITEMS = 10_000  # of an iterator, which may have no end
-MOST_OF_ONE, MOST_OF_ALL, ALWAYS = 20_000, 200_000, 100  # items and characters that are handed out
+MOST_OF_ONE, MOST_OF_ALL, ALWAYS = 20_000, 200_000, 100  # items, characters and digits that are handed out
 SMALL = 1 << 53
 PLAIN = frozenset((bool, float, type(None)))
 
@@ -54,7 +54,12 @@ def encode(value: Any) -> Any:
     if kind in PLAIN:
         return value
     if kind is int:
-        return value if -SMALL < value < SMALL else ["i", hex(value)]
+        if -SMALL < value < SMALL:
+            return value
+        digits = value.bit_length() // 4
+        if digits > ALWAYS:
+            spend(digits)
+        return ["i", hex(value)]
     if kind is str:
         if len(value) > ALWAYS:
             spend(len(value))

@@ -7,7 +7,8 @@ from typing import Any
 
 HELD: list[Any] = []
 SEEN: dict[str, Any] = {}
-MAIN = {"__name__": "__main__", "__file__": "/tmp/program.py"}
+FILE = "/tmp/program.py"
+MAIN = {"__name__": "__main__", "__file__": FILE}
 LINES: set[int] = set()
 REACHED: set[int] = set()
 STATES = (
@@ -23,14 +24,22 @@ def hold(tests: str) -> None:
     HELD.append((list(sys.meta_path), list(sys.path_hooks), sys.stdout, sys.stderr))
 
 
+def write(answer: str) -> None:
+    with open(FILE, "w", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 (in a jail)
+        file.write(answer)
+
+
 def load(answer: str) -> None:
     SEEN.update(MAIN)
-    exec(compile(answer, "<answer>", "exec"), SEEN)
+    # For tests that ask `inspect` for its source.
+    write(answer)
+    exec(compile(answer, FILE, "exec"), SEEN)
 
 
 def trace(answer: str) -> None:
     """Like `load`, and notes which lines are reached from now on."""
-    code = compile(answer, "<answer>", "exec")
+    write(answer)
+    code = compile(answer, FILE, "exec")
     pending = [code]
     while pending:
         part = pending.pop()
@@ -38,7 +47,7 @@ def trace(answer: str) -> None:
         pending += [constant for constant in part.co_consts if hasattr(constant, "co_lines")]
 
     def note(frame: Any, event: str, argument: Any) -> Any:
-        if frame.f_code.co_filename != "<answer>":
+        if frame.f_code.co_filename != FILE:
             return None
         REACHED.add(frame.f_lineno)
         return note

@@ -12,6 +12,7 @@ from sca_hf.corpus.languages.python.salvage import BrokenFunction
 from sca_hf.errors import InputError
 
 LanguageName = Literal["python", "javascript"]
+_MODULES = {"python": "python.rules", "javascript": "javascript"}
 ENDINGS = {"python": (".py",), "javascript": (".js", ".mjs", ".cjs", ".jsx")}
 
 
@@ -45,7 +46,7 @@ class Language(Protocol):
 def language(name: LanguageName) -> Language:
     """Return the module of a language. Raises InputError when its parser is not installed."""
     try:
-        module: Language = import_module(f"sca_hf.corpus.languages.{name}")
+        module: Language = import_module(f"sca_hf.corpus.languages.{_MODULES[name]}")
     except ModuleNotFoundError as error:
         raise InputError(
             f"seeds.language {name} needs the package {error.name}; install it: pip install 'sca-hf[{name}]'"
