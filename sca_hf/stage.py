@@ -108,6 +108,7 @@ class Stage:
     `pass_rule(settings)`: the rule by which an executed attempt passes (see `sca_hf.stages.pass_rules`).
     `until_pass(settings)`: for a stage that writes attempts, whether it goes on until one passes. It may run them while
     it writes: it is lent the jails of the stage that executes them, and the rule of the stage that has one.
+    `warning(counts)`: what a summary says of the rows it judged if something is odd about them, else None.
     `shows`: columns to print as an example when a run ends with this stage.
     `formats`: shapes of the kept rows that versions hold next to them. `beside`: files of text in a version's folder.
     `card`: Markdown on what its rows are, for a stage that has no template in `cards/`.
@@ -134,6 +135,7 @@ class Stage:
     jails: Callable[[Any, int], Any] | None = None
     pass_rule: Callable[[Any], Any] | None = None
     until_pass: Callable[[Any], bool] | None = None
+    warning: Callable[[Counts], str | None] | None = None
     shows: tuple[str, ...] = ()
     formats: tuple[Format, ...] = ()
     beside: Mapping[str, str] = field(default_factory=dict)

@@ -44,7 +44,18 @@ def test_next_is_pasted_into_a_shell(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    command = [sys.executable, "-m", "sca_hf.run", "--recipe", "demo", *arguments, "--to", "seeds", "--store", "my store"]
+    command = [
+        sys.executable,
+        "-m",
+        "sca_hf.run",
+        "--recipe",
+        "demo",
+        *arguments,
+        "--to",
+        "seeds",
+        "--store",
+        "my store",
+    ]
     said = shell(shlex.join(command))
     lines = said[said.index("\nNext") :].strip().splitlines()[1:]
     load, rows, report, rest = (line.strip() for line in lines)

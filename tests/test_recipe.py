@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from sca_hf.errors import RecipeError
+from sca_hf.pipeline.pipeline import Pipeline
 from sca_hf.recipe import load_recipe, recipe_names
+from sca_hf.store import Store
 
 
-@pytest.mark.parametrize("name", ["demo", "selfcodealign", "selfcodealign-fast", "starcoder2-instruct"])
+@pytest.mark.parametrize("name", ["demo", "laptop", "selfcodealign", "selfcodealign-fast", "starcoder2-instruct"])
 def test_bundled_recipes_are_valid(name: str) -> None:
     assert name in recipe_names()
     assert load_recipe(name).name == name
@@ -29,7 +31,18 @@ def test_the_papers_settings() -> None:
     assert (recipe["execute"].cpu_seconds, recipe["execute"].memory_mb) == (10.0, 4096)
     assert recipe["select"].max_instruction_words == 200
     assert (recipe["select"].leftover_rule, recipe["responses"].infer_tests) == ("substrings", False)
+    assert recipe["responses"].infer_imports is False
     assert (recipe["sft"].tests_probability, recipe["sft"].max_tests_lines) == (0.5, 5)
+
+
+def test_the_recipe_for_small_models_plans_with_a_local_folder(model_folder: Path, tmp_path: Path) -> None:
+    offline = ("seeds.decontaminate=null", "select.decontaminate=null")
+    recipe = load_recipe("laptop", [f"model={model_folder}", *offline])
+    planned = {step.stage.name: step for step in Pipeline(recipe, Store(tmp_path)).plan()}
+    assert list(planned) == ["seeds", "concepts", "instructions", "responses", "execute", "select", "sft"]
+    assert planned["responses"].most_rows == 32
+    assert planned["responses"].most_calls == 32 * 4 * 2
+    assert planned["concepts"].most_calls == planned["instructions"].most_calls == 32
 
 
 def test_changes_are_typed() -> None:
@@ -111,7 +124,7 @@ def test_a_wrong_file_is_one_line(tmp_path: Path, text: str, part: str) -> None:
 
 
 def test_an_unknown_recipe_names_the_known_ones() -> None:
-    with pytest.raises(RecipeError, match="demo, selfcodealign, selfcodealign-fast, starcoder2-instruct"):
+    with pytest.raises(RecipeError, match="demo, laptop, selfcodealign, selfcodealign-fast, starcoder2-instruct"):
         load_recipe("dmeo")
 
 

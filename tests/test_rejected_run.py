@@ -45,7 +45,8 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
         (code / f"{number:02}.py").write_text(FUNCTION.format(number))
     server = Loopback()
     settings = [f"seeds.source={code}", f"model={MODEL}", "engine.kind=openai", f"engine.urls=[{server.url}]"]
-    changes = [part for each in (*settings, f"responses.samples={SAMPLES}") for part in ("--set", each)]
+    rows = (f"responses.samples={SAMPLES}", "responses.parts=together")
+    changes = [part for each in (*settings, *rows) for part in ("--set", each)]
     arguments = ["--recipe", "demo", *changes, "--store", str(folder / "store")]
     with pytest.MonkeyPatch.context() as patch, pytest.MonkeyPatch.context() as written:
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", str(folder / "cache"))

@@ -161,8 +161,8 @@ def test_from_execute_to_conversations(tmp_path: Path) -> None:
     assert row["response_id"] == "response 0"
     assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
     again = run(*arguments, "--set", "run.jails=1", "--set", "run.batch_size=1", "--set", "run.concurrency=1")
-    assert again.stdout.count("cached") == 3
-    assert len(Store(tmp_path).versions()) == 4
+    assert again.stdout.count("cached") == 4
+    assert len(Store(tmp_path).versions()) == 5
 
 
 @pytest.mark.jail

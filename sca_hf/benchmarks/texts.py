@@ -17,6 +17,7 @@ from datasets import Dataset, load_dataset
 from sca_hf.errors import InputError
 
 _FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
+_QUOTED = 100  # characters
 _DOCSTRING = re.compile(r'("""|\'\'\')(.*?)\1', re.DOTALL)
 
 
@@ -35,6 +36,12 @@ class BenchmarkText:
 
     def __str__(self) -> str:
         return f"{self.benchmark} {self.row} ({self.part})"
+
+    @property
+    def quoted(self) -> str:
+        """Return where it is from, and its first words."""
+        words = " ".join(self.text.split())
+        return f"{self}: {words[:_QUOTED]}{'…' if len(words) > _QUOTED else ''}"
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ class RowsConsole:
             self._text(f"completion of {call.stage}, as it came ({tokens}; {ended})", completion.text)
         elif call.prompt is not None:
             self._line("the completion is not in this store's journal", "dim")
+        if call.then is not None:
+            self._call(call.then)
 
     def _text(self, name: str, text: str) -> None:
         self._line(name, "dim")

@@ -119,6 +119,10 @@ class Console:
             self._heading("Rejected, by reason")
         for line in lines:
             self._print(line)
+        for outcome in outcomes:
+            warning = outcome.stage.warning(outcome.version.counts) if outcome.stage.warning else None
+            if warning:
+                self._terminal.print(f"[bold yellow]warning:[/bold yellow] {escape(warning)}", soft_wrap=True)
         self._heading("Versions")
         for outcome in outcomes:
             self._print(f"  {outcome.version.path}")

@@ -102,6 +102,8 @@ class TraceConsole:
             f"ended by {_ENDS[completion.finish_reason]}"
         )
         self._text(f"completion, as it came ({size})", completion.text, "markdown", _LONGEST, 0)
+        if call.then is not None:
+            self._call(call.then)
 
     def _rules(self, event: Event) -> None:
         for rule, outcome in event.rules:
@@ -164,9 +166,12 @@ def _texts(event: Event) -> Iterator[tuple[str, str, str]]:
     row, stage = event.row, event.step.stage
     if stage == "seeds" and row.get("seed"):
         yield "seed", row["seed"], "python"
-    completed = event.call is not None and event.call.completion is not None
     written: Mapping[str, tuple[str, ...]] = {"instructions": ("instruction",), "responses": ("response", "tests")}
-    for name in () if completed else written.get(stage, ()):
+    names = written.get(stage, ())
+    if event.call is not None and event.call.completion is not None:
+        # A call for the tests alone begins behind their fence, and the row has them with it.
+        names = ("tests",) if event.call.then is not None else ()
+    for name in names:
         if row.get(name):
             yield name, row[name], "markdown"
     for name in ("stdout", "stderr"):

@@ -82,7 +82,7 @@ def _judge_file(
             "name": function.name,
             "sha1": hashlib.sha1(seed.encode()).hexdigest(),
             REJECT_REASON: f"contaminated-{matches[0].benchmark}" if matches else reason,
-            "benchmark_row": "; ".join(map(str, matches)) or None,
+            "benchmark_row": "\n".join(text.quoted for text in matches) or None,
         }
 
 

@@ -23,6 +23,7 @@ _COMMENT = re.compile(r"#[^\n]*")
 # is compared where they are found. So its size does not grow with the length of the texts.
 _ANCHOR = 32
 
+Needles = dict[bytes, list[tuple[int, bytes]]]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
 
 
@@ -39,6 +40,8 @@ class DecontaminateSettings(Settings):
     files: dict[Name, str] = Field(default={})
     min_chars: int = Field(default=30, ge=10)
     ngram: int | None = Field(default=None, ge=4, le=100)
+    min_words: int = Field(default=8, ge=1)
+    max_rows: int | None = Field(default=10, ge=1)
 
     @property
     def sources(self) -> dict[str, str | None]:
@@ -48,8 +51,8 @@ class DecontaminateSettings(Settings):
 
     def intent(self) -> dict[str, Any]:
         """Return the texts in place of where they come from. Loads them."""
-        contaminants = load_contaminants(self)
-        return {"texts": contaminants.sha, "min_chars": self.min_chars, "ngram": self.ngram}
+        names = {"min_chars", "ngram", "min_words", "max_rows"}
+        return {"texts": load_contaminants(self).sha} | self.model_dump(mode="json", include=names)
 
     def published(self) -> dict[str, Any]:
         """Return the settings with the names of files alone."""
@@ -62,13 +65,21 @@ class Contaminants:
     Compared are texts in lower case without any white space: as they are, and without what follows a "#" on its line.
     """
 
-    def __init__(self, texts: Iterable[BenchmarkText], min_chars: int, ngram: int | None = None) -> None:
+    def __init__(
+        self,
+        texts: Iterable[BenchmarkText],
+        min_chars: int,
+        ngram: int | None = None,
+        min_words: int = 1,
+        max_rows: int | None = None,
+    ) -> None:
         self.texts = tuple(texts)
-        self.min_chars, self.ngram = min_chars, ngram
+        self.min_chars, self.ngram, self.min_words, self.max_rows = min_chars, ngram, min_words, max_rows
 
     def __getstate__(self) -> dict[str, Any]:
         """What goes to a worker; the automaton is made there."""
-        return {"texts": self.texts, "min_chars": self.min_chars, "ngram": self.ngram}
+        names = ("texts", "min_chars", "ngram", "min_words", "max_rows", "needles")
+        return {name: getattr(self, name) for name in names}
 
     @cached_property
     def sha(self) -> str:
@@ -85,35 +96,38 @@ class Contaminants:
         return [self.texts[number] for number in sorted(matches)]
 
     @cached_property
-    def needles(self) -> dict[bytes, list[tuple[int, bytes]]]:
-        """What is looked for: by normalized text, the texts with that form and what must be defined as well."""
-        needles: dict[bytes, list[tuple[int, bytes]]] = {}
+    def needles(self) -> Needles:
+        """What is looked for: by normalized text, the texts that it stands for and what must be defined besides."""
+        needles: Needles = {}
         for number, text in enumerate(self.texts):
+            if text.part not in _SOLUTIONS and len(text.text.split()) < self.min_words:
+                continue
             for form in dict.fromkeys(normalized(text.text)):
                 if len(form) >= self.min_chars:
                     needles.setdefault(form, []).append((number, b""))
                 elif form and text.part in _SOLUTIONS and (text.name or b"def" in form):
                     defined = b"" if b"def" in form else f"def{text.name.lower()}(".encode()
                     needles.setdefault(form, []).append((number, defined))
-        return needles
+        return needles if self.max_rows is None else self._without_common(needles, self.max_rows)
+
+    def _without_common(self, needles: Needles, max_rows: int) -> Needles:
+        rows: dict[bytes, set[tuple[str, str]]] = {needle: set() for needle in needles}
+        search = _Search(needles)
+        for text in self.texts:
+            for form in dict.fromkeys(normalized(text.text)):
+                for needle in search.found_in(form):
+                    rows[needle].add((text.benchmark, text.row))
+        return {needle: meant for needle, meant in needles.items() if len(rows[needle]) <= max_rows}
 
     @cached_property
-    def _automaton(self) -> tuple[BytesAhoCorasick, list[list[tuple[int, bytes]]]]:
-        """The anchors, and for each the texts that have it: where it begins in them, and the text."""
-        anchored: dict[bytes, list[tuple[int, bytes]]] = {}
-        for needle in self.needles:
-            begin = max(0, (len(needle) - _ANCHOR) // 2)
-            anchored.setdefault(needle[begin : begin + _ANCHOR], []).append((begin, needle))
-        return BytesAhoCorasick(list(anchored)), list(anchored.values())
+    def _search(self) -> "_Search":
+        return _Search(self.needles)
 
     def _contained(self, form: bytes) -> Iterator[int]:
-        automaton, anchored = self._automaton
-        for anchor, position, _ in automaton.find_matches_as_indexes(form, overlapping=True):
-            for begin, needle in anchored[anchor]:
-                if position >= begin and form.startswith(needle, position - begin):
-                    for number, definition in self.needles[needle]:
-                        if definition in form:
-                            yield number
+        for needle in self._search.found_in(form):
+            for number, definition in self.needles[needle]:
+                if definition in form:
+                    yield number
 
     @cached_property
     def _ngrams(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -134,17 +148,36 @@ class Contaminants:
         return numbers
 
 
+class _Search:
+    """Finds texts in another one by their anchors."""
+
+    def __init__(self, needles: Iterable[bytes]) -> None:
+        anchored: dict[bytes, list[tuple[int, bytes]]] = {}
+        for needle in needles:
+            begin = max(0, (len(needle) - _ANCHOR) // 2)
+            anchored.setdefault(needle[begin : begin + _ANCHOR], []).append((begin, needle))
+        self._automaton, self._anchored = BytesAhoCorasick(list(anchored)), list(anchored.values())
+
+    def found_in(self, form: bytes) -> Iterator[bytes]:
+        """Yield the texts that `form` contains, some more than once."""
+        for anchor, position, _ in self._automaton.find_matches_as_indexes(form, overlapping=True):
+            for begin, needle in self._anchored[anchor]:
+                if position >= begin and form.startswith(needle, position - begin):
+                    yield needle
+
+
 _SOLUTIONS = {"canonical_solution", "solution", "solutions", "code", "reference_code", "solution_code"}
 
 
 @lru_cache(maxsize=2)
-def _load(sources: tuple[tuple[str, str | None], ...], min_chars: int, ngram: int | None) -> Contaminants:
-    return Contaminants((text for name, file in sources for text in load_texts(name, file)), min_chars, ngram)
+def _load(sources: tuple[tuple[str, str | None], ...], *limits: Any) -> Contaminants:
+    return Contaminants((text for name, file in sources for text in load_texts(name, file)), *limits)
 
 
 def load_contaminants(settings: DecontaminateSettings) -> Contaminants:
-    """Return the texts of the benchmarks that count. Raises InputError when one can't be loaded."""
-    return _load(tuple(settings.sources.items()), settings.min_chars, settings.ngram)
+    """The texts of the benchmarks that count. Raises InputError when one can't be loaded."""
+    limits = settings.min_chars, settings.ngram, settings.min_words, settings.max_rows
+    return _load(tuple(settings.sources.items()), *limits)
 
 
 def normalized(text: str) -> tuple[bytes, bytes]:

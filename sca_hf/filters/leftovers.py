@@ -52,7 +52,7 @@ class LeftoverWords:
             if any(self._is_in_prose(token.content) for token in tokens if token.type == "inline"):
                 return True
             for code in (block.code for block in blocks_of(tokens) if block.is_python):
-                if any(map(self._comment.search, _comments(code))):
+                if "#" in code and any(map(self._comment.search, _comments(code))):
                     return True
                 if tree := parsed(code):
                     if any(map(self._is_in_prose, _docstrings(tree))):

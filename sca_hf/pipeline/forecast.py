@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sca_hf.pipeline.pipeline import Outcome
 from sca_hf.pipeline.plan import Planned
 from sca_hf.recipe import Recipe
+from sca_hf.stage import Stage
 
 _95_PERCENT = 1.96
 
@@ -58,7 +59,7 @@ def forecast(
             continue
         counts, lineage = outcome.version.counts, outcome.version.lineage
         rows_in = _estimate(rows, spread)
-        calls = rows_in.times(counts.judged / counts.rows_in if outcome.stage.needs else 0.0)
+        calls = rows_in.times(counts.judged / counts.rows_in * _calls_a_row(recipe, outcome.stage))
         tokens = lineage.tokens
         share = counts.kept / counts.judged
         # Samples of one row pass or fail together more often than not, so the rows count and not the samples.
@@ -78,6 +79,12 @@ def forecast(
             )
         )
     return forecasts
+
+
+def _calls_a_row(recipe: Recipe, stage: Stage) -> float:
+    """Calls for each row that the stage makes, if none of them fails."""
+    settings = recipe[stage.name]
+    return stage.calls(settings) / stage.most_rows(settings) if stage.needs else 0.0
 
 
 def _hours(rows: Estimate, outcome: Outcome) -> Estimate:

@@ -1,4 +1,7 @@
-"""Completions of I->R, taken apart: the response, and the tests below the label `[Tests]`."""
+"""Completions of I->R: the response, and the tests below the label `[Tests]`.
+
+The model writes both in one completion, which is taken apart, or each in one of its own.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,8 +10,8 @@ from itertools import pairwise
 
 from markdown_it.token import Token
 
-from sca_hf.prompts.build import CUT
-from sca_hf.prompts.code_blocks import blocks_of, code_blocks, markdown_tokens, normal_text
+from sca_hf.prompts.build import CUT, OPENING_FENCE
+from sca_hf.prompts.code_blocks import blocks_of, closed, code_blocks, markdown_tokens, normal_text
 from sca_hf.prompts.only_tests import only_tests
 
 # On a line of its own: with blanks, a colon, in bold; the parser takes the marks of a heading, list or quote off.
@@ -31,13 +34,17 @@ class Answer:
 def parse_answer(completion: str, finish_reason: str, *, infer_tests: bool) -> Answer:
     """Take a completion of I->R apart. What was cut off keeps its text, for people to look at.
 
+    One that was cut off behind its tests, a closed block of Python below the label, counts as ended there.
+
     Reasons: `cut-off`, `repetition`, `no-response`, `no-tests`, `several-tests`, `no-code`.
     """
     lines = normal_text(completion).split("\n")
     tokens = markdown_tokens("\n".join(lines))
-    labels = list(_labels(tokens))
-    inferred = _first_line_of_tests(lines, tokens) if infer_tests and not labels else None
-    starts = labels if inferred is None else [(inferred, inferred)]
+    starts, inferred = _starts_of_tests(lines, tokens, infer_tests)
+    if finish_reason in CUT and starts and not inferred:
+        end = _end_of_tests(tokens, starts[0][1])
+        if end is not None:
+            finish_reason, lines, starts = "stop", lines[:end], starts[:1]
     begins = [0, *(end for _, end in starts)]
     ends = [*(begin for begin, _ in starts), len(lines)]
     response, *tests = (_trimmed(lines[begin:end]) for begin, end in zip(begins, ends, strict=True))
@@ -49,7 +56,60 @@ def parse_answer(completion: str, finish_reason: str, *, infer_tests: bool) -> A
         reason = "several-tests" if tests else "no-tests"
     else:
         reason = None if code_blocks(response) and code_blocks(tests[0]) else "no-code"
-    return Answer(response, "\n\n".join(tests), inferred is not None, reason)
+    return Answer(response, "\n\n".join(tests), inferred, reason)
+
+
+def parse_response(completion: str, finish_reason: str, *, infer_tests: bool) -> tuple[str, str | None]:
+    """Return the response in a completion that was to end where the tests begin, and why it is rejected.
+
+    Where it went on, with another label or with code that only tests, it is cut there, and came to its end.
+
+    Reasons: `cut-off-response`, `repetition`, `no-response`, `no-code`.
+    """
+    response = _trimmed(normal_text(completion).split("\n"))
+    lines = response.split("\n")
+    starts, _ = _starts_of_tests(lines, markdown_tokens(response), infer_tests)
+    if starts:
+        finish_reason, response = "stop", _trimmed(lines[: starts[0][0]])
+    if finish_reason in CUT:
+        return response, _cut_part(finish_reason, "response")
+    if not response:
+        return response, "no-response"
+    response = closed(response)
+    return response, None if code_blocks(response) else "no-code"
+
+
+def parse_tests(completion: str, finish_reason: str) -> tuple[str, str | None]:
+    """Return the tests whose code a completion goes on with behind their opening fence, and why they are rejected.
+
+    Reasons: `cut-off-tests`, `repetition`, `no-code`.
+    """
+    text = OPENING_FENCE + normal_text(completion)
+    block = next(blocks_of(markdown_tokens(text)))
+    tests = "\n".join(text.split("\n")[: block.end]).rstrip() + ("" if block.is_closed else "\n```")
+    if finish_reason in CUT and not block.is_closed:
+        return tests, _cut_part(finish_reason, "tests")
+    return tests, None if block.is_python else "no-code"
+
+
+def _cut_part(finish_reason: str, part: str) -> str:
+    """The reject reason of one part: a repetition is one wherever it is."""
+    return f"{CUT[finish_reason]}-{part}" if finish_reason == "length" else CUT[finish_reason]
+
+
+def _starts_of_tests(
+    lines: Sequence[str], tokens: Sequence[Token], infer_tests: bool
+) -> tuple[list[tuple[int, int]], bool]:
+    """The lines where tests are announced and where they begin, and whether that was inferred."""
+    labels = list(_labels(tokens))
+    inferred = _first_line_of_tests(lines, tokens) if infer_tests and not labels else None
+    return (labels, False) if inferred is None else ([(inferred, inferred)], True)
+
+
+def _end_of_tests(tokens: Sequence[Token], begin: int) -> int | None:
+    """The line after the first block of Python from line `begin` on, None if it is not closed or not there."""
+    block = next((block for block in blocks_of(tokens) if block.is_python and block.line >= begin), None)
+    return block.end if block is not None and block.is_closed else None
 
 
 def _labels(tokens: Sequence[Token]) -> Iterator[tuple[int, int]]:

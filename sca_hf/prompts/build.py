@@ -1,7 +1,7 @@
 """The prompts of the three LLM steps, and what a completion of each must look like.
 
 A prompt is the step's system text, exemplars under numbered headings, and the open row under the next number.
-The model goes on after the last label; generation stops at the next heading.
+The model goes on after the last label; generation stops at the next heading, or where the part that was asked for ends.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,16 @@ from sca_hf.identity import digest
 from sca_hf.prompts.few_shot import Exemplar, FewShot, Property
 from sca_hf.stage import Step
 
-STOP = ("### Example",)
 TESTS_LABEL = "[Tests]"
+OPENING_FENCE = "```python\n"
+
+# Texts that end a completion. Servers take four of them at most: OpenAI's own, and TGI as it comes.
+STOP = ("### Example",)
+CONCEPTS_STOP = (*STOP, "\n\n")  # a list may well take several lines
+INSTRUCTION_STOP = (*STOP, "\n[Response]")
+RESPONSE_STOP = (*STOP, f"\n{TESTS_LABEL}", f"\n**{TESTS_LABEL}", f"\n### {TESTS_LABEL}")
+TESTS_STOP = ("\n```",)
+
 CUT = {"length": "cut-off", "repetition": "repetition"}
 """Reject reasons of completions that didn't come to their end, by finish reason."""
 
@@ -35,6 +43,11 @@ def response_prompt(few_shot: FewShot, exemplars: Sequence[Exemplar], instructio
         for shot in exemplars
     ]
     return _prompt(few_shot, "I->R", shots, f"[Instruction]\n{instruction}\n\n[Response]\n")
+
+
+def tests_prompt(prompt: str, response: str) -> str:
+    """I->R, where the tests are asked for by themselves: `prompt` made the response; the completion is code."""
+    return f"{prompt}{response}\n\n{TESTS_LABEL}\n{OPENING_FENCE}"
 
 
 def step_sha(few_shot: FewShot, step: Step) -> str:

@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -25,11 +26,14 @@ _PARSER = MarkdownIt("commonmark", {"html": False}).disable(["inline", "referenc
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """`code` without its fence and indentation; `line` of the text where the block begins, fence included, from 0."""
+    """`code` without its fence and indentation. The block, fences included, takes the lines `line` to `end` of the
+    text, from 0 and without the last. `is_closed`: it has a closing fence; code that is indented has none."""
 
     code: str
     line: int
+    end: int
     is_python: bool
+    is_closed: bool
 
 
 def code_blocks(text: str) -> list[str]:
@@ -37,9 +41,10 @@ def code_blocks(text: str) -> list[str]:
     return [block.code for block in blocks_of(markdown_tokens(text)) if block.is_python]
 
 
-def markdown_tokens(text: str) -> list[Token]:
+@lru_cache(maxsize=4)  # what is asked of one text is asked at once
+def markdown_tokens(text: str) -> Sequence[Token]:
     """Return the block tokens of `text` by CommonMark; the parser reads it as `normal_text` writes it."""
-    return _PARSER.parse(text)
+    return tuple(_PARSER.parse(text))
 
 
 def normal_text(text: str) -> str:
@@ -56,7 +61,21 @@ def blocks_of(tokens: Sequence[Token], first_line: int = 0) -> Iterator[CodeBloc
         if token.type == "code_block" and token.content.lstrip().startswith(("```", "~~~")):
             yield from blocks_of(markdown_tokens(token.content), line)  # fences that are indented far
         else:
-            yield CodeBlock(token.content, line, _is_python(token.info, token.content))
+            end = first_line + token.map[1]
+            inside = token.content.removesuffix("\n").count("\n") + bool(token.content)
+            is_closed = token.type == "fence" and end - line == inside + 2
+            yield CodeBlock(token.content, line, end, _is_python(token.info, token.content), is_closed)
+
+
+def closed(text: str) -> str:
+    """Return `text`, which ends in no blank line, with a closing fence if its last block lacks one.
+
+    Within a list or a quote none is added: there a block ends with its list.
+    """
+    fences = [token for token in markdown_tokens(text) if token.type == "fence"]
+    last = next(iter(blocks_of(fences[-1:])), None)
+    open_to_the_end = last is not None and not last.is_closed and last.end == len(text.split("\n"))
+    return f"{text}\n{fences[-1].markup}" if open_to_the_end and fences[-1].level == 0 else text
 
 
 def fenced(code: str) -> str:

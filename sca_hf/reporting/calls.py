@@ -6,7 +6,7 @@ run: the lineage has a hash of all that a step's prompts can hold.
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
@@ -14,27 +14,35 @@ from typing import Any, Self
 
 from sca_hf.engines import Completion, Sampling
 from sca_hf.errors import InputError
+from sca_hf.identity import row_id, row_seed
 from sca_hf.pipeline.journal import Journal, find_completion
-from sca_hf.prompts.build import STOP, concepts_prompt, instruction_prompt, response_prompt, step_sha
+from sca_hf.prompts.answers import parse_response
+from sca_hf.prompts.build import STOP, concepts_prompt, instruction_prompt, response_prompt, step_sha, tests_prompt
 from sca_hf.prompts.few_shot import FewShot, Property, load_few_shot
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.reporting.runs import Row, Run
 from sca_hf.reporting.runs import Step as RunStep
 from sca_hf.stage import Step
-from sca_hf.stages.few_shot import FewShotCalls, ShotSettings
+from sca_hf.stages import concepts, instructions
+from sca_hf.stages.few_shot import FewShotCalls, Part, ShotSettings, ended
+from sca_hf.stages.responses import ResponsesSettings, response_part, tests_part
 
 CallOf = Callable[[Row], tuple[str, Sampling]]
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a model. `completion`: None where no journal has it. `missing`: why there is no prompt."""
+    """One call of a model. `completion`: None where no journal has it. `missing`: why there is no prompt.
+
+    `then`: the call that went on from it, for the tests of a response.
+    """
 
     stage: str
     prompt: str | None
     sampling: Sampling | None
     completion: Completion | None
     missing: str = ""
+    then: "Call | None" = None
 
 
 class Calls(AbstractContextManager["Calls"]):
@@ -51,13 +59,19 @@ class Calls(AbstractContextManager["Calls"]):
         if step is None or stage not in _CALLS or not _CALLS[stage].columns <= row.keys():
             return None
         try:
-            prompt, sampling = self._made(stage)(row)
+            call = self._found(step, *self._made(stage)(row))
         except InputError as error:
             return Call(stage, None, None, None, str(error))
+        if stage != "responses":
+            return call
+        tests = _tests_call(step, row, call)
+        return call if tests is None else replace(call, then=self._found(step, *tests))
+
+    def _found(self, step: RunStep, prompt: str, sampling: Sampling) -> Call:
         model = step.lineage.model
         engine = model.model_dump(exclude={"model"}) if model else {}
-        found = find_completion(self._journal, engine, prompt, sampling) if self._journal else None
-        return Call(stage, prompt, sampling, found)
+        completion = find_completion(self._journal, engine, prompt, sampling) if self._journal else None
+        return Call(step.stage, prompt, sampling, completion)
 
     def _calls_of(self, stage: str) -> CallOf:
         step = self._run.step(stage)
@@ -89,6 +103,7 @@ def _few_shot_calls(
     kind: Step,
     parent: str,
     prompt_of: Callable[[FewShot, Any, Any], str],
+    part_of: Callable[[Any], Part],
     opened: Callable[[Row], Any],
     sample: Callable[[Row], int] = lambda row: 0,
 ) -> CallOf:
@@ -99,13 +114,43 @@ def _few_shot_calls(
     sent = (step.lineage.intent or {}).get("prompts")
     if sent is not None and step_sha(few_shot, kind) != sent:
         raise InputError(f"the prompts of {step.name} were made with other exemplars than those of {name!r}")
-    section = recipe.get(step.stage, {})
-    known = {name: section[name] for name in ShotSettings.model_fields if name in section}
-    known.setdefault("repetition_detection", None)  # versions before it didn't look for it
-    calls: FewShotCalls[Any] = FewShotCalls(
-        few_shot, ShotSettings(**known), recipe.get("seed", 3407), step.stage, prompt_of
+    settings = settings_of(step)
+    calls: FewShotCalls[Any] = FewShotCalls(few_shot, settings, recipe.get("seed", 3407), step.stage, prompt_of)
+    part = part_of(settings)
+    return lambda row: (calls.prompt(row[parent], opened(row)), calls.sampling(part, row[parent], sample(row)))
+
+
+def settings_of(step: RunStep) -> ShotSettings:
+    """Return the settings of a few-shot step that decide on its calls, from the recipe in its lineage."""
+    section = step.lineage.recipe.get(step.stage, {})
+    # Versions before these settings looked for no repetition, and asked for both parts together.
+    before = {"repetition_detection": None, "parts": "together"}
+    kind = ResponsesSettings if step.stage == "responses" else ShotSettings
+    return kind(**{name: value for name, value in (before | section).items() if name in kind.model_fields})
+
+
+def _tests_call(step: RunStep, row: Row, call: Call) -> tuple[str, Sampling] | None:
+    """Prompt and sampling of the call for a response's tests; None if there was none, or it can't be told."""
+    settings = settings_of(step)
+    assert isinstance(settings, ResponsesSettings)
+    assert call.prompt is not None
+    assert call.sampling is not None
+    if settings.parts == "together":
+        return None
+    response, reason = row.get("response", ""), None
+    if not row.get("tests"):
+        if call.completion is None:
+            return None
+        finish_reason = ended(call.completion.text, call.completion.finish_reason, call.sampling)
+        response, reason = parse_response(call.completion.text, finish_reason, infer_tests=settings.infer_tests)
+    if reason is not None:
+        return None
+    part = tests_part(settings)
+    seed = row_seed(
+        step.lineage.recipe.get("seed", 3407), part.name, row_id(row["instruction_id"], step.stage, row["sample"])
     )
-    return lambda row: calls.of(row[parent], opened(row), sample(row))
+    sampling = replace(call.sampling, stop=part.stop, max_tokens=part.max_tokens, seed=seed)
+    return tests_prompt(call.prompt, response), sampling
 
 
 def _judge_calls(step: RunStep, prompts: str | None) -> CallOf:
@@ -127,12 +172,20 @@ _CALLS: Mapping[str, _Kind] = {
             kind="S->C",
             parent="seed_id",
             prompt_of=concepts_prompt,
+            part_of=concepts.part_of,
             opened=lambda row: row["seed"],
         ),
         frozenset({"seed_id", "seed"}),
     ),
     "instructions": _Kind(
-        partial(_few_shot_calls, kind="C->I", parent="concepts_id", prompt_of=instruction_prompt, opened=_wanted),
+        partial(
+            _few_shot_calls,
+            kind="C->I",
+            parent="concepts_id",
+            prompt_of=instruction_prompt,
+            part_of=instructions.part_of,
+            opened=_wanted,
+        ),
         frozenset({"concepts_id", "concepts", "category", "language", "difficulty"}),
     ),
     "responses": _Kind(
@@ -141,6 +194,7 @@ _CALLS: Mapping[str, _Kind] = {
             kind="I->R",
             parent="instruction_id",
             prompt_of=response_prompt,
+            part_of=response_part,
             opened=lambda row: row["instruction"],
             sample=lambda row: row["sample"],
         ),

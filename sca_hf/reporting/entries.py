@@ -143,13 +143,14 @@ def _panels(run: Run, row: Row, calls: Calls) -> list[Panel]:
     """What there is to read, in the order in which it came to be."""
     executed = bool(row.get("status"))
     last = next((call for stage in _WRITERS if (call := calls.of(stage, row)) is not None), None)
+    made = [call for call in (last, last and last.then) if call is not None and call.completion is not None]
     # Of a row that was rejected for what the model wrote, the completion itself tells why.
-    told = not executed and row.get(REJECT_REASON) is not None and last is not None and last.completion is not None
+    told = not executed and row.get(REJECT_REASON) is not None and bool(made)
     panels = []
     if row.get("instruction") and not (told and last is not None and last.stage == "instructions"):
         panels.append(Panel("Instruction", prose(row["instruction"])))
-    if told and last is not None:
-        panels.append(_completion(last, folded=False))
+    if told:
+        panels += [_completion(call, folded=False) for call in made]
     else:
         panels += [Panel(name.capitalize(), prose(row[name])) for name in ("response", "tests") if row.get(name)]
     if row.get("line") and not told:
@@ -157,8 +158,8 @@ def _panels(run: Run, row: Row, calls: Calls) -> list[Panel]:
     output = "\n".join(row[name].rstrip() for name in ("stdout", "stderr") if row.get(name))
     if output:
         panels.append(Panel("Output", plain(output)))
-    if not told and last is not None and last.completion is not None:
-        panels.append(_completion(last, folded=True))
+    if not told:
+        panels += [_completion(call, folded=True) for call in made]
     if row.get("seed"):
         panels.append(Panel("Seed", code(row["seed"]), folded="instruction" in row))
     return panels

@@ -10,7 +10,7 @@ from typing import Any
 
 from sca_hf.errors import InputError
 from sca_hf.identity import row_id
-from sca_hf.prompts.answers import parse_answer
+from sca_hf.prompts.answers import Answer, parse_answer, parse_response, parse_tests
 from sca_hf.reporting.calls import Call, Calls
 from sca_hf.reporting.finding import Match
 from sca_hf.reporting.reasons import Outcome, outcomes
@@ -146,11 +146,26 @@ def _unkept_samples(step: Step, task: Event, calls: Calls) -> Iterator[Event]:
             continue  # with `until` it was perhaps never drawn
         text = call.completion.text
         finish_reason = ended(text, call.completion.finish_reason, call.sampling)
-        answer = parse_answer(text, finish_reason, infer_tests=settings.get("infer_tests", False))
+        answer = _answer(text, finish_reason, call, settings)
         if answer.reject_reason is not None:
             made = row | {"response": answer.response, "tests": answer.tests}
             rules = outcomes(step.counts["rejected"], answer.reject_reason)
             yield Event(step, row_id(task.id, step.stage, sample), made, answer.reject_reason, rules, call)
+
+
+def _answer(text: str, finish_reason: str, call: Call, settings: Mapping[str, Any]) -> Answer:
+    """The answer in a sample's completions, but for the rule on copies, which takes exemplars."""
+    infer_tests = settings.get("infer_tests", False)
+    if settings.get("parts", "together") == "together":
+        return parse_answer(text, finish_reason, infer_tests=infer_tests)
+    response, reason = parse_response(text, finish_reason, infer_tests=infer_tests)
+    then = call.then
+    if reason is not None or then is None or then.completion is None or then.sampling is None:
+        return Answer(response, "", False, reason)
+    tests, reason = parse_tests(
+        then.completion.text, ended(then.completion.text, then.completion.finish_reason, then.sampling)
+    )
+    return Answer(response, tests, False, reason)
 
 
 def _attempts(family: Sequence[Sequence[Event]], traced: str) -> Iterator[Attempt]:

@@ -39,6 +39,8 @@ _MEANINGS: Mapping[str, str] = {
     "judged-neither": "The model answered neither Yes nor No when asked about the docstring.",
     "no-concepts": "The completion names no concept.",
     "cut-off": "The model did not come to an end within max_tokens.",
+    "cut-off-response": "The response did not come to its end within max_tokens.",
+    "cut-off-tests": "The tests did not come to their end within tests_max_tokens.",
     "repetition": "The completion repeats itself without end.",
     "no-instruction": "The completion is empty.",
     "not-an-instruction": "The completion goes on with other parts of an exemplar.",
@@ -46,6 +48,7 @@ _MEANINGS: Mapping[str, str] = {
     "no-tests": "The completion has no line “[Tests]”, so the answer came without tests.",
     "several-tests": "The completion has more than one “[Tests]” part.",
     "no-code": "The answer or its tests have no fenced block of Python.",
+    "copied-exemplar": "It copies the exemplar of that number, which its own prompt shows.",
     # selection
     "execution-failed": "The program ended with an exception, or one of its assertions did not hold.",
     "execution-syntax-error": "The answer or its tests are not valid Python.",
@@ -80,12 +83,15 @@ _SETTINGS: Mapping[str, str] = {
     "prompt-too-long": "engine.max_model_len",
     "cut-off": "max_tokens",
     "repetition": "temperature",
+    "cut-off-tests": "tests_max_tokens",
+    "copied": "max_copied",
     "no-tests": "infer_tests",
     "execution-failed": "responses.samples",
     "execution-timeout": "execute.wall_seconds",
     "execution-out-of-memory": "execute.memory_mb",
     "leftover": "leftovers",
     "long-instruction": "max_instruction_words",
+    "other-names": "asked_names",
     "duplicate-names": "once_per_names",
 }
 _ORDER = {name: place for place, name in enumerate(_MEANINGS)}
@@ -98,7 +104,10 @@ def meaning(reason: str) -> str:
 
 def loosened_by(stage: str, reason: str) -> str:
     """The dotted key of the setting that decides how many rows a stage rejects for a reason; empty if there is none."""
-    setting = _SETTINGS.get(_known(reason), "")
+    name = reason
+    while name not in _SETTINGS and "-" in name:
+        name = name.rpartition("-")[0]
+    setting = _SETTINGS.get(name, "")
     return f"{stage}.{setting}" if setting and "." not in setting else setting
 
 

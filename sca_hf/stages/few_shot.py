@@ -1,6 +1,7 @@
-"""What the three few-shot stages share: settings of a step, its prompts, and one sample of it."""
+"""What the three few-shot stages share: settings of a step, its prompts, and one sample of a part of it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from datasets import Dataset
@@ -9,8 +10,8 @@ from pydantic import Field, model_validator
 from sca_hf.engines import Sampling
 from sca_hf.engines.repetition import RepetitionDetection, ends_in_repetition
 from sca_hf.errors import ScaError
+from sca_hf.filters.copies import ExemplarCopies, WrittenPart
 from sca_hf.identity import row_seed
-from sca_hf.prompts.build import STOP
 from sca_hf.prompts.decks import Decks
 from sca_hf.prompts.few_shot import Exemplar, FewShot
 from sca_hf.settings import Settings
@@ -60,6 +61,22 @@ class ShotSettings(Settings):
     repetition_detection: RepetitionSettings | None = RepetitionSettings()
 
 
+class WritingSettings(ShotSettings):
+    """A step whose exemplars are whole texts. `max_copied`: the largest share of a text, by its 5-grams of words, that
+    may be an exemplar's of its own prompt; null: any."""
+
+    max_copied: float | None = Field(default=0.25, ge=0.0, lt=1.0)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one call asks for. `name` goes into its seed, `stop` ends it, `max_tokens` cuts it off."""
+
+    name: str
+    stop: tuple[str, ...]
+    max_tokens: int
+
+
 class FewShotCalls(Generic[Open]):
     """The calls of one step of a run. `prompt_of`: makes a prompt of system text, exemplars and an open row."""
 
@@ -78,22 +95,25 @@ class FewShotCalls(Generic[Open]):
             run_seed=run_seed,
             stage=stage,
         )
-        self._few_shot, self._settings, self._run_seed, self._stage = few_shot, settings, run_seed, stage
+        self._few_shot, self._settings, self._run_seed = few_shot, settings, run_seed
         self._prompt_of = prompt_of
 
-    def of(self, parent_id: str, open_row: Open, index: int = 0) -> tuple[str, Sampling]:
-        """Return prompt and sampling of sample `index` of a row. All samples of a row have the same exemplars."""
-        settings = self._settings
+    def prompt(self, parent_id: str, open_row: Open) -> str:
+        """Return the prompt of a row. All samples of the row have it, and so the same exemplars."""
         exemplars = [self._few_shot.exemplars[number] for number in self.decks.of(parent_id)]
-        sampling = Sampling(
+        return self._prompt_of(self._few_shot, exemplars, open_row)
+
+    def sampling(self, part: Part, parent_id: str, index: int = 0) -> Sampling:
+        """Return how sample `index` of a part of the row with id `parent_id` is drawn."""
+        settings = self._settings
+        return Sampling(
             temperature=settings.temperature,
             top_p=settings.top_p,
-            max_tokens=settings.max_tokens,
-            stop=STOP,
-            seed=row_seed(self._run_seed, self._stage, parent_id, index),
+            max_tokens=part.max_tokens,
+            stop=part.stop,
+            seed=row_seed(self._run_seed, part.name, parent_id, index),
             repetition_detection=settings.repetition_detection.detection if settings.repetition_detection else None,
         )
-        return self._prompt_of(self._few_shot, exemplars, open_row), sampling
 
 
 class FewShotStep(Generic[Open]):
@@ -109,14 +129,24 @@ class FewShotStep(Generic[Open]):
         if context.few_shot is None:
             raise ScaError(f"stage {stage!r} needs exemplars, and the context has none; give Context(few_shot=…)")
         self._context = context
-        self._stage = stage
         self._calls = FewShotCalls(context.few_shot, settings, context.seed, stage, prompt_of)
+        max_copied = settings.max_copied if isinstance(settings, WritingSettings) else None
+        self._copies = None if max_copied is None else ExemplarCopies(context.few_shot.exemplars, max_copied)
 
-    async def sample(self, parent_id: str, open_row: Open, index: int = 0) -> tuple[str, str]:
-        """Return text and finish reason of sample `index` of a row."""
-        prompt, sampling = self._calls.of(parent_id, open_row, index)
+    def prompt(self, parent_id: str, open_row: Open) -> str:
+        """Return the prompt of a row."""
+        return self._calls.prompt(parent_id, open_row)
+
+    async def sample(self, part: Part, prompt: str, parent_id: str, index: int = 0) -> tuple[str, str]:
+        """Return text and finish reason of one call: sample `index` of a part of the row with id `parent_id`."""
+        sampling = self._calls.sampling(part, parent_id, index)
         text, finish_reason = await self._context.complete(prompt, sampling)
         return text, ended(text, finish_reason, sampling)
+
+    def copied(self, part: WrittenPart, text: str, parent_id: str) -> str | None:
+        """Return the reject reason of a text that copies an exemplar of its own prompt, by its number in the file."""
+        index = self._copies.find(part, text, self._calls.decks.of(parent_id)) if self._copies else None
+        return None if index is None else f"copied-exemplar-{index + 1}"
 
     def order(self, rows: Dataset) -> Sequence[int] | None:
         """Return the order in which to send the rows, deck by deck; None where they share no decks."""

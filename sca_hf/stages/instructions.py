@@ -7,16 +7,16 @@ from pydantic import Field
 
 from sca_hf.engines import RowFailure
 from sca_hf.identity import row_random
-from sca_hf.prompts.build import CUT, instruction_prompt
+from sca_hf.prompts.build import CUT, INSTRUCTION_STOP, instruction_prompt
 from sca_hf.prompts.few_shot import PARTS, Property
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
-from sca_hf.stages.few_shot import FewShotStep, ShotSettings
+from sca_hf.stages.few_shot import FewShotStep, Part, ShotSettings, WritingSettings
 
 _LABEL = re.compile(r"^\[(" + "|".join(PARTS) + r")\]", re.MULTILINE)
 
 
-class InstructionsSettings(ShotSettings):
+class InstructionsSettings(WritingSettings):
     """How instructions are asked for. The weights of the properties are relative; the paper's categories are 2:1:1."""
 
     categories: dict[str, int] = Field(
@@ -30,21 +30,29 @@ def instructions(concepts: Dataset, settings: InstructionsSettings, context: Con
     """Return a row a row of concepts, with the properties drawn and `instruction`.
 
     Reasons: `no-instruction` (empty), `cut-off` (max_tokens reached), `repetition` (it repeats itself),
-    `not-an-instruction` (other parts of an exemplar in it), `prompt-too-long`, `engine-error`.
+    `not-an-instruction` (other parts of an exemplar in it), `copied-exemplar-<number>` (of its own prompt),
+    `prompt-too-long`, `engine-error`.
     """
     step = FewShotStep(context, settings, "instructions", instruction_prompt)
+    part = part_of(settings)
 
     async def instruction_of(row: Row) -> Row:
         wanted = draw_property(settings, context.seed, row["id"], row["concepts"])
         asked = {"category": wanted.category, "language": wanted.language, "difficulty": wanted.difficulty}
         try:
-            text, finish_reason = await step.sample(row["id"], wanted)
+            text, finish_reason = await step.sample(part, step.prompt(row["id"], wanted), row["id"])
         except RowFailure as failure:
             return asked | {"instruction": "", REJECT_REASON: failure.reason}
         instruction = text.strip()
-        return asked | {"instruction": instruction, REJECT_REASON: _reject_reason(instruction, finish_reason)}
+        reason = _reject_reason(instruction, finish_reason) or step.copied("instruction", instruction, row["id"])
+        return asked | {"instruction": instruction, REJECT_REASON: reason}
 
     return context.map_rows(STAGE, concepts, instruction_of, step.order(concepts))
+
+
+def part_of(settings: ShotSettings) -> Part:
+    """Return what the step asks for."""
+    return Part("instructions", INSTRUCTION_STOP, settings.max_tokens)
 
 
 def draw_property(settings: InstructionsSettings, run_seed: int, concepts_id: str, concepts: list[str]) -> Property:
@@ -67,7 +75,7 @@ def _reject_reason(instruction: str, finish_reason: str) -> str | None:
 
 STAGE = Stage(
     name="instructions",
-    version=2,
+    version=3,
     title="The base model writes a task in which the concepts come up, with a category and a difficulty (C->I).",
     uses=("id", "concepts"),
     adds=(

@@ -17,13 +17,15 @@ from sca_hf.engines import RowFailure, Sampling
 from sca_hf.identity import published_name
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.settings import Settings
-from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stage import REJECT_REASON, Column, Counts, Stage
 from sca_hf.stages.context import Context, Row
 
 STOP = ("\n\n",)
 
 # An answer with both words, as in "Yes/No" or "Yes or no", is not a verdict.
 _VERDICT = re.compile(r"\W*(?P<word>yes|no)\b(?!\s*(?:/|or\b|and\b))", re.IGNORECASE)
+_ONE_SIDED = 0.95
+_MIN_JUDGED = 20
 _REASONS = {"yes": None, "no": "judged-no"}
 
 
@@ -77,6 +79,17 @@ def reject_reason(answer: str) -> str | None:
     return _REASONS[verdict["word"].lower()] if verdict else "judged-neither"
 
 
+def one_sided(counts: Counts) -> str | None:
+    """Return a warning if more than 95 % of the answers, of at least 20, are the same."""
+    answers = {"yes": counts.kept, "no": counts.rejected.get("judged-no", 0)}
+    word, most = max(answers.items(), key=lambda answer: answer[1])
+    if counts.judged < _MIN_JUDGED or most <= _ONE_SIDED * counts.judged:
+        return None
+    return (
+        f"the judge said {word} to {most:,} of {counts.judged:,} seeds, so it tells little; leave it out (judge=null)"
+    )
+
+
 STAGE = Stage(
     name="judge",
     version=2,
@@ -87,5 +100,6 @@ STAGE = Stage(
     run=judge,
     needs="engine",
     writes=False,
+    warning=one_sided,
     check=lambda settings: load_judge_prompts(settings.prompts, settings.shots),
 )

@@ -1,10 +1,12 @@
 """When an attempt passes: its program does, and so do all rules of selection that look at one response alone."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field
 
 from sca_hf.benchmarks.texts import BenchmarkText
+from sca_hf.filters.asked_names import other_names
 from sca_hf.filters.decontaminate import DecontaminateSettings, load_contaminants
 from sca_hf.filters.leftovers import LeftoverWords, has_substring
 from sca_hf.parallel.ordered_map import Row
@@ -25,14 +27,25 @@ class PassSettings(Settings):
 
     `max_instruction_words`: longest instruction; `leftovers`: words of work left undone, which neither response nor
     tests may contain; `leftover_rule`: "words" finds what is left to be done (`sca_hf.filters.leftovers`), "substrings"
-    is the paper's rule, for which "TodoList", "Mastodon" and "método" hold a "todo"; `decontaminate`: the benchmarks
-    whose texts no instruction and no response may contain.
+    is the paper's rule, for which "TodoList", "Mastodon" and "método" hold a "todo"; `asked_names`: the response must
+    define, and its tests use, what the instruction names as code to be written (`sca_hf.filters.asked_names`; the paper
+    has no such rule); `decontaminate`: the benchmarks whose texts no instruction and no response may contain.
     """
 
     max_instruction_words: int = Field(default=200, ge=1)
     leftovers: tuple[str, ...] = ("todo", "fixme", "your code here", "notimplemented")
     leftover_rule: Literal["words", "substrings"] = "words"
+    asked_names: bool = True
     decontaminate: DecontaminateSettings | None = None
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """Why an attempt fails (None: it passes), and what shows it: names that it lacks, texts of benchmarks in it."""
+
+    reason: str | None
+    other_names: tuple[str, ...] = ()
+    benchmark_texts: tuple[BenchmarkText, ...] = ()
 
 
 class PassRules:
@@ -48,16 +61,25 @@ class PassRules:
         intent = self._settings.intent()
         return {name: intent[name] for name in PassSettings.model_fields}
 
-    def reject_reason(self, attempt: Row) -> tuple[str | None, list[BenchmarkText]]:
-        """Return why an attempt (`instruction`, `response`, `tests`, `status`) fails, and benchmark texts in it."""
+    def ruling(self, attempt: Row) -> Ruling:
+        """Return what the rules say of an attempt (`instruction`, `response`, `tests`, `status`).
+
+        Where stage `mutants` has tried its tests (`mutants`, `mutants_killed`), they must have noticed one.
+        """
+        instruction, response, tests = attempt["instruction"], attempt["response"], attempt["tests"]
         if attempt["status"] != PASSED:
-            return f"execution-{attempt['status']}", []
-        if self._has_leftover([attempt["response"], attempt["tests"]]):
-            return "leftover", []
-        if self._is_long(attempt["instruction"]):
-            return "long-instruction", []
-        matches = [*self._found_in(attempt["instruction"]), *self._found_in(attempt["response"])]
-        return (f"contaminated-{matches[0].benchmark}" if matches else None), matches
+            return Ruling(f"execution-{attempt['status']}")
+        if attempt.get("mutants") and not attempt["mutants_killed"]:
+            return Ruling("vacuous-tests")
+        if self._has_leftover([response, tests]):
+            return Ruling("leftover")
+        if self._is_long(instruction):
+            return Ruling("long-instruction")
+        names = other_names(instruction, response, tests) if self._settings.asked_names else []
+        if names:
+            return Ruling("other-names", other_names=tuple(names))
+        texts = (*self._found_in(instruction), *self._found_in(response))
+        return Ruling(f"contaminated-{texts[0].benchmark}" if texts else None, benchmark_texts=texts)
 
     def can_pass(self, instruction: str) -> bool:
         """Return whether a response to the instruction could pass at all."""
@@ -65,7 +87,7 @@ class PassRules:
 
     def passes(self, attempt: Row) -> bool:
         """Return whether an attempt passes."""
-        return self.reject_reason(attempt)[0] is None
+        return self.ruling(attempt).reason is None
 
     def _has_leftover(self, texts: list[str]) -> bool:
         if self._settings.leftover_rule == "substrings":

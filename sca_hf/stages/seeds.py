@@ -324,7 +324,13 @@ STAGE = Stage(
     settings=SeedSettings,
     run=seeds,
     draws=True,
-    measured=(Column("benchmark_row", Value("string"), "benchmark rows whose text it contains, if it was compared"),),
+    measured=(
+        Column(
+            "benchmark_row",
+            Value("string"),
+            "texts of benchmarks that it contains, one a line: benchmark, row, column, text",
+        ),
+    ),
     origin=Origin(SeedSettings.open, _limited, lambda settings: settings.count, _all_rows),
 )
 _FEATURES = STAGE.features({})

@@ -3,11 +3,11 @@
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from datasets import Dataset, Value
+from datasets import Dataset, List, Value
 
 from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.identity import digest
@@ -15,9 +15,11 @@ from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.prompts.syntax import parsed
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
-from sca_hf.stages.pass_rules import PASSED, PassRules, PassSettings
+from sca_hf.stages.pass_rules import PASSED, PassRules, PassSettings, Ruling
 
 _WRONG = frozenset({"failed", "syntax-error"})
+_NOTHING = Ruling(None)
+_READ_ROWS = 1000
 
 
 class SelectSettings(PassSettings):
@@ -45,9 +47,11 @@ class SelectSettings(PassSettings):
 def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dataset:
     """Return all attempts, with the reason of those not chosen.
 
-    One attempt alone: `execution-<status>` (did not pass), `leftover` (in response or tests, by `leftover_rule`),
-    `long-instruction`, `contaminated-<benchmark>` (instruction or response contains a text of that benchmark). Among
-    the rest of an instruction one is drawn: `not-chosen`. Among the chosen, in the order of rows, the first is kept:
+    One attempt alone: `execution-<status>` (did not pass), `vacuous-tests` (they notice no mutant of the response),
+    `leftover` (in response or tests, by `leftover_rule`), `long-instruction`, `other-names` (it defines, or its tests
+    use, other names than the instruction asks for), `contaminated-<benchmark>` (instruction or response contains a text
+    of that benchmark). Among the rest of an instruction one is drawn: `not-chosen`. Among the chosen, in the order of
+    rows, the first is kept:
     `duplicate-instruction`, `duplicate-response` (equal but for whitespace), `duplicate-names` (the same set of
     functions and classes); then, text by text, `near-duplicate-instruction`, `near-duplicate-response` and
     `near-duplicate-code`.
@@ -57,18 +61,18 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
     limit of the machine ended says nothing about its response.
     """
     rules = PassRules(settings)
-    columns = ["id", "instruction_id", "instruction", "response", "tests", "status"]
+    columns = [name for name in (*STAGE.uses, *STAGE.optional) if name in attempts.column_names]
     reasons: dict[str, str | None] = {}
-    benchmark_rows: dict[str, str] = {}
+    rulings: dict[str, Ruling] = {}
     candidates: dict[str, list[str]] = defaultdict(list)
     passes: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     failures: dict[str, tuple[str, str]] = {}
     for attempt in _rows(attempts, columns):
-        reason, texts = rules.reject_reason(attempt)
-        if texts:
-            benchmark_rows[attempt["id"]] = "; ".join(map(str, texts))
-        reasons[attempt["id"]] = reason
-        if reason is None:
+        ruling = rules.ruling(attempt)
+        if ruling.other_names or ruling.benchmark_texts:
+            rulings[attempt["id"]] = ruling
+        reasons[attempt["id"]] = ruling.reason
+        if ruling.reason is None:
             candidates[attempt["instruction_id"]].append(attempt["id"])
         passes[attempt["instruction_id"]][attempt["status"] == PASSED] += 1
         if attempt["status"] in _WRONG:
@@ -77,9 +81,10 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
     for ids in candidates.values():
         chosen = min(ids, key=partial(digest, context.seed, "choice among passes"))
         reasons |= {attempt_id: "not-chosen" for attempt_id in ids if attempt_id != chosen}
+    chosen_rows = attempts.select([index for index, reason in enumerate(reasons.values()) if reason is None])
     for name, key in _duplicate_keys(settings):
         seen: set[str] = set()
-        for attempt in _rows(attempts, columns):
+        for attempt in _rows(chosen_rows, columns):
             if reasons[attempt["id"]] is None:
                 attempt_key = key(attempt)
                 if attempt_key in seen:
@@ -87,17 +92,19 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
                 seen.add(attempt_key)
     if settings.near_duplicates:
         for name, text in _NEAR_TEXTS.items():
-            _reject_near(attempts, columns, reasons, name, text, settings.near_duplicates)
+            _reject_near(chosen_rows, columns, reasons, name, text, settings.near_duplicates)
 
     failed = _failed_responses(attempts, reasons, failures)
 
     def judged(batch: Row) -> Row:
         counts = [passes[instruction_id] for instruction_id in batch["instruction_id"]]
+        found = [rulings.get(attempt_id, _NOTHING) for attempt_id in batch["id"]]
         return {
             "pass_rate": [passed / (passed + others) for others, passed in counts],
             "failed_response": [failed.get(attempt_id) for attempt_id in batch["id"]],
             REJECT_REASON: [reasons[attempt_id] for attempt_id in batch["id"]],
-            "benchmark_row": [benchmark_rows.get(attempt_id) for attempt_id in batch["id"]],
+            "other_names": [list(ruling.other_names) for ruling in found],
+            "benchmark_row": ["\n".join(text.quoted for text in ruling.benchmark_texts) or None for ruling in found],
         }
 
     return context.map_batches(STAGE, attempts, judged)
@@ -159,16 +166,18 @@ def defined_names(response: str) -> list[str]:
     return sorted({node.name for node in tree.body if isinstance(node, kinds)})
 
 
-def _rows(attempts: Dataset, columns: list[str]) -> Iterable[Row]:
-    rows: Iterable[Row] = attempts.select_columns(columns)
-    return rows
+def _rows(attempts: Dataset, columns: list[str]) -> Iterator[Row]:
+    """Row by row, read in parts: `datasets` takes six times as long for single rows."""
+    for batch in attempts.select_columns(columns).with_format("arrow").iter(batch_size=_READ_ROWS):
+        yield from batch.to_pylist()
 
 
 STAGE = Stage(
     name="select",
-    version=4,
+    version=5,
     title="One passing response per instruction, drawn at random; duplicates and leftovers go.",
     uses=("id", "instruction_id", "instruction", "response", "tests", "status"),
+    optional=("mutants", "mutants_killed"),
     adds=(
         Column("id", Value("string"), "hash of the executed attempt's id and the stage"),
         Column("execute_id", Value("string"), "id of the executed attempt"),
@@ -182,5 +191,12 @@ STAGE = Stage(
     run=select,
     draws=True,
     pass_rule=PassRules,
-    measured=(Column("benchmark_row", Value("string"), "benchmark rows whose text it contains, if it was compared"),),
+    measured=(
+        Column("other_names", List(Value("string")), "names asked for that it doesn't define, or its tests don't use"),
+        Column(
+            "benchmark_row",
+            Value("string"),
+            "texts of benchmarks that it contains, one a line: benchmark, row, column, text",
+        ),
+    ),
 )

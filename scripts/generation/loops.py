@@ -59,7 +59,7 @@ async def _in_chunks(engine: Steps, rows: Dataset, recipe: Recipe) -> None:
 
 def measure_overlap(folder: Path | None, *, seconds: float = 0.2, slots: int = 32) -> None:
     """Generation and execution one after the other and at once; both wait, and take nothing of the processor."""
-    recipe = load_recipe("demo", ["responses.samples=4", "run.concurrency=64"])
+    recipe = load_recipe("demo", ["responses.samples=4", "responses.parts=together", "run.concurrency=64"])
     rows = rows_of(responses.STAGE, 400)
 
     def engine() -> Waiting:

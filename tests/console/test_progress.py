@@ -144,12 +144,16 @@ def test_the_settings_that_are_to_be_loosened_are_there() -> None:
         "contaminated-humaneval": ("seeds", "select"),
         "near-duplicate-code": ("select",),
         "cut-off": ("concepts", "instructions", "responses"),
+        "cut-off-response": ("responses",),
+        "cut-off-tests": ("responses",),
+        "copied-exemplar-3": ("instructions", "responses"),
         "repetition": ("responses",),
         "prompt-too-long": ("concepts",),
         "no-tests": ("responses",),
         "execution-failed": ("select",),
         "execution-timeout": ("select",),
         "leftover": ("select",),
+        "other-names": ("select",),
         "duplicate-names": ("select",),
     }.items():
         for stage in stages:

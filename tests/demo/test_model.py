@@ -12,6 +12,7 @@ from demo_model.labels import vocabulary
 from safetensors import safe_open
 from transformers import AutoTokenizer
 
+from sca_hf.prompts.build import tests_prompt
 from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.sandbox import Jails, Program, Verdict
@@ -49,6 +50,17 @@ def test_prompts_leave_room_for_the_answer() -> None:
     for kind, room in (("I->R", 384), ("C->I", 96)):
         lengths = [len(tokenizer(text.completion)["input_ids"]) for text in islice(draw_texts(kind, "room"), 200)]
         assert sorted(lengths)[int(0.95 * len(lengths))] <= room
+
+
+def test_the_prompt_of_the_tests_goes_on_with_the_tokens_of_the_response() -> None:
+    """Else a prefix cache would serve the prompt of the response at best."""
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    for text in islice(draw_texts("I->R", "seam"), 50):
+        written = tokenizer(text.prompt + text.completion)["input_ids"]
+        response, _, _ = text.completion.partition("\n\n[Tests]\n")
+        then = tokenizer(tests_prompt(text.prompt, response))["input_ids"]
+        assert then == written[: len(then)]
+        assert len(tokenizer(text.prompt + response)["input_ids"]) < len(then) < len(written)
 
 
 def test_the_card_has_valid_metadata_and_says_what_the_model_is_for() -> None:

@@ -1,9 +1,11 @@
 """A server on loopback that speaks the protocols of OpenAI and of TGI, well or as badly as a test asks."""
 
 import json
+import re
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,8 +20,20 @@ def text_of(prompt: str, seed: int) -> str:
     return digest(prompt, seed)[:16]
 
 
+def ended(text: str, stop: Sequence[str], max_tokens: int) -> tuple[str, str, str]:
+    """The text up to the first stop text or of `max_tokens` words, why it ends, and the stop text."""
+    found = [(text.index(each), each) for each in stop if each in text]
+    begin, each = min(found, default=(len(text), ""))
+    words = re.findall(r"\s*\S+", text[:begin])
+    if len(words) > max_tokens:
+        return "".join(words[:max_tokens]), "length", ""
+    return text[:begin], "stop", each
+
+
 class Loopback:
-    """`faults`: what the next requests meet, one each. `poison`: what prompts with a text in them always meet.
+    """`says`: what the model writes behind a prompt, with a seed, if nothing ends it.
+
+    `faults`: what the next requests meet, one each. `poison`: what prompts with a text in them always meet.
 
     A fault is a status (with "retry" a 429 that says when), "hang", "cut", "garbage" (broken JSON), "utf-8" (invalid),
     "surrogate", "empty", "forever" (words again until max_tokens), "repetition" (the same, but it was detected), "long"
@@ -34,6 +48,7 @@ class Loopback:
         self.asked: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
         self.version: str | None = "1.0"  # None: a server that is not vLLM
+        self.says: Callable[[str, int], str] = text_of
         owner = self
 
         class Handler(_Handler):
@@ -103,16 +118,17 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "garbage":
             self._send(200, b'{"choices": [{"te', {})
         else:
-            seed = body["parameters"]["seed"] if tgi else body["seed"]
-            forever = "and again " * (body["parameters"]["max_new_tokens"] if tgi else body["max_tokens"])
+            how = body["parameters"] if tgi else body
+            seed, max_tokens = how["seed"], how["max_new_tokens" if tgi else "max_tokens"]
+            forever = "and again " * max_tokens
+            said, reason, stop = ended(it.says(prompt, seed), how.get("stop") or (), max_tokens)
             odd = {"empty": "", "surrogate": "\ud800", "utf-8": "UTF-8", "forever": forever, "repetition": forever}
-            text = odd.get(str(fault), text_of(prompt, seed))
-            reason = {"forever": "length", "repetition": "repetition"}.get(str(fault), "stop")
+            text = odd.get(str(fault), said)
+            reason = {"forever": "length", "repetition": "repetition"}.get(str(fault), reason)
             answer: Any
             if tgi:
-                stop = "".join(body["parameters"]["stop"][:1])
-                ended = "length" if reason == "length" else "stop_sequence"
-                details = {"finish_reason": ended, "generated_tokens": 4, "seed": seed, "prefill": []}
+                why = "length" if reason == "length" else "stop_sequence" if stop else "eos_token"
+                details = {"finish_reason": why, "generated_tokens": 4, "seed": seed, "prefill": []}
                 answer = {"generated_text": text + stop, "details": details | {"tokens": [], "top_tokens": None}}
                 answer = [answer]
             else:

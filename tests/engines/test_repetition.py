@@ -118,16 +118,19 @@ def test_what_repeats_is_rejected_as_such(stage: Stage, finish_reason: FinishRea
     assert engine.samplings[0].repetition_detection == RepetitionDetection(64, 8, 11)
 
 
+CUT_OFF = {"instructions": "cut-off", "responses": "cut-off-response"}
+
+
 @pytest.mark.parametrize("stage", [instructions.STAGE, responses.STAGE])
 def test_without_detection_it_is_cut_off(stage: Stage, tmp_path: Path) -> None:
     engine = Loops()
-    assert reasons(engine, stage, tmp_path, f"{stage.name}.repetition_detection=null") == ["cut-off"]
+    assert reasons(engine, stage, tmp_path, f"{stage.name}.repetition_detection=null") == [CUT_OFF[stage.name]]
     assert engine.samplings[0].repetition_detection is None
 
 
 @pytest.mark.parametrize("stage", [instructions.STAGE, responses.STAGE])
 def test_what_is_long_without_repeating_is_cut_off(stage: Stage, tmp_path: Path) -> None:
-    assert reasons(Loops(" ".join(map(str, range(300)))), stage, tmp_path) == ["cut-off"]
+    assert reasons(Loops(" ".join(map(str, range(300)))), stage, tmp_path) == [CUT_OFF[stage.name]]
 
 
 def test_concepts_before_a_repetition_count(tmp_path: Path) -> None:
@@ -174,7 +177,7 @@ def test_what_a_server_lets_repeat_is_told_apart(kind: Any, tmp_path: Path) -> N
     server.poison[""] = "forever"
     engine = make_engine(MODEL, EngineSettings(kind=kind, urls=(server.url,)))
     assert reasons(engine, responses.STAGE, tmp_path) == ["repetition"]
-    assert reasons(engine, responses.STAGE, tmp_path, "responses.repetition_detection=null") == ["cut-off"]
+    assert reasons(engine, responses.STAGE, tmp_path, "responses.repetition_detection=null") == ["cut-off-response"]
     engine.close()
     server.close()
 

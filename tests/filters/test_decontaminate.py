@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from sca_hf.errors import InputError
 from sca_hf.filters.decontaminate import Contaminants, DecontaminateSettings, load_contaminants, normalized
+from sca_hf.recipe import load_recipe
 
 PROMPT = (
     "from typing import List\n\n\ndef rainfall(levels: List[int], limit: int) -> int:\n"
@@ -100,6 +101,32 @@ def test_the_hits_are_those_of_a_plain_search(files: dict[str, str]) -> None:
         assert set(contaminants.found_in(text)) == plain
 
 
+def test_common_speech_is_no_hit_unless_plain_containment_is_asked_for(tmp_path: Path) -> None:
+    """A short sentence, and a line that many rows hold: both without a word on what else is in the data."""
+    line = "result = sorted(set(values), key=str.lower)"
+    rows = [
+        {"task_id": number, "prompt": f"def f{number}(values):\n    ", "canonical_solution": f"{line}\nreturn {number}"}
+        for number in range(11)
+    ]
+    rows += [{"task_id": 11, "prompt": 'def g(text):\n    """Test if given string is a palindrome, please"""'}]
+    rows += [{"task_id": 12, "prompt": "def h(values):\n    ", "canonical_solution": line}]
+    (tmp_path / "humaneval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = {"humaneval": str(tmp_path / "humaneval.jsonl")}
+    docstring, code = '"""Test if given string is a palindrome, please"""', f"def k(values):\n    {line}\n"
+    plain = {"min_words": 1, "max_rows": None}
+    assert _found(files, docstring, **plain) == ["humaneval 11 (docstring)"]
+    assert _found(files, docstring, min_words=8) == ["humaneval 11 (docstring)"]
+    assert _found(files, docstring, min_words=9) == []
+    assert _found(files, code, **plain) == ["humaneval 12 (canonical_solution)"]
+    assert _found(files, code, max_rows=12) == ["humaneval 12 (canonical_solution)"]
+    assert _found(files, code, max_rows=11) == _found(files, code) == []
+    assert _found(files, f"{code}    return 3", max_rows=11) == ["humaneval 3 (canonical_solution)"]
+    for recipe in ("selfcodealign", "selfcodealign-fast", "starcoder2-instruct"):
+        for stage in ("seeds", "select"):
+            settings = load_recipe(recipe)[stage].decontaminate
+            assert {name: getattr(settings, name) for name in plain} == plain
+
+
 def test_ngrams_find_what_is_cut_short(files: dict[str, str]) -> None:
     text = "Somebody should count the days on which the rain rose above it."
     assert _found(files, text) == []
@@ -119,9 +146,9 @@ def test_any_file_with_text_can_be_a_benchmark(tmp_path: Path) -> None:
     (tmp_path / "own.json").write_text(
         json.dumps([{"task_id": "a", "points": 3, "task": "Paint seven large fences red."}])
     )
-    assert _found({"in-house": str(tmp_path / "own.json")}, "- Paint seven large FENCES red.", min_chars=20) == [
-        "in-house a (task)"
-    ]
+    assert _found(
+        {"in-house": str(tmp_path / "own.json")}, "- Paint seven large FENCES red.", min_chars=20, min_words=1
+    ) == ["in-house a (task)"]
 
 
 def test_a_list_of_solutions_counts_one_by_one(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sca_hf.prompts.answers import parse_answer
+from sca_hf.prompts.answers import parse_answer, parse_response, parse_tests
 from sca_hf.prompts.code_blocks import code_blocks
 
 CODE = "def double(x):\n    return 2 * x\n"
@@ -15,10 +15,14 @@ TESTS = f"```python\n{TEST}```"
     ("completion", "finish_reason", "reason"),
     [
         (f"{RESPONSE}\n\n[Tests]\n{TESTS}\n\n", "stop", None),
-        (f"{RESPONSE}\n\n[Tests]\n{TESTS}", "length", "cut-off"),
-        (f"{RESPONSE}\n\n[Tests]\n{TESTS}", "repetition", "repetition"),
+        (f"{RESPONSE}\n\n[Tests]\n{TESTS}", "length", None),
+        (f"{RESPONSE}\n\n[Tests]\n{TESTS}", "repetition", None),
+        (f"{RESPONSE}\n\n[Tests]\n{TESTS}\n\nThese are all of the tests. The", "length", None),
+        (f"{RESPONSE}\n\n[Tests]\n{TESTS}\n\n[Tests]\n```python\nassert", "length", None),
+        (f"{RESPONSE}\n\n[Tests]\n{TESTS}\n" + "The tests pass.\n" * 20, "repetition", None),
         (f"{RESPONSE}\n\n{TESTS}", "length", "cut-off"),
         (f"{RESPONSE}\n\n[Tests]\n```python\n{TEST}", "length", "cut-off"),
+        (f"{RESPONSE}\n\n[Tests]\n```text\n{TEST}```\nThe", "length", "cut-off"),
         (f"[Tests]\n{TESTS}", "stop", "no-response"),
         (f"\n \n[Tests]\n{TESTS}", "stop", "no-response"),
         ("", "stop", "no-response"),
@@ -224,3 +228,67 @@ def test_inferred_tests_that_are_indented(by: str) -> None:
 def test_a_label_is_heeded_whatever_the_last_code_is() -> None:
     answer = parse_answer(f"{RESPONSE}\n\n{TESTS}\n\n[Tests]\nNone.", "stop", infer_tests=True)
     assert (answer.reject_reason, answer.tests_inferred) == ("no-code", False)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "",
+        "\n\n",
+        f"\n\n## [Tests]\n{TESTS}",
+        f"\n[tests]:\n{TESTS}\n[Tests]\n{TESTS}",
+        f"\n\nHere are some tests:\n\n{TESTS}",
+        f"\n\n{TESTS}\n\nAll of it passes.",
+    ],
+)
+def test_a_response_ends_where_the_tests_begin(rest: str) -> None:
+    assert parse_response(f"\n{RESPONSE}{rest}", "stop", infer_tests=True) == (RESPONSE, None)
+    begun = rest.strip() != ""
+    assert parse_response(f"{RESPONSE}{rest}", "length", infer_tests=True) == (
+        RESPONSE,
+        None if begun else "cut-off-response",
+    )
+
+
+@pytest.mark.parametrize(
+    ("completion", "finish_reason", "response", "reason"),
+    [
+        ("", "stop", "", "no-response"),
+        (f"[Tests]\n{TESTS}", "stop", "", "no-response"),
+        ("It can't be done.", "stop", "It can't be done.", "no-code"),
+        (f"{RESPONSE}\n\nIt", "length", f"{RESPONSE}\n\nIt", "cut-off-response"),
+        (f"{RESPONSE}\n\nIt is it is", "repetition", f"{RESPONSE}\n\nIt is it is", "repetition"),
+        (f"Double it:\n\n```python\n{CODE}", "stop", RESPONSE, None),
+        (f"Double it:\n\n~~~~python\n{CODE}", "stop", f"Double it:\n\n~~~~python\n{CODE}~~~~", None),
+        ("- Double:\n  ```python\n  x = 2", "stop", "- Double:\n  ```python\n  x = 2", None),
+        (f"Double it:\n\n```python\n{CODE}", "length", f"Double it:\n\n```python\n{CODE.rstrip()}", "cut-off-response"),
+    ],
+)
+def test_a_response_by_itself(completion: str, finish_reason: str, response: str, reason: str | None) -> None:
+    for text in (completion, completion.replace("\n", "\r\n")):
+        assert parse_response(text, finish_reason, infer_tests=True) == (response, reason)
+
+
+def test_tests_in_a_response_stay_where_none_are_inferred() -> None:
+    text = f"{RESPONSE}\n\n{TESTS}"
+    assert parse_response(text, "stop", infer_tests=False) == (text, None)
+
+
+@pytest.mark.parametrize(
+    ("completion", "finish_reason", "tests", "reason"),
+    [
+        (TEST.rstrip(), "stop", TESTS, None),  # the stop text took the fence away
+        (TEST, "stop", TESTS, None),
+        (f"{TEST}```\n\nThey pass.\n```python\n1\n```", "stop", TESTS, None),
+        (f"{TEST}```\n\nThey", "length", TESTS, None),
+        (TEST + "assert dou", "length", f"```python\n{TEST}assert dou\n```", "cut-off-tests"),
+        (TEST * 3, "repetition", f"```python\n{TEST * 3}```", "repetition"),
+        ("", "stop", "```python\n```", None),
+        ("```\n\nNone.", "stop", "```python\n```", None),
+        (">>> double(2)\n4", "stop", "```python\n>>> double(2)\n4\n```", "no-code"),
+        ("x = '\f'\n" + TEST, "stop", f"```python\nx = '\f'\n{TEST}```", None),
+    ],
+)
+def test_tests_by_themselves(completion: str, finish_reason: str, tests: str, reason: str | None) -> None:
+    for text in (completion, completion.replace("\n", "\r\n")):
+        assert parse_tests(text, finish_reason) == (tests, reason)

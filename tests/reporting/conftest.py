@@ -13,7 +13,8 @@ import pytest
 from tests.reporting.browser import Browser, installed
 
 # Few tokens, so that some answers are cut off: then the model's own words are among what is rejected.
-RUN = ("--recipe", "demo", "--limit", "40", "--set", "responses.samples=3", "--set", "responses.max_tokens=150")
+TOKENS = ("--set", "responses.max_tokens=120", "--set", "responses.tests_max_tokens=100")
+RUN = ("--recipe", "demo", "--limit", "40", "--set", "responses.samples=3", *TOKENS)
 OTHER = (*RUN[:2], *RUN[4:], "--from", "select", "--set", "select.max_instruction_words=36")
 
 

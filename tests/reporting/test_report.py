@@ -71,7 +71,7 @@ def test_the_page_needs_nothing_else_and_logs_nothing(page: Path, browser: Brows
 def test_its_figures_are_the_lineage_s(page: Path, demo_store: Path, browser: Browser) -> None:
     steps = funnel(versions(demo_store)[0])
     assert browser.page(page).value(FIGURES) == expected(steps)
-    assert "cut-off" in steps[3]["rejected"]
+    assert {"cut-off-response", "cut-off-tests"} <= steps[3]["rejected"].keys()
 
 
 def test_its_bars_are_as_long_as_their_rows_are_many(page: Path, browser: Browser) -> None:
@@ -99,12 +99,17 @@ def test_pass_rates_are_those_of_the_attempts(page: Path, demo_store: Path, brow
         assert f"{name} {rows}" in shown
 
 
-def test_a_reason_opens_on_the_model_s_own_words(page: Path, demo_store: Path, browser: Browser) -> None:
+@pytest.mark.parametrize(("part", "tokens"), [("response", 120), ("tests", 100)])
+def test_a_reason_opens_on_the_model_s_own_words(
+    page: Path, demo_store: Path, browser: Browser, part: str, tokens: int
+) -> None:
+    reason = f"cut-off-{part}"
     rejected = line(demo_store, versions(demo_store)[0])["responses"].path / "rejected"
-    rows = {row["id"]: row for row in pq.read_table(rejected).to_pylist() if row["reject_reason"] == "cut-off"}
+    rows = {row["id"]: row for row in pq.read_table(rejected).to_pylist() if row["reject_reason"] == reason}
     opened = browser.page(page)
     shown = opened.value(
-        """[...document.querySelectorAll("#reason-responses-cut-off .entry")].map((entry) => ({
+        f'[...document.querySelectorAll("#reason-responses-{reason} .entry")]'
+        """.map((entry) => ({
             id: entry.querySelector(".copy").dataset.copy.split(" ").at(-1),
             panels: Object.fromEntries([...entry.querySelectorAll("section.panel")].map((panel) =>
                 [panel.querySelector("h5").textContent, panel.textContent])),
@@ -114,12 +119,12 @@ def test_a_reason_opens_on_the_model_s_own_words(page: Path, demo_store: Path, b
     for entry in shown:
         completion = entry["panels"]["Completion as it came"]
         row = rows[entry["id"]]
-        assert row["response"] in completion
-        assert row["tests"] in completion
-        assert "150 tokens" in completion
+        # The last completion is that of the part; the fences around the tests are not the model's.
+        assert row[part].removeprefix("```python\n").removesuffix("\n```") in completion
+        assert f"{tokens} tokens" in completion
         assert "was cut off at max_tokens" in completion
-    opened.value("document.querySelector('.fallen a[href=\"#reason-responses-cut-off\"]').click()")
-    assert opened.value('document.getElementById("reason-responses-cut-off").open')
+    opened.value(f"document.querySelector('.fallen a[href=\"#reason-responses-{reason}\"]').click()")
+    assert opened.value(f'document.getElementById("reason-responses-{reason}").open')
 
 
 def test_search_and_keys(page: Path, browser: Browser) -> None:

@@ -61,7 +61,7 @@ def test_a_kept_row_from_its_source_file_to_its_versions(traced: Tracer) -> None
         assert words(attempt["response"]) in said
         assert words(attempt["tests"]) in said
         assert attempt["status"] in said
-    assert said.count("tokens read") == 2 + 3  # concepts, instruction, and three samples
+    assert said.count("tokens read") == 2 + 3 * 2  # concepts, instruction, and three samples, each with its tests
     outcomes = said.split(f"{row['select_id']} in demo-select/", 1)[1].split("sample", 1)[0]
     for rule in ("execution-failed", "not-chosen"):
         assert f"✓ {rule} passed" in outcomes

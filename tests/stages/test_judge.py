@@ -16,10 +16,10 @@ from sca_hf.engines.settings import EngineSettings
 from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.recipe import load_recipe
-from sca_hf.stage import split
+from sca_hf.stage import Counts, split
 from sca_hf.stages import seeds
 from sca_hf.stages.context import Context
-from sca_hf.stages.judge import STAGE, judge, reject_reason
+from sca_hf.stages.judge import STAGE, judge, one_sided, reject_reason
 from sca_hf.store import Store, Version
 from sca_hf.store.history import ancestors, verify
 from tests.engines import loopback_server
@@ -235,6 +235,38 @@ def test_a_run_with_a_judge(called: Callable[..., Any], tmp_path: Path) -> None:
     code, said, prompts = called("--from", "judge", "--to", "judge")
     assert (code, prompts) == (0, [])
     assert "in the store" in said
+
+
+@pytest.mark.parametrize(
+    ("answers", "warned"), [(["Yes"], "said yes to 24 of 24"), (["Yes", *["no"] * 23], "said no to 23 of 24")]
+)
+def test_a_judge_that_always_says_the_same_is_told_of(
+    called: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, answers: list[str], warned: str
+) -> None:
+    assert "the judge said" not in called("--to", "judge")[1]
+    monkeypatch.setattr(f"{__name__}.ANSWERS", answers)
+    said = called("--to", "judge", "--set", "judge.shots=3")[1]
+    assert f"warning: the judge {warned} seeds" in said
+    assert "judge=null" in said
+
+
+@pytest.mark.parametrize(
+    ("kept", "no", "neither", "warned"),
+    [
+        (96, 4, 0, "yes to 96 of 100"),
+        (95, 5, 0, None),
+        (4, 96, 0, "no to 96 of 100"),
+        (3, 1, 96, None),
+        (19, 0, 0, None),
+        (20, 0, 0, "yes to 20 of 20"),
+        (0, 0, 0, None),
+    ],
+)
+def test_what_counts_as_the_same_answer(kept: int, no: int, neither: int, warned: str | None) -> None:
+    judged = kept + no + neither
+    counts = Counts(judged, judged, kept, {"judged-no": no, "judged-neither": neither})
+    warning = one_sided(counts)
+    assert (warning is None) if warned is None else (warning is not None and warned in warning)
 
 
 def test_verdicts_are_replayed_from_the_journal(called: Callable[..., Any], tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_what_failed_stays_failed(tmp_path: Path) -> None:
 
 def test_a_flagged_attempt_is_no_pass() -> None:
     attempt = {"instruction": "Write it.", "response": "x", "tests": "x", "status": execute.FLAGGED}
-    assert PassRules(load_recipe("demo", [])["select"]).reject_reason(attempt)[0] == "execution-flagged"
+    assert PassRules(load_recipe("demo", [])["select"]).ruling(attempt).reason == "execution-flagged"
 
 
 @pytest.mark.parametrize("recipe", ["selfcodealign", "starcoder2-instruct"])

@@ -75,7 +75,7 @@ def given(count: int) -> Dataset:
 
 def attempts(tmp_path: Path, rows: Dataset, *changes: str, jails: Judge | None = None) -> tuple[list[Row], Model]:
     engine = Model()
-    recipe = load_recipe("demo", ["responses.samples=10", *changes])
+    recipe = load_recipe("demo", ["responses.samples=10", "responses.parts=together", *changes])
     rule = select.STAGE.pass_rule(recipe["select"]) if select.STAGE.pass_rule else None
     context = Context(
         scratch=tmp_path,

@@ -249,10 +249,11 @@ def test_a_seed_with_a_benchmark_in_it_is_rejected_and_the_benchmark_row_reporte
     settings = SeedSettings(decontaminate=DecontaminateSettings(files={"own": str(tmp_path / "tasks.jsonl")}))
     rows = seeds(_files(*contents), settings, Context(workers=2))
     assert rows[REJECT_REASON] == [None, "contaminated-own", None]
-    assert rows["benchmark_row"] == [None, "own T/3 (prompt)", None]
+    quoted = f"own T/3 (prompt): {' '.join(prompt.split())}"
+    assert rows["benchmark_row"] == [None, quoted, None]
     judged = split(STAGE, 3, rows)
     assert judged.measured is not None
-    assert judged.measured.column_names == ["id", "benchmark_row"]
+    assert judged.measured.column_names == ["id", REJECT_REASON, "benchmark_row"]
 
 
 def test_rows_come_by_file_and_line_and_an_exact_copy_is_taken_once() -> None:

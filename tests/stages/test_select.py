@@ -48,10 +48,26 @@ def reasons(rows: list[dict[str, Any]], scratch: Path, *changes: str) -> dict[st
         ({"response": "```python\nclass TodoList:\n    pass\n```"}, None),
         ({"instruction": "word " * 201}, "long-instruction"),
         ({"instruction": "word " * 200}, None),
+        ({"mutants": 3, "mutants_killed": 0}, "vacuous-tests"),
+        ({"mutants": 3, "mutants_killed": 1}, None),
+        ({"mutants": 0, "mutants_killed": 0}, None),
+        ({"mutants": None, "mutants_killed": None}, None),
+        ({"instruction": "Write `add_1(x)`."}, None),
+        ({"instruction": "Write `plus_1(x)`."}, "other-names"),
+        ({"instruction": "Write `add_1(x)`.", "tests": "```python\nassert 1 + 1 == 2\n```"}, "other-names"),
     ],
 )
 def test_rules_of_one_attempt(tmp_path: Path, changes: dict[str, Any], reason: str | None) -> None:
     assert reasons([attempt(1, **changes)], tmp_path) == {"attempt 1": reason}
+
+
+def test_other_names_are_said_and_are_nothing_to_the_paper(tmp_path: Path) -> None:
+    rows = Dataset.from_list([attempt(1, instruction="Write `plus_1(x)` and `add_1(x)`."), attempt(2)])
+    judged = select.select(rows, select.SelectSettings(), Context(scratch=tmp_path))
+    assert judged["other_names"][:] == [["plus_1"], []]
+    paper = load_recipe("selfcodealign", ["select.decontaminate=null", "select.near_duplicates=null"])["select"]
+    assert set(select.select(rows, paper, Context(scratch=tmp_path))["reject_reason"]) == {None}
+    assert load_recipe("demo")["select"].asked_names
 
 
 @pytest.mark.parametrize(
@@ -72,7 +88,7 @@ def test_leftovers_by_words_or_as_in_the_paper(
 
 
 def test_what_has_a_benchmark_in_its_instruction_or_response_goes(tmp_path: Path) -> None:
-    text, code = "Write a function to count the herons.", "def herons(x):\n    return len(x)"
+    text, code = "Write a function to count the herons at sea.", "def herons(x):\n    return len(x)"
     (tmp_path / "mbpp.jsonl").write_text(json.dumps({"task_id": 5, "text": text, "code": code}))
     rows = [
         attempt(1, instruction=f"- {text.upper()}"),
@@ -84,6 +100,9 @@ def test_what_has_a_benchmark_in_its_instruction_or_response_goes(tmp_path: Path
     found = reasons(rows, tmp_path, change)
     assert list(found.values()) == ["contaminated-mbpp", "contaminated-mbpp", None, "execution-failed"]
     assert str(tmp_path) not in json.dumps(load_recipe("demo", [change]).published())
+    judged = select.select(Dataset.from_list(rows), load_recipe("demo", [change])["select"], Context(scratch=tmp_path))
+    code_row = "mbpp 5 (code): def herons(x): return len(x)"
+    assert judged["benchmark_row"][:] == [f"mbpp 5 (text): {text}", code_row, None, None]
 
 
 def test_duplicates_go_but_for_the_first(tmp_path: Path) -> None:
@@ -115,21 +134,45 @@ def test_near_duplicates_go_if_that_is_asked_for(tmp_path: Path) -> None:
     assert list(found.values()) == expected
 
 
-def test_one_random_pass_an_instruction(tmp_path: Path) -> None:
+def test_every_reason_at_once_adds_up_to_the_rows(tmp_path: Path) -> None:
+    """One row for each rule that must go, and its like that must stay."""
+    text = "Sort the herons by name. " * 3
+    (tmp_path / "mbpp.jsonl").write_text(json.dumps({"task_id": 5, "text": text, "code": "x"}))
     rows = [
-        attempt(10 * task + sample, instruction_id=f"task {task}", instruction=f"Task {task}", status=status)
-        for task in range(600)
-        for sample, status in enumerate(["failed", "passed", "passed", "passed"])
+        attempt(1),
+        attempt(2, status="timeout"),
+        attempt(3, mutants=2, mutants_killed=0),
+        attempt(4, mutants=2, mutants_killed=1),
+        attempt(5, response="```python\ndef f():\n    pass  # TODO\n```"),
+        attempt(6, response="```python\ndef todo_list():\n    return []\n```"),
+        attempt(7, instruction="word " * 201),
+        attempt(8, instruction="Write `plus(x)`."),
+        attempt(9, instruction="Write `add_9(x)`."),
+        attempt(10, instruction=text),
+        attempt(11, instruction="Sort the herons by size."),
+        attempt(12, instruction_id="instruction 1"),
+        attempt(13, instruction=" Sort the herons\nby size."),
+        attempt(14, response=f"{attempt(11)['response']}\n"),
+        attempt(15, response="Other words.\n\n```python\ndef add_9(x):\n    return 9 + x\n```"),
     ]
-    found = reasons(rows, tmp_path)
-    chosen = [row["id"] for row in rows if found[row["id"]] is None]
-    assert len(chosen) == 600
-    places = Counter(int(row_id.split()[1]) % 10 for row_id in chosen)
-    assert set(places) == {1, 2, 3}
-    assert all(150 < count < 250 for count in places.values())  # 200 each; five standard errors are 58
-    assert reasons(rows, tmp_path) == found
-    assert reasons(rows[::-1], tmp_path) == found
-    assert reasons(rows, tmp_path, "seed=1") != found
+    changes = (f"select.decontaminate={{files: {{mbpp: {tmp_path / 'mbpp.jsonl'}}}}}", "select.once_per_names=true")
+    found = reasons([{"mutants": None, "mutants_killed": None} | row for row in rows], tmp_path, *changes)
+    in_1 = {number for number in (1, 12) if found[f"attempt {number}"] is None}
+    assert len(in_1) == 1
+    counted = Counter(found.values())
+    assert counted == {
+        None: 5,
+        "execution-timeout": 1,
+        "vacuous-tests": 1,
+        "leftover": 1,
+        "long-instruction": 1,
+        "other-names": 1,
+        "contaminated-mbpp": 1,
+        "not-chosen": 1,
+        "duplicate-instruction": 1,
+        "duplicate-response": 1,
+        "duplicate-names": 1,
+    }
 
 
 def test_conversations(tmp_path: Path) -> None:

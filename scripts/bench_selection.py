@@ -1,0 +1,159 @@
+"""Measures `select` and `mutants` on responses with the variety of real ones (issue 14):
+
+    python scripts/bench_selection.py select STORE [RESPONSES]     rows a second of `select`, near-duplicates included
+    python scripts/bench_selection.py mutants STORE [RESPONSES]    rows a second of `execute` without and with `mutants`
+
+STORE is a store with a finished run, such as that of the demo. Its executed attempts are repeated, ten an instruction,
+with other words: each copy of an instruction has names and nouns of its own in its task, its answers and its tests. The
+paper's size is 2,400,000 responses. Figures are of this machine, at this moment: compare those of one run only.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import re
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, disable_progress_bars
+
+from sca_hf.filters.near_duplicates import NearDuplicateSettings
+from sca_hf.identity import row_id
+from sca_hf.sandbox import Jails
+from sca_hf.stage import REJECT_REASON, split
+from sca_hf.stages import execute, mutants, select
+from sca_hf.stages.context import Context
+from sca_hf.store import Store
+
+Row = dict[str, Any]
+
+SAMPLES = 10
+_COLUMNS = ["id", "instruction_id", "instruction", "response", "tests", "status"]
+_WORD = re.compile(r"[A-Za-z]{4,}")
+_SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
+# Of the words of a text so many are others in a copy, if Python doesn't need them as they are.
+_SHARE = 0.6
+
+
+def main() -> None:
+    """Run one of the measurements."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("select", "mutants"))
+    parser.add_argument("store", type=Path)
+    parser.add_argument("responses", type=int, nargs="?", default=20_000)
+    parser.add_argument("--scratch", type=Path, metavar="DIR", help="where temporary files go")
+    arguments = parser.parse_args()
+    disable_progress_bars()
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+    with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
+        attempts = attempts_of(arguments.store, arguments.responses, Path(scratch))
+        measure = measure_select if arguments.what == "select" else measure_mutants
+        measure(attempts, Path(scratch))
+
+
+def attempts_of(store: Path, count: int, scratch: Path) -> Dataset:
+    """Return `count` attempts, made from those of the latest executed version in a store."""
+    version = max(Store(store).versions(), key=lambda version: version.dataset.endswith("-execute"))
+    if not version.dataset.endswith("-execute"):
+        raise SystemExit(f"no version of stage execute in {store}; run the demo with --store {store} first")
+    by_instruction: dict[str, list[Row]] = {}
+    for row in version.load().select_columns(_COLUMNS):
+        by_instruction.setdefault(row["instruction_id"], []).append(row)
+    originals = list(by_instruction.values())
+    made: Dataset = Dataset.from_generator(
+        lambda: _copies(originals, count), cache_dir=str(scratch / "made"), keep_in_memory=False
+    )
+    return made
+
+
+def measure_select(attempts: Dataset, scratch: Path) -> None:
+    """Print rows a second, the peak of memory, and what became of the rows."""
+    settings = select.SelectSettings(near_duplicates=NearDuplicateSettings())
+    began = time.monotonic()
+    judged = select.select(attempts, settings, Context(scratch=scratch))
+    seconds = time.monotonic() - began
+    counts = split(select.STAGE, len(attempts), judged).counts
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"select: {len(attempts):,} rows in {seconds:.1f} s, {len(attempts) / seconds:,.0f} a second, {peak:,.0f} MiB"
+    )
+    print(f"kept {counts.kept:,}; rejected {dict(counts.rejected)}")
+
+
+def measure_mutants(attempts: Dataset, scratch: Path) -> None:
+    """Print rows a second of `execute`, and of `execute` and `mutants`."""
+    executing, mutating = execute.ExecuteSettings(), mutants.MutantsSettings()
+    workers = len(os.sched_getaffinity(0))
+
+    async def timed(stage: Any, rows: Dataset, settings: Any, pool: Jails) -> tuple[Dataset, float, int]:
+        async with pool as jails:
+            context = Context(scratch=scratch, jails=jails)
+            began = time.monotonic()
+            judged = stage.run(rows, settings, context).remove_columns(REJECT_REASON)
+            return judged, time.monotonic() - began, context.progress.programs_done
+
+    attempts = attempts.remove_columns("status")
+    pool = execute.jails(executing, workers)
+    executed, first, programs = asyncio.run(timed(execute.STAGE, attempts, executing, pool))
+    print(f"execute: {programs:,} programs, {len(attempts) / first:,.0f} rows a second")
+    pool = mutants.jails(mutating, workers)
+    tried, second, programs = asyncio.run(timed(mutants.STAGE, executed, mutating, pool))
+    passed = sum(each is not None for each in tried["mutants"][:])
+    print(
+        f"mutants: {programs:,} programs, {programs / max(passed, 1):.1f} a pass; "
+        f"with execute {len(attempts) / (first + second):,.0f} rows a second"
+    )
+
+
+def _copies(originals: list[list[Row]], count: int) -> Iterator[Row]:
+    for number in range(-(-count // SAMPLES)):
+        rows = originals[number % len(originals)]
+        words = _Words(number)
+        instruction_id = row_id("instruction", number)
+        for sample in range(min(SAMPLES, count - SAMPLES * number)):
+            row = rows[sample % len(rows)]
+            texts = {name: words.in_place(row[name]) for name in ("instruction", "response", "tests")}
+            if sample >= len(rows):
+                texts["response"] = f"In other words, {words.fresh()}:\n\n{texts['response']}"
+            ids = {"id": row_id(instruction_id, sample), "instruction_id": instruction_id, "status": row["status"]}
+            yield ids | texts
+
+
+class _Words:
+    """Other words, the same for the same word of one instruction, and others for each instruction."""
+
+    def __init__(self, number: int) -> None:
+        self._random = random.Random(number)
+        self._other: dict[str, str] = {}
+
+    def fresh(self) -> str:
+        return "".join(self._random.choices(_SYLLABLES, k=3))
+
+    def in_place(self, text: str) -> str:
+        return _WORD.sub(lambda match: self._of(match[0]), text)
+
+    def _of(self, word: str) -> str:
+        if word not in self._other:
+            keeps = word in _NEEDED or self._random.random() > _SHARE
+            self._other[word] = word if keeps else self.fresh()
+        return self._other[word]
+
+
+def _needed() -> set[str]:
+    import builtins
+    import keyword
+
+    methods = {name for kind in (str, list, dict, set, tuple, int, float) for name in dir(kind)}
+    names = {*keyword.kwlist, *dir(builtins), *methods, "self", "python", "default", "reverse", "init", "name", "main"}
+    return {part for name in names for part in _WORD.findall(name)}
+
+
+_NEEDED = _needed()
+
+if __name__ == "__main__":
+    main()
