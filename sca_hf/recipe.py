@@ -50,8 +50,10 @@ class RunSettings(Settings):
 class Recipe(Settings):
     """All settings of a run; a subclass made by `load_recipe` has a field for the section of each stage.
 
-    `seed`: the run seed, from which every random choice comes. `prompts`: few-shot file. `stages`: names of bundled
-    stages, or `module:NAME` of others, in order.
+    `name`: what its datasets begin with. `about`: a sentence for people. `model`: the base model, a Hub id
+    (id@revision), a folder or "demo". `prompts`: few-shot file, or "default" or "demo". `seed`: the run seed, from
+    which every random choice comes. `stages`: names of bundled stages, or `module:NAME` of others, in order. `engine`:
+    what completes prompts. `run`: how a run uses the machine.
     """
 
     chain: ClassVar[tuple[Stage, ...]] = ()
@@ -114,6 +116,11 @@ def load_recipe(name_or_file: str, changes: Iterable[str] = ()) -> Recipe:
         raise RecipeError(f"recipe {name_or_file!r}: {'; '.join(explain(error, model, _NOT_LISTED))}") from error
     except TypeError as error:
         raise RecipeError(f"recipe {name_or_file!r}: {error}; use plain YAML values (quote dates)") from error
+
+
+def complete_recipe() -> type[Recipe]:
+    """Return the type of a recipe that has all bundled stages."""
+    return _model_of({"stages": list(BUNDLED)}, "all bundled stages")
 
 
 def _model_of(values: dict[str, Any], what: str) -> type[Recipe]:

@@ -2,10 +2,15 @@
 
 import argparse
 import sys
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sca_hf.errors import InputError, ScaError
+
+if TYPE_CHECKING:
+    from sca_hf.stages.context import Progress
 
 EXAMPLES = """\
 examples:
@@ -13,6 +18,8 @@ examples:
       offline on the bundled model, in a few minutes on two cores
   python -m sca_hf.run --recipe demo --set responses.samples=8 --set run.jails=4
       change settings; only the stages that they touch run again
+  python -m sca_hf.run --settings responses
+      what can be set there
   python -m sca_hf.run --recipe selfcodealign --model Qwen/CodeQwen1.5-7B --set seeds.source=functions.parquet
       a base model from the Hub, your own code as seeds
   python -m sca_hf.run --recipe selfcodealign --limit 100 --to responses
@@ -47,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
-        "--recipe", required=True, metavar="NAME|FILE.yaml", help=f"bundled: {', '.join(recipe_names())}; or a file"
+        "--recipe", metavar="NAME|FILE.yaml", help=f"bundled: {', '.join(recipe_names())}; or a file; always needed"
     )
     command.add_argument("--model", metavar="ID|FOLDER", help="base model: Hub id (id@revision), a folder, or 'demo'")
     command.add_argument(
@@ -75,6 +82,13 @@ def parser() -> argparse.ArgumentParser:
     visibility = command.add_mutually_exclusive_group()
     visibility.add_argument("--private", action="store_true", help="new repositories are private (the default)")
     visibility.add_argument("--public", action="store_true", help="new repositories are public")
+    command.add_argument(
+        "--settings",
+        nargs="?",
+        const="",
+        metavar="SECTION",
+        help="list all settings, or a section's, with type, default and meaning; with --recipe those of its stages",
+    )
     command.add_argument("--dry-run", action="store_true", help="print the plan, run nothing")
     command.add_argument(
         "--pilot", type=_positive, metavar="N", help="with --dry-run: run N rows, and predict what the whole would take"
@@ -84,17 +98,26 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return the exit code."""
-    options = parser().parse_args(arguments)
+    command = parser()
+    options = command.parse_args(arguments)
+    if options.recipe is None and options.settings is None:
+        command.error("--recipe NAME is needed (or --settings)")
+    from sca_hf.console.commands import rows_command
     from sca_hf.console.progress import shown
     from sca_hf.console.run import Console
+    from sca_hf.console.settings import page, settings
     from sca_hf.pipeline.forecast import forecast
-    from sca_hf.pipeline.pipeline import Pipeline
-    from sca_hf.recipe import load_recipe
+    from sca_hf.pipeline.pipeline import NoRowsLeft, Pipeline
+    from sca_hf.recipe import complete_recipe, load_recipe
     from sca_hf.store import Store
     from sca_hf.store.hub.hub import Hub
 
     console = Console()
     try:
+        if options.settings is not None:
+            kind = type(load_recipe(options.recipe, options.changes)) if options.recipe else complete_recipe()
+            print(page(settings(kind, options.settings)))
+            return 0
         changes = [*options.changes, *([f"model={options.model}"] if options.model else [])]
         recipe = load_recipe(options.recipe, changes)
         name, _, revision = (options.hub or "").partition("@")
@@ -120,14 +143,29 @@ def main(arguments: list[str] | None = None) -> int:
         pipeline = pipeline_of(limit=options.limit)
         for note in pipeline.notes:
             print(note, file=sys.stderr)
+
+        def watch(stage: str, progress: "Progress") -> AbstractContextManager[None]:
+            needs_engine = recipe.chain[recipe.place(stage)].needs == "engine"
+            dataset = f"{recipe.name}-{stage}"
+            return shown(
+                stage,
+                progress,
+                lambda reason: rows_command(dataset, reason, options.store, prompt=needs_engine),
+            )
+
         if options.dry_run:
             planned = pipeline.plan()
             console.plan(planned)
             if options.pilot:
-                outcomes = pipeline_of(limit=options.pilot, hub=None).run(console.stage, shown)
+                outcomes = pipeline_of(limit=options.pilot, hub=None).run(console.stage, watch)
                 console.forecast(forecast(recipe, outcomes, planned, options.limit))
             return 0
-        console.outcomes(pipeline.run(console.stage, shown), sys.argv[1:] if arguments is None else arguments)
+        outcomes = pipeline.run(console.stage, watch)
+        console.outcomes(outcomes, sys.argv[1:] if arguments is None else arguments, recipe.chain[-1].name)
+    except NoRowsLeft as error:
+        console.no_rows_left(error.outcomes)
+        console.error(error)
+        return 2
     except ScaError as error:
         console.error(error)
         return 2

@@ -18,14 +18,16 @@ EXAMPLES = """\
 examples:
   python -m sca_hf.versions list
   python -m sca_hf.versions show demo-sft
+  python -m sca_hf.versions show store/demo-sft/0123456789abcdef          # the path that a run printed
+  python -m sca_hf.versions rows demo-responses --rejected no-tests -n 3 --prompt
   python -m sca_hf.versions diff demo-sft/0123456789abcdef demo-sft/fedcba9876543210
   python -m sca_hf.versions verify                        # all of the store
   python -m sca_hf.versions push demo-sft --hub my-org/demo
   python -m sca_hf.versions pull my-org/demo-sft@v-0123456789abcdef
-  python -m sca_hf.versions rm demo-sft/0123456789abcdef
+  python -m sca_hf.versions rm demo-sft/0123456789abcdef                  # --with-children: and what was made from it
   python -m sca_hf.versions card --model my-model --data my-org/demo-sft@v-0123456789abcdef --license apache-2.0
 
-A version is DATASET/FINGERPRINT (a unique prefix is enough), or DATASET for its latest one.
+A version is DATASET/FINGERPRINT (a unique prefix is enough), or DATASET for its latest one, or its path in a store.
 Exit codes: 0 done, 2 an error that you can fix, 130 interrupted.
 """
 
@@ -39,7 +41,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     store = argparse.ArgumentParser(add_help=False)
-    store.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="folder of versions (./store)")
+    store.add_argument(
+        "--store", type=Path, metavar="DIR", help="folder of versions (that of a version's path, or ./store)"
+    )
     hub = argparse.ArgumentParser(add_help=False)
     hub.add_argument("--hub", required=True, metavar="NS/NAME", help="publish to NS/NAME-<stage>")
     visibility = hub.add_mutually_exclusive_group()
@@ -47,10 +51,22 @@ def parser() -> argparse.ArgumentParser:
     visibility.add_argument("--public", action="store_true", help="new repositories are public")
     commands = command.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    listing = commands.add_parser("list", parents=[store], help="all versions, with rows, size and parents")
+    listing = commands.add_parser(
+        "list", parents=[store], help="all versions, the oldest first, with rows, size and date"
+    )
     listing.add_argument("dataset", nargs="?", help="of this dataset only")
     show = commands.add_parser("show", parents=[store], help="what a version is and what it came from")
     show.add_argument("version", metavar="VERSION")
+    rows = commands.add_parser(
+        "rows", parents=[store], help="some rows, and the calls of the model that they came from"
+    )
+    rows.add_argument("version", metavar="VERSION")
+    rows.add_argument("--rejected", metavar="REASON", help="rows rejected for this reason, in place of kept ones")
+    rows.add_argument("-n", type=_positive, default=3, metavar="N", dest="count", help="at most N rows (3)")
+    rows.add_argument("--prompt", action="store_true", help="prompts too, as they were sent")
+    rows.add_argument(
+        "--prompts", metavar="FILE", help="the exemplars of the run, where its recipe names a file of your own"
+    )
     diff = commands.add_parser("diff", parents=[store], help="settings, counts and rows that differ")
     diff.add_argument("old", metavar="VERSION")
     diff.add_argument("new", metavar="VERSION")
@@ -64,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     pull.add_argument("--name", metavar="DATASET", help="its dataset in the store; by default the repository's name")
     remove = commands.add_parser("rm", parents=[store], help="remove versions that no other was made from")
     remove.add_argument("version", nargs="+", metavar="VERSION")
+    remove.add_argument("--with-children", action="store_true", help="and all that was made from them")
     card = commands.add_parser(
         "card", parents=[store], help="write the README.md of a model that was tuned on a version"
     )
@@ -102,15 +119,19 @@ def _act(options: argparse.Namespace) -> None:
 
     # A card can be made from a version on the Hub alone.
     from_hub = options.command == "pull" or (options.command == "card" and "@" in options.data)
-    if not from_hub and not options.store.is_dir():
-        raise StoreError(f"there is no store {options.store}; give the folder of one with --store")
-    console, store = VersionsConsole(), Store(options.store)
+    root = options.store or _store_of(options)
+    if not from_hub and not root.is_dir():
+        raise StoreError(f"there is no store {root}; give the folder of one with --store")
+    console, store = VersionsConsole(), Store(root)
     match options.command:
         case "list":
-            console.versions(store.versions(options.dataset))
+            listed = history.listed(store, options.dataset)
+            console.versions(listed, history.latest_paths(store))
         case "show":
             version = history.named(store, options.version)
             console.show(version, history.ancestors(store, version))
+        case "rows":
+            _rows(store, options)
         case "diff":
             console.difference(history.difference(history.named(store, options.old), history.named(store, options.new)))
         case "verify":
@@ -126,8 +147,8 @@ def _act(options: argparse.Namespace) -> None:
             hub = Hub.behind(repo)
             console.pulled(hub.pull(hub.at(repo, revision or "main"), store, options.name or repo.rpartition("/")[2]))
         case "rm":
-            for name in options.version:
-                version = history.named(store, name)
+            named = [history.named(store, name) for name in options.version]
+            for version in history.with_children(store, named) if options.with_children else named:
                 store.remove(version)
                 console.removed(version)
         case "card":
@@ -135,6 +156,27 @@ def _act(options: argparse.Namespace) -> None:
             tuned = read_tuned(options.model, options.base, options.license, options.training, options.results)
             text = model_card(options.model.resolve().name, lineage, tuned, data)
             console.written(write_model_card(options.model, text))
+
+
+def _rows(store: "Store", options: argparse.Namespace) -> None:
+    from sca_hf.console.rows import RowsConsole
+    from sca_hf.reporting.calls import Calls
+    from sca_hf.reporting.runs import journal_in, run_named
+    from sca_hf.reporting.samples import samples
+
+    run = run_named(store, options.version)
+    counts = run.last.version.counts
+    total = counts.rejected.get(options.rejected, 0) if options.rejected else counts.kept
+    with Calls(run, journal_in(store.root), options.prompts) as calls:
+        shown = samples(run, calls, options.rejected, options.count)
+        RowsConsole(options.prompt).rows(run.last.name, total, shown)
+
+
+def _store_of(options: argparse.Namespace) -> Path:
+    """The store that a version named by its path is in; else ./store."""
+    names = getattr(options, "version", None) or getattr(options, "old", None) or getattr(options, "data", None) or ""
+    first = Path(names if isinstance(names, str) else names[0])
+    return first.parents[1] if len(first.parts) > 2 and first.is_dir() else Path("store")
 
 
 def _tuned_on(store: "Store", name: str) -> "tuple[Lineage, str | None]":
@@ -147,6 +189,12 @@ def _tuned_on(store: "Store", name: str) -> "tuple[Lineage, str | None]":
         return history.named(store, name).lineage, None
     remote = Hub.behind(repo).at(repo, revision)
     return remote.lineage, f"{repo}@{remote.revision}"
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    return int(text)
 
 
 if __name__ == "__main__":

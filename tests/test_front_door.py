@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 import sca_hf
 
 README = Path(__file__).parents[1] / "README.md"
+PYPROJECT = README.with_name("pyproject.toml")
 
 
 def test_all_public_names_are_there_and_nothing_else_is() -> None:
@@ -37,3 +40,20 @@ def test_the_readmes_page_of_python_runs_as_printed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:2] == ["[None]", "failed"]
     assert list((tmp_path / "store" / "demo-seeds").iterdir())
+
+
+def test_one_command_leads_to_all(capsys: pytest.CaptureFixture[str]) -> None:
+    script = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["scripts"]["sca-hf"]
+    main = EntryPoint("sca-hf", script, "console_scripts").load()
+    assert main([]) == 0
+    listed = capsys.readouterr().out
+    for name in ("run", "versions", "train", "evaluate", "report", "trace", "sandbox"):
+        assert f"\n  {name} " in listed
+        with pytest.raises(SystemExit) as ended:
+            main([name, "--help"])
+        assert ended.value.code == 0
+        assert "usage: python -m sca_hf" in capsys.readouterr().out
+    assert main(["run", "--settings", "sft"]) == 0
+    assert "sft.tests_probability" in capsys.readouterr().out
+    assert main(["rnu"]) == 2
+    assert "'rnu'; give one of run, versions" in capsys.readouterr().err

@@ -105,7 +105,7 @@ def test_it_runs_on_just_the_columns_that_it_uses() -> None:
         ("['nowhere:STAGE']", "'nowhere:STAGE' can't be imported"),
         ("['tests.test_own_stage:RECIPE']", "is a str; give a Stage"),
         ("seeds", "give a list of names"),
-        ("[]", "at least 1 item"),
+        ("[]", "list of text, not empty"),
     ],
 )
 def test_stages_that_dont_fit_are_told(stages: str, message: str) -> None:

@@ -65,8 +65,8 @@ def test_changes_are_typed() -> None:
         ("nothing.at.all=1", ["'nothing'", "responses"]),
         ("responses.samples=many", ["responses.samples", "'many'", "integer"]),
         ("responses.samples='8'", ["responses.samples", "'8'", "integer"]),
-        ("responses.samples=0", ["responses.samples", "0", "greater than or equal to 1"]),
-        ("concepts.temperature=3", ["concepts.temperature", "3", "less than or equal to 2"]),
+        ("responses.samples=0", ["responses.samples", "0", "integer 1 to 10000"]),
+        ("concepts.temperature=3", ["concepts.temperature", "3", "number 0.0 to 2.0"]),
         ("engine.dtype=int4", ["engine.dtype", "'int4'", "bfloat16"]),
         ("name=a/b", ["name", "'a/b'"]),
         ("engine.options.trust_remote_code=true", ["engine.options", "trust_remote_code", "take them out"]),
@@ -75,6 +75,15 @@ def test_changes_are_typed() -> None:
         ("instructions.categories={}", ["instructions.categories", "{}"]),
         ("responses.samples", ["'responses.samples'", "key=value"]),
         ("responses.samples=[", ["responses.samples=[", "YAML"]),
+        ("responses.until=0", ["responses.until = 0: give integer 1 to 10000 or all"]),
+        ("responses.until=most", ["responses.until = 'most': give integer 1 to 10000 or all"]),
+        ("concepts.decks=[1]", ["concepts.decks = [1]: give integer 1 to 10000 or per-row"]),
+        ("engine.options={a: [1]}", ["engine.options.a = [1]: give true or false or integer or number or text"]),
+        ("seeds.kinds=[lambda]", ["seeds.kinds.0 = 'lambda': give function or method or class"]),
+        ("seeds.type_check=1", ["seeds.type_check = 1: give section of checker or null"]),
+        ("instructions.languages={Python: x}", ["instructions.languages.Python = 'x': give integer"]),
+        ("select.decontaminate={files: {A B: x}}", ["select.decontaminate.files.A B = 'A B': give text that matches"]),
+        ("engine.kind=openai", ["engine: engine.kind openai and engine.urls []"]),
     ],
 )
 def test_a_wrong_change_names_key_value_and_what_is_allowed(change: str, parts: list[str]) -> None:
@@ -82,8 +91,18 @@ def test_a_wrong_change_names_key_value_and_what_is_allowed(change: str, parts: 
         load_recipe("demo", [change])
     message = str(caught.value)
     assert "\n" not in message
+    for inside in ("constrained", "literal[", "value error", "function-", "input should"):
+        assert inside not in message.lower(), "a validator's own words"
+    assert message.count(" = ") <= 1, "a value is wrong once, however many types it may have"
     for part in parts:
         assert part in message
+
+
+def test_a_change_begins_a_section_that_the_recipe_has_as_null() -> None:
+    recipe = load_recipe("demo", ["select.decontaminate.benchmarks=[humaneval]", "seeds.decontaminate.ngram=10"])
+    assert recipe["select"].decontaminate.benchmarks == ("humaneval",)
+    assert recipe["seeds"].decontaminate.ngram == 10
+    assert "judge" in {stage.name for stage in load_recipe("selfcodealign", ["judge=null", "judge.shots=2"]).chain}
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,11 @@ def test_no_seed_left(tmp_path: Path, sources: Path) -> None:
     (sources / "good.py").write_text("x = 1\n")
     done = run("--recipe", "demo", "--store", tmp_path / "store", "--set", f"seeds.source={sources}")
     one_line_error(done, "no row left", "'seeds'", "no-function: 1")
+    version = next((tmp_path / "store" / "demo-seeds").glob("[0-9a-f]*"))
+    for part in ("Funnel", "no-function 1", str(version), "seeds, 1 rows as no-function", "--set seeds.kinds=…"):
+        assert part in done.stdout
+    (look,) = [line for line in done.stdout.splitlines() if "versions rows" in line]
+    assert look.split()[-6:] == ["--rejected", "no-function", "-n", "3", "--store", str(tmp_path / "store")]
 
 
 def test_from_without_what_it_needs(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The versions command: what is there, how two differ, push, pull, remove."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,49 @@ def test_the_versions_command(
     (shard,) = (published["seeds"].path / "data").iterdir()
     shard.write_bytes(b"PAR1")
     assert "was changed" in printed("verify", "demo-seeds", code=2)
+
+
+def test_versions_by_path_by_time_and_with_children(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "mine [1]"
+    shutil.copytree(finished / "store", root, symlinks=True)
+    store = Store(root)
+    version = {each.dataset.removeprefix("demo-"): each for each in store.versions()}
+
+    def printed(*command: str, code: int = 0) -> str:
+        assert versions.main([*command]) == code
+        captured = capsys.readouterr()
+        return captured.out + captured.err
+
+    for number, name in enumerate(NAMES):
+        os.utime(version[name].path / "lineage.json", (1e9 + 86_400 * number,) * 2)
+    listed = printed("list", "--store", str(root)).splitlines()
+    assert max(map(len, listed)) <= 80
+    names = [line.split("/")[0] for line in listed if line.startswith("demo-")]
+    assert names == [f"demo-{name}" for name in NAMES], "the oldest first"
+    assert all(" * " in line and "2001-09-" in line for line in listed if line.startswith("demo-"))
+
+    sft = version["sft"].path
+    for path in (sft, sft.parent / "latest"):
+        assert f"demo-sft/{sft.name}" in printed("show", str(path)), "the store of a path is the one that it is in"
+    assert "rows gone: 0" in printed("diff", str(sft), str(sft))
+    assert "ok" in printed("verify", str(sft))
+
+    (version["execute"].path / "lineage.json").write_text("{")
+    listed = printed("list", "--store", str(root)).splitlines()
+    assert len([line for line in listed if line.startswith("demo-")]) == len(NAMES)
+    (broken,) = [line for line in listed if line.startswith("! ")]
+    assert str(version["execute"].path) in broken
+
+
+def test_children_go_before_what_they_were_made_from(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished / "store", tmp_path / "store", symlinks=True)
+    root = ["--store", str(tmp_path / "store")]
+    assert versions.main(["rm", "demo-responses", "--with-children", *root]) == 0
+    removed = [line.split()[1].split("/")[0] for line in capsys.readouterr().out.splitlines()]
+    assert removed == [f"demo-{name}" for name in reversed(NAMES[NAMES.index("responses") :])]
+    left = {version.dataset for version in Store(tmp_path / "store").versions()}
+    assert left == {f"demo-{name}" for name in NAMES[: NAMES.index("responses")]}

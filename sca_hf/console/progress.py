@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from sca_hf.console.advice import FIRST_ROWS, warning
 from sca_hf.engines import Usage
 from sca_hf.stages.context import Progress
 
-_TERMINAL_SECONDS = 0.25
-_LINE_SECONDS = 15.0
+_LOOK_SECONDS = 0.25
+_LINE_SECONDS = 60.0
 _BAR_WIDTH = 12
 
 
@@ -77,21 +78,36 @@ class Line:
 
 
 @contextmanager
-def shown(stage: str, progress: Progress, output: TextIO | None = None) -> Iterator[None]:
-    """Show a stage's progress on `output` (the standard error): one line that changes on a terminal, else a line every
-    15 seconds, so that a log stays short; and a last one at the end."""
+def shown(stage: str, progress: Progress, look: Callable[[str], str], output: TextIO | None = None) -> Iterator[None]:
+    """Show a stage's progress on `output` (the standard error): one line that changes on a terminal, else a line a
+    minute, so that a log stays short; and a last one at the end. Also, once, a warning if nearly all of its first rows
+    are rejected; `look`: see `sca_hf.console.advice.warning`."""
     console = Console(file=output or sys.stderr, highlight=False)
     line = Line(stage, progress)
     ended = threading.Event()
+    warned = False
+
+    def warn() -> None:
+        nonlocal warned
+        if not warned and progress.judged >= FIRST_ROWS:
+            warned = True
+            if text := warning(stage, progress, look):
+                console.print(text, markup=False, soft_wrap=True)
 
     def on_terminal() -> None:
         with Live(console=console, refresh_per_second=4, transient=True) as live:
-            while not ended.wait(_TERMINAL_SECONDS):
+            while not ended.wait(_LOOK_SECONDS):
                 live.update(Text(line.text(time.monotonic())))
+                warn()
 
     def on_lines() -> None:
-        while not ended.wait(_LINE_SECONDS):
-            console.print(line.text(time.monotonic()), markup=False, soft_wrap=True)
+        said = time.monotonic()
+        while not ended.wait(min(_LOOK_SECONDS, _LINE_SECONDS)):
+            warn()
+            now = time.monotonic()
+            if now - said >= _LINE_SECONDS:
+                console.print(line.text(now), markup=False, soft_wrap=True)
+                said = now
 
     thread = threading.Thread(target=on_terminal if console.is_terminal else on_lines, name="progress", daemon=True)
     disable_progress_bar()
@@ -101,6 +117,7 @@ def shown(stage: str, progress: Progress, output: TextIO | None = None) -> Itera
     finally:
         ended.set()
         thread.join()
+        warn()
         console.print(line.whole(time.monotonic()), markup=False, soft_wrap=True)
         enable_progress_bar()
 

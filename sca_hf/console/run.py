@@ -1,10 +1,7 @@
 """What a run prints: the plan, a line and a bar a stage, the funnel, where things are, and what to try next."""
 
-import shlex
-import sys
 import textwrap
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console as Terminal
 from rich.markup import escape
@@ -12,10 +9,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from sca_hf.console.advice import loosen
+from sca_hf.console.commands import command, load_command, rows_command
+from sca_hf.console.funnel import funnel, rejected
 from sca_hf.errors import ScaError, one_line
 from sca_hf.pipeline.forecast import Estimate, Forecast
 from sca_hf.pipeline.pipeline import Outcome
 from sca_hf.pipeline.plan import Planned
+from sca_hf.reporting.reasons import meaning
 from sca_hf.stage import Stage
 from sca_hf.store import Version
 
@@ -71,30 +72,37 @@ class Console:
             )
         self._terminal.print(table)
 
-    def outcomes(self, outcomes: Sequence[Outcome], arguments: Sequence[str]) -> None:
-        """The summary of the run of `python -m sca_hf.run` with these arguments."""
-        self._terminal.print(_funnel(outcomes))
-        for outcome in outcomes:
-            warning = outcome.stage.warning(outcome.version.counts) if outcome.stage.warning else None
-            if warning:
-                self._terminal.print(f"[bold yellow]warning:[/bold yellow] {escape(warning)}", soft_wrap=True)
-        self._terminal.print("\n[bold]Versions[/bold]")
-        for outcome in outcomes:
-            self._terminal.print(f"  {outcome.version.path}", soft_wrap=True)
-            if outcome.published:
-                self._terminal.print(f"    on the Hub: {outcome.published}", soft_wrap=True)
+    def outcomes(self, outcomes: Sequence[Outcome], arguments: Sequence[str], end: str) -> None:
+        """The summary of the run of `python -m sca_hf.run` with these arguments. `end`: the recipe's last stage."""
+        self._summary(outcomes)
         last = outcomes[-1]
         if last.stage.shows:
             self._samples(last.version, last.stage.shows)
-        self._terminal.print("\n[bold]Next[/bold]")
-        python = _python()
-        load = f"import datasets; print(datasets.load_dataset('{last.version.path}'))"
-        version = f"{last.version.dataset}/{last.version.fingerprint}"
-        store = last.version.path.parents[1]
-        changed = shlex.join([*arguments, "--set", "seed=1", "--dry-run"])
-        self._terminal.print(f'  {python} -c "{load}"', soft_wrap=True)
-        self._terminal.print(f"  {python} -m sca_hf.versions show {version} --store {store}", soft_wrap=True)
-        self._terminal.print(f"  {python} -m sca_hf.run {changed}", soft_wrap=True)
+        self._heading("Next")
+        name, store = f"{last.version.dataset}/{last.version.fingerprint}", last.version.path.parents[1]
+        commands = [load_command(last.version), *_rows(outcomes)]
+        commands.append(command("report", name, "--store", str(store)))
+        if last.stage.formats:  # shapes that trainers take
+            commands.append(command("train", "--data", name, "--store", str(store)))
+        if last.stage.name != end:
+            commands.append(command("run", *arguments, "--to", end))
+        for each in commands:
+            self._print(f"  {each}")
+
+    def no_rows_left(self, outcomes: Sequence[Outcome]) -> None:
+        """The summary of a run that ended because a stage kept no row, and how to go on."""
+        self._summary(outcomes)
+        most = _most_rejected(outcomes)
+        if most is not None:
+            outcome, reason = most
+            count = outcome.version.counts.rejected[reason]
+            self._heading("What rejected most")
+            lines = (f"{outcome.stage.name}, {count:,} rows as {reason}", meaning(reason))
+            for line in filter(None, (*lines, loosen(outcome.stage.name, reason))):
+                self._print(f"  {line}")
+        self._heading("Next")
+        for each in _rows(outcomes):
+            self._print(f"  {each}")
 
     def error(self, error: ScaError) -> None:
         """One line on the standard error."""
@@ -103,6 +111,30 @@ class Console:
     def interrupted(self) -> None:
         """After Ctrl-C."""
         self._errors.print("interrupted; what is finished is kept, run the same command to go on")
+
+    def _summary(self, outcomes: Sequence[Outcome]) -> None:
+        self._terminal.print(funnel(outcomes))
+        lines = list(rejected(outcomes))
+        if lines:
+            self._heading("Rejected, by reason")
+        for line in lines:
+            self._print(line)
+        for outcome in outcomes:
+            warning = outcome.stage.warning(outcome.version.counts) if outcome.stage.warning else None
+            if warning:
+                self._terminal.print(f"[bold yellow]warning:[/bold yellow] {escape(warning)}", soft_wrap=True)
+        self._heading("Versions")
+        for outcome in outcomes:
+            self._print(f"  {outcome.version.path}")
+            if outcome.published:
+                self._print(f"    on the Hub: {outcome.published}")
+
+    def _heading(self, text: str) -> None:
+        self._terminal.print(f"\n[bold]{text}[/bold]")
+
+    def _print(self, line: str) -> None:
+        """Print a line as it is: a terminal would break it, and take [brackets] for styles."""
+        self._terminal.print(line, soft_wrap=True, markup=False)
 
     def _samples(self, version: Version, columns: Sequence[str]) -> None:
         rows = version.load()
@@ -118,33 +150,29 @@ class Console:
             self._terminal.print(Panel(text, title=title, title_align="left"))
 
 
-def _python() -> str:
-    """This interpreter, as it can be typed here."""
-    path = Path(sys.executable)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+def _rows(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """The command that shows the rows which were rejected most often, if any were."""
+    most = _most_rejected(outcomes)
+    if most is not None:
+        outcome, reason = most
+        version = outcome.version
+        name = f"{version.dataset}/{version.fingerprint}"
+        yield rows_command(name, reason, version.path.parents[1], prompt=outcome.stage.needs == "engine")
 
 
-def _funnel(outcomes: Sequence[Outcome]) -> Table:
-    table = Table(title="Funnel", title_justify="left", caption="kept + rejected = judged, for every stage")
-    for name in ("stage", "rows in", "judged", "kept"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    table.add_column("rejected, by reason", ratio=1)
-    for name in ("seconds", "tokens in", "tokens out"):
-        table.add_column(name, justify="right")
-    for outcome in outcomes:
-        counts, tokens = outcome.version.counts, outcome.version.lineage.tokens
-        rejected = sorted(counts.rejected.items(), key=lambda pair: -pair[1])
-        table.add_row(
-            outcome.stage.name,
-            f"{counts.rows_in:,}",
-            f"{counts.judged:,}",
-            f"[green]{counts.kept:,}[/green]",
-            ", ".join(f"{reason} {count:,}" for reason, count in rejected) or "-",
-            "cached" if outcome.cached else f"{outcome.version.timings['seconds']:.1f}",
-            f"{tokens.prompt:,}" if tokens.prompt else "-",
-            f"{tokens.completion:,}" if tokens.completion else "-",
-        )
-    return table
+def _most_rejected(outcomes: Sequence[Outcome]) -> tuple[Outcome, str] | None:
+    """The reason for which most rows were rejected, and its stage; in the last stage, if that kept none."""
+    last = outcomes[-1]
+    counted = [
+        (count, number, reason)
+        for number, outcome in enumerate(outcomes)
+        if last.version.counts.kept or outcome is last
+        for reason, count in outcome.version.counts.rejected.items()
+    ]
+    if not counted:
+        return None
+    _, number, reason = max(counted)
+    return outcomes[number], reason
 
 
 def _range(estimate: Estimate, form: str) -> str:

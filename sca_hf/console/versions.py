@@ -1,19 +1,23 @@
 """What the versions command prints."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console as Terminal
 from rich.markup import escape
 from rich.table import Table
 
+from sca_hf.errors import StoreError
 from sca_hf.store import Version
-from sca_hf.store.history import Difference
+from sca_hf.store.history import Difference, written
 from sca_hf.store.hub.hub import Remote
 from sca_hf.store.lineage import Parent, Writer
 
 _SHOWN_ROWS = 5
+_LIST_WIDTH = 80
 
 
 class VersionsConsole:
@@ -24,20 +28,31 @@ class VersionsConsole:
         if not self._terminal.is_terminal:  # a log file has no width to keep to
             self._terminal.width = 160
 
-    def versions(self, versions: Sequence[Version]) -> None:
-        """One line a version."""
-        table = _table("version", "rows", "MB", "rejected", "made from", right={"rows", "MB", "rejected"})
-        for version in versions:
+    def versions(self, listed: Sequence[tuple[str, Version | StoreError]], latest: Collection[Path]) -> None:
+        """One line a version, in order; those at the paths `latest` are marked."""
+        table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
+        for name in ("version", "", "rows", "rejected", "MB", "written"):
+            table.add_column(name, justify="right" if name in {"rows", "rejected", "MB"} else "left", overflow="fold")
+        broken = []
+        for name, version in listed:
+            if isinstance(version, StoreError):
+                table.add_row(name, "[red]![/red]", "-", "-", "-", "can't be read")
+                broken.append(version)
+                continue
             size = sum(path.stat().st_size for path in version.path.rglob("*") if path.is_file())
-            counts, parents = version.counts, version.lineage.parents
             table.add_row(
-                _name(version),
-                f"{counts.kept:,}",
+                name,
+                "*" if version.path in latest else "",
+                f"{version.counts.kept:,}",
+                f"{sum(version.counts.rejected.values()):,}",
                 f"{size / 1e6:,.1f}",
-                f"{sum(counts.rejected.values()):,}",
-                ", ".join(f"{parent.dataset}/{parent.fingerprint}" for parent in parents) or _source(version),
+                f"{datetime.fromtimestamp(written(version.path) / 1e9).astimezone():%Y-%m-%d %H:%M}",
             )
+        table.caption = "* the latest of its dataset"
+        self._terminal.width = min(self._terminal.width, _LIST_WIDTH)
         self._terminal.print(table)
+        for error in broken:
+            self._terminal.print(f"[red]![/red] {escape(str(error))}", soft_wrap=True)
 
     def show(self, version: Version, ancestors: Sequence[tuple[Parent, Version | None]]) -> None:
         """What a version is, and its line back to the source."""
@@ -100,10 +115,10 @@ class VersionsConsole:
         self._terminal.print(f"removed {_name(version)}", soft_wrap=True)
 
 
-def _table(*names: str, right: frozenset[str] | set[str] = frozenset()) -> Table:
+def _table(*names: str) -> Table:
     table = Table()
     for name in names:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        table.add_column(name, overflow="fold")
     return table
 
 

@@ -10,15 +10,17 @@ _RUNS_FOREIGN_CODE = {"trust_remote_code", "load_format"}  # Python files of a r
 
 
 class EngineSettings(Settings):
-    """`kind`: vLLM in this process, on a Ray cluster, or servers at `urls`: OpenAI-compatible ones, or TGI.
+    """What completes prompts: vLLM, or servers.
 
-    `max_prompt_tokens`: rows with a longer prompt are rejected. `max_num_seqs`, `gpu_memory_utilization` and `options`
-    (any other argument of vLLM's engine, parallelism above all) are about the speed of vLLM. With servers, a request is
-    given up after `request_seconds`, and the run after `patience` seconds without a success. On Ray, `replicas` engines
-    are wanted: one that doesn't fit yet waits until the cluster has room, and a run gives up after `patience` seconds
-    without any. A replica takes `replica_cpus` cores and a GPU for each tensor and pipeline parallel rank (`options`);
-    `mixed` lets replicas of another build or processor than the first join. None of these, nor where the servers are,
-    is part of a fingerprint; what they say that they run is.
+    `kind`: vLLM in this process, on a Ray cluster (ray), or servers that are OpenAI-compatible (openai) or TGI (tgi).
+    `urls`: where servers are. `dtype`: of the weights. `max_model_len`: tokens of prompt and completion together (null:
+    what the model was made for). `max_prompt_tokens`: rows with a longer prompt are rejected. `max_num_seqs`,
+    `gpu_memory_utilization` and `options` (any other argument of vLLM's engine, parallelism above all) are about the
+    speed of vLLM. With servers, a request is given up after `request_seconds`, and the run after `patience` seconds
+    without a success. On Ray, `replicas` engines are wanted: one that doesn't fit yet waits until the cluster has room,
+    and a run gives up after `patience` seconds without any. A replica takes `replica_cpus` cores and a GPU for each
+    tensor and pipeline parallel rank (`options`); `mixed` lets replicas of another build or processor than the first
+    join. None of these, nor where the servers are, is part of a fingerprint; what they say that they run is.
     """
 
     kind: Literal["vllm", "ray", "openai", "tgi"] = "vllm"

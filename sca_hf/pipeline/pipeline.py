@@ -43,6 +43,14 @@ class Outcome:
     published: str | None = None
 
 
+class NoRowsLeft(InputError):
+    """A stage kept no row, so that the next one has none to work on. `outcomes`: the run up to that stage."""
+
+    def __init__(self, message: str, outcomes: Sequence[Outcome]) -> None:
+        super().__init__(message)
+        self.outcomes = outcomes
+
+
 class Pipeline:
     """A recipe over a store. `first`, `last`: the stages to run; `limit`: at most this many seeds, or rows of `first`.
 
@@ -117,7 +125,8 @@ class Pipeline:
     ) -> list[Outcome]:
         """Run the stages. `announce` is told of each stage before it runs, with its version if it is there already.
 
-        A stage that needs an engine or a sandbox runs inside `watch`, given its name and its progress.
+        A stage that needs an engine or a sandbox runs inside `watch`, given its name and its progress. Raises
+        NoRowsLeft if a stage keeps none.
         """
         outcomes: list[Outcome] = []
         source = self._input(fetch=True)
@@ -132,9 +141,10 @@ class Pipeline:
                 source = from_version(version)
                 if not source.rows:
                     reasons = ", ".join(f"{reason}: {count}" for reason, count in version.counts.rejected.items())
-                    raise InputError(
+                    raise NoRowsLeft(
                         f"no row left after stage {stage.name!r} ({reasons or 'it got none'}); "
-                        f"loosen its settings, or look at the rejected rows in {version.path}"
+                        f"loosen its settings, or look at the rejected rows in {version.path}",
+                        outcomes,
                     )
         return outcomes
 
@@ -263,12 +273,14 @@ def _columns(rows: Dataset | FileStream, stages: Sequence[Stage]) -> tuple[Colum
 @contextmanager
 def _measured(resources: Resources) -> Iterator[dict[str, Any]]:
     """Measure what one stage takes: `seconds`, of these `starting` (loading the model), calls `made`, calls `reused`
-    from the journal."""
+    from the journal, and tokens `written` by the engine."""
     timings: dict[str, Any] = {}
     calls, starting, began = resources.calls(), resources.starting_seconds, time.monotonic()
+    written = resources.written
     yield timings
     after = resources.calls()
     timings |= {"seconds": round(time.monotonic() - began, 3)} | {name: after[name] - calls[name] for name in after}
+    timings["written"] = resources.written - written
     timings["starting"] = round(resources.starting_seconds - starting, 3)
 
 

@@ -38,6 +38,12 @@ class Resources:
         usage = self._engine.usage if self._engine is not None else None
         return usage.starting_seconds if usage is not None else 0.0
 
+    @property
+    def written(self) -> int:
+        """Tokens that the engine wrote so far; none of them come from the journal."""
+        usage = self._engine.usage if self._engine is not None else None
+        return usage.completion_tokens if usage is not None else 0
+
     def jails(self, stage: Stage, *, beside_engine: bool = False) -> JournaledJails:
         """Return the jails of a stage. Unless both are needed at once, the engine is ended first: memory is scarce."""
         assert stage.jails is not None

@@ -66,12 +66,49 @@ _MEANINGS: Mapping[str, str] = {
     "duplicate-response": "Another chosen row has the same response, apart from blanks.",
     "duplicate-names": "Another chosen row defines functions and classes of the same names.",
 }
+# The setting by which a stage rejects more or fewer rows for a reason; without a dot, one of the stage's own.
+_SETTINGS: Mapping[str, str] = {
+    "license": "licenses",
+    "no-function": "kinds",
+    "no-arguments": "min_args",
+    "too-many-lines": "max_lines",
+    "too-long": "max_chars",
+    "forbidden-word": "forbidden_words",
+    "forbidden-import": "forbidden_imports",
+    "contaminated": "decontaminate",
+    "near-duplicate": "near_duplicates",
+    "type-error": "type_check",
+    "type-checker-crash": "type_check",
+    "not-sampled": "count",
+    "prompt-too-long": "engine.max_model_len",
+    "cut-off": "max_tokens",
+    "repetition": "temperature",
+    "cut-off-tests": "tests_max_tokens",
+    "copied": "max_copied",
+    "no-tests": "infer_tests",
+    "execution-failed": "responses.samples",
+    "execution-timeout": "execute.wall_seconds",
+    "execution-out-of-memory": "execute.memory_mb",
+    "leftover": "leftovers",
+    "long-instruction": "max_instruction_words",
+    "other-names": "asked_names",
+    "duplicate-names": "once_per_names",
+}
 _ORDER = {name: place for place, name in enumerate(_MEANINGS)}
 
 
 def meaning(reason: str) -> str:
     """The sentence, of the reason or of what it begins with; empty where there is none."""
     return _MEANINGS.get(_known(reason), "")
+
+
+def loosened_by(stage: str, reason: str) -> str:
+    """The dotted key of the setting that decides how many rows a stage rejects for a reason; empty if there is none."""
+    name = reason
+    while name not in _SETTINGS and "-" in name:
+        name = name.rpartition("-")[0]
+    setting = _SETTINGS.get(name, "")
+    return f"{stage}.{setting}" if setting and "." not in setting else setting
 
 
 def outcomes(reasons: Iterable[str], reject_reason: str | None) -> list[tuple[str, Outcome]]:

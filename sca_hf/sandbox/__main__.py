@@ -6,10 +6,11 @@ import sys
 from sca_hf.sandbox.check import check
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m sca_hf.sandbox", description=__doc__)
     parser.add_argument("command", choices=["check"], help="build a jail and try what it holds")
-    parser.parse_args()
+    parser.parse_args(arguments)
     return check()
 
 

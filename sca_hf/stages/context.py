@@ -3,6 +3,7 @@
 import atexit
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from sca_hf.parallel.ordered_map import AHEAD, OrderedMap, Row
 from sca_hf.parallel.restore_order import restore_order
 from sca_hf.prompts.few_shot import FewShot
 from sca_hf.sandbox import Program, Verdict
-from sca_hf.stage import Stage
+from sca_hf.stage import REJECT_REASON, Stage
 
 __all__ = ["Context", "PassRule", "Progress", "Row", "Runner", "Tokens"]
 
@@ -56,7 +57,8 @@ class Tokens:
 class Progress:
     """Counts of a running stage. `usage`: what its engine has done, before this stage too; None without an engine.
 
-    `slots`: calls that the engine works on at once; `jails`: programs that run at once.
+    `slots`: calls that the engine works on at once; `jails`: programs that run at once. `judged`: rows that became of
+    those done; `rejected`: how many of them by reason, with the first one of each in `examples`.
     """
 
     usage: Usage | None = None
@@ -68,6 +70,17 @@ class Progress:
     programs: int = 0
     programs_done: int = 0
     passes: int = 0
+    judged: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def judge(self, row: Mapping[str, Any]) -> None:
+        """Count a judged row."""
+        self.judged += 1
+        reason = row.get(REJECT_REASON)
+        if reason is not None:
+            self.examples.setdefault(reason, row)
+            self.rejected[reason] += 1
 
 
 def _own_folder() -> Path:
@@ -154,11 +167,15 @@ class Context:
             added = await function(row)
             self.progress.rows_done += 1
             if isinstance(added, list):
-                return [row | more | _ids(stage, row, index) for index, more in enumerate(added)]
-            ids = _ids(stage, row)
-            row |= added
-            row |= ids
-            return [row]
+                judged = [row | more | _ids(stage, row, index) for index, more in enumerate(added)]
+            else:
+                ids = _ids(stage, row)
+                row |= added
+                row |= ids
+                judged = [row]
+            for each in judged:
+                self.progress.judge(each)
+            return judged
 
         with OrderedMap(rows, whole, self.concurrency, order) as ahead:
 

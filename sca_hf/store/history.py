@@ -7,7 +7,7 @@ from typing import Any
 
 from sca_hf.errors import StoreError
 from sca_hf.identity import fingerprint
-from sca_hf.store.lineage import Parent
+from sca_hf.store.lineage import FILE, Parent
 from sca_hf.store.store import Store, Version
 
 
@@ -28,20 +28,69 @@ class Difference:
 
 
 def named(store: Store, name: str) -> Version:
-    """Return the version `dataset/fingerprint`, where a unique prefix is enough, or the latest of `dataset`.
+    """Return the version `dataset/fingerprint`, where a unique prefix is enough, or the latest of `dataset`; also by
+    its path in the store, as a run prints it.
 
     Raises StoreError if there is none, or more than one.
     """
-    dataset, _, digits = name.strip("/").partition("/")
+    dataset, _, digits = _within(store, name).partition("/")
     if not digits or digits == "latest":
-        matches = [version for version in [store.latest(dataset)] if version is not None]
+        latest = store.latest(dataset)
+        matches = [(dataset, latest.fingerprint)] if latest is not None else []
     else:
-        matches = [version for version in store.versions(dataset) if version.fingerprint.startswith(digits)]
+        matches = [each for each in store.names(dataset) if each[1].startswith(digits)]
     if len(matches) != 1:
-        there = ", ".join(f"{version.dataset}/{version.fingerprint}" for version in matches or store.versions())
+        there = ", ".join(map("/".join, matches or store.names()))
         wrong = f"{name!r} could be {there}; give more digits" if matches else f"no version {name!r}"
         raise StoreError(wrong if matches else f"{wrong} in {store.root}; there is {there or 'none at all'}")
-    return matches[0]
+    version = store.find(*matches[0])
+    assert version is not None
+    return version
+
+
+def _within(store: Store, name: str) -> str:
+    """`dataset/fingerprint` of a name, or of a path into the store."""
+    path, root = Path(name).absolute(), store.root.absolute()
+    return path.relative_to(root).as_posix() if path != root and path.is_relative_to(root) else name.strip("/")
+
+
+def listed(store: Store, dataset: str | None = None) -> list[tuple[str, Version | StoreError]]:
+    """Return all versions (of one dataset) by name, the oldest first; the error in place of one that can't be read."""
+    versions: list[tuple[int, str, Version | StoreError]] = []
+    for each in store.names(dataset):
+        version: Version | StoreError | None
+        try:
+            version = store.find(*each)
+        except StoreError as error:
+            version = error
+        if version is not None:
+            versions.append((written(store.root.joinpath(*each)), "/".join(each), version))
+    return [(name, version) for _, name, version in sorted(versions, key=lambda each: each[:2])]
+
+
+def latest_paths(store: Store) -> set[Path]:
+    """Return the folders that the datasets' `latest` links lead to."""
+    return {link.parent / link.readlink().name for link in store.root.glob("*/latest") if link.is_symlink()}
+
+
+def written(folder: Path) -> int:
+    """Return when a version was written to the store that it is in, in nanoseconds."""
+    return (folder / FILE).stat().st_mtime_ns
+
+
+def with_children(store: Store, versions: Iterable[Version]) -> list[Version]:
+    """Return the versions and all in the store that were made from them, each once, children first."""
+    seen: dict[Path, Version] = {}
+
+    def visit(version: Version) -> None:
+        for child in store.versions():
+            if any(facts.fingerprint == version.fingerprint for facts in child.lineage.parents):
+                visit(child)
+        seen.setdefault(version.path, version)
+
+    for each in versions:
+        visit(each)
+    return list(seen.values())
 
 
 def parent(store: Store, facts: Parent) -> Version | None:

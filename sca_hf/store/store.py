@@ -183,12 +183,17 @@ class Store:
 
     def versions(self, dataset: str | None = None) -> list[Version]:
         """Return all versions (of one dataset), by dataset and fingerprint."""
-        versions = []
-        for folder in sorted(self.root.glob(f"{dataset or '*'}/*/{LINEAGE}")):
-            path = folder.parent
-            if not path.is_symlink() and not path.name.startswith("."):
-                versions.append(self.find(path.parent.name, path.name))
+        versions = [self.find(name, fingerprint) for name, fingerprint in self.names(dataset)]
         return [version for version in versions if version is not None]
+
+    def names(self, dataset: str | None = None) -> list[tuple[str, str]]:
+        """Return dataset and fingerprint of all versions (of one dataset), those included that can't be read."""
+        folders = (file.parent for file in sorted(self.root.glob(f"{dataset or '*'}/*/{LINEAGE}")))
+        return [
+            (folder.parent.name, folder.name)
+            for folder in folders
+            if not folder.is_symlink() and not folder.name.startswith(".")
+        ]
 
     def write(self, dataset: str, fingerprint: str, build: Build) -> Version:
         """Make `build` the version of this fingerprint: all of it at once, or nothing.

@@ -2,18 +2,22 @@
 
 import asyncio
 import io
+import time
 from pathlib import Path
 
 import pytest
-from datasets import Dataset
+from datasets import Dataset, Value
 
 from sca_hf.console import progress as progress_of
 from sca_hf.console.progress import Line, shown
+from sca_hf.console.settings import settings
 from sca_hf.engines import Usage
 from sca_hf.parallel.ordered_map import Row
+from sca_hf.recipe import complete_recipe
+from sca_hf.reporting.reasons import loosened_by
 from sca_hf.sandbox import Program, Verdict
 from sca_hf.settings import Settings
-from sca_hf.stage import Stage
+from sca_hf.stage import Column, Stage
 from sca_hf.stages.context import Context, Progress
 
 
@@ -43,6 +47,8 @@ def test_rows_and_programs_are_counted(tmp_path: Path) -> None:
     stage = Stage("judged", 1, "Numbers.", ("number",), (), Settings, lambda rows, settings, context: rows)
     context.map_rows(stage, Dataset.from_dict({"number": list(range(20))}), judged)
     assert (progress.rows, progress.rows_done) == (20, 20)
+    assert (progress.judged, progress.rejected) == (20, {"failed": 10})
+    assert progress.examples["failed"]["number"] % 2 == 1
     assert (progress.programs, progress.programs_done, progress.passes) == (0, 20, 10)
     assert half.most == 4
 
@@ -88,8 +94,68 @@ def test_a_log_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_of, "_LINE_SECONDS", 0.01)
     output = io.StringIO()
     progress = Progress(rows=10, rows_done=5)
-    with shown("concepts", progress, output):
+    with shown("concepts", progress, str, output):
         while output.getvalue().count("\n") < 2:
             pass
     assert all(line.startswith("concepts") for line in output.getvalue().splitlines())
     assert "\x1b" not in output.getvalue()
+
+
+def rejecting(tmp_path: Path, share: int, rows: int = 400) -> Progress:
+    """The progress of a stage that rejects `share` of 100 rows as no-tests, when all are done."""
+    progress = Progress()
+    context = Context(scratch=tmp_path, concurrency=4, progress=progress)
+
+    async def answered(row: Row) -> Row:
+        rejected = int(row["number"]) % 100 < share
+        return {"response": f"Answer {row['number']} [Tests]", "reject_reason": "no-tests" if rejected else None}
+
+    text = Column("response", Value("string"), "text")
+    stage = Stage("responses", 1, "Texts.", ("number",), (text,), Settings, lambda rows, settings, context: rows)
+    given = {"id": [f"row-{number}" for number in range(rows)], "number": list(range(rows))}
+    context.map_rows(stage, Dataset.from_dict(given), answered)
+    return progress
+
+
+@pytest.mark.parametrize(("share", "rows", "warned"), [(96, 400, True), (60, 400, False), (96, 150, False)])
+def test_a_stage_that_rejects_nearly_all_says_so_once(tmp_path: Path, share: int, rows: int, warned: bool) -> None:
+    output = io.StringIO()
+    with shown(
+        "responses", rejecting(tmp_path, share, rows), "versions rows demo-responses --rejected {}".format, output
+    ):
+        time.sleep(1)
+    said = output.getvalue()
+    assert said.count("warning:") == warned
+    if warned:
+        for part in (
+            "responses rejected 384 of its first 400 rows as no-tests",
+            "so the answer came without tests",
+            "for example row row-0: Answer 0 [Tests]",
+            "to loosen: --set responses.infer_tests=… (--settings responses says what it takes)",
+            "versions rows demo-responses --rejected no-tests",
+        ):
+            assert part in said
+
+
+def test_the_settings_that_are_to_be_loosened_are_there() -> None:
+    keys = {setting.key for setting in settings(complete_recipe())}
+    for reason, stages in {
+        "too-many-lines": ("seeds",),
+        "contaminated-humaneval": ("seeds", "select"),
+        "near-duplicate-code": ("select",),
+        "cut-off": ("concepts", "instructions", "responses"),
+        "cut-off-response": ("responses",),
+        "cut-off-tests": ("responses",),
+        "copied-exemplar-3": ("instructions", "responses"),
+        "repetition": ("responses",),
+        "prompt-too-long": ("concepts",),
+        "no-tests": ("responses",),
+        "execution-failed": ("select",),
+        "execution-timeout": ("select",),
+        "leftover": ("select",),
+        "other-names": ("select",),
+        "duplicate-names": ("select",),
+    }.items():
+        for stage in stages:
+            assert loosened_by(stage, reason) in keys
+    assert loosened_by("instructions", "no-instruction") == ""

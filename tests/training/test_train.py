@@ -170,7 +170,7 @@ def test_after_a_kill_it_goes_on_with_the_same_losses(
         (["--set", "batch_size=3"], "batch_size 3 is not a multiple of micro_batch 2 x 1 devices"),
         (["--set", "epoch=3"], "unknown key 'epoch' .*allowed here: seed, learning_rate, epochs"),
         (["--set", "lora={r: 3}"], "unknown key 'lora.r' .*allowed here: rank, alpha, dropout"),
-        (["--set", "average=mean"], "average = 'mean': input should be 'sequence' or 'token'"),
+        (["--set", "average=mean"], "average = 'mean': give sequence or token"),
         (["--set", "average"], "write key=value"),
         (["--dpo"], "rows.jsonl has the columns messages; --dpo takes prompt, chosen, rejected"),
         (["--data", "none.jsonl"], "none.jsonl: there is no such file"),
