@@ -21,7 +21,6 @@ from pydantic import Field, ValidationError, create_model
 from sca_hf.engines.settings import EngineSettings
 from sca_hf.errors import InputError, RecipeError, one_line
 from sca_hf.identity import RUN_SEED, published_name
-from sca_hf.recipe_yaml import OnceLoader
 from sca_hf.set_options import explain, parse, put
 from sca_hf.settings import Settings
 from sca_hf.stage import Stage, fit
@@ -166,7 +165,7 @@ def _read(name_or_file: str, extended: tuple[str, ...] = ()) -> dict[str, Any]:
             known = ", ".join(recipe_names())
             raise RecipeError(f"no recipe {name_or_file!r}; give one of {known}, or the path of a .yaml file")
     try:
-        values = yaml.load(source.read_text(encoding="utf-8"), OnceLoader)
+        values = yaml.load(source.read_text(encoding="utf-8"), _OnceLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"recipe file {name_or_file!r} can't be read: {one_line(error)}; give a YAML file") from error
     if not isinstance(values, dict):
@@ -199,3 +198,21 @@ def _changed(values: dict[str, Any], change: str) -> dict[str, Any]:
         return _over(values, {key: value})
     put(values, key, value, Recipe)
     return values
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """Loads plain YAML, which lets the last of two equal keys win: here they are a yaml.YAMLError with their lines."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping of a node."""
+        keys: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.value == "<<":
+                continue  # merged, and may be more than one
+            if str(key.value) in keys:
+                raise yaml.YAMLError(
+                    f"{key.value!r} is given twice, in lines {keys[str(key.value)]} and {line}; join them"
+                )
+            keys[str(key.value)] = line
+        return super().construct_mapping(node, deep)

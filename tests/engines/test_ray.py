@@ -93,14 +93,14 @@ def test_a_call_that_two_replicas_died_of_is_its_rows_failure(two: RayEngine) ->
     until(lambda: two.fleet.up == 2, 300)
 
     async def poisonous() -> None:
-        lost = two.fleet.lost
         call = asyncio.create_task(two.complete(PROMPTS[0], sampling(0, max_tokens=900)))
         while not call.done():
-            await asyncio.sleep(0.3)
             # Whoever works on it dies.
-            if two.fleet.up and two.fleet.lost < lost + 2:
-                for process in replica_processes(os.getpid()):
-                    os.kill(process, signal.SIGKILL)
+            await asyncio.sleep(0.3)
+            for process in replica_processes(os.getpid()):
+                os.kill(process, signal.SIGKILL)
+            await asyncio.to_thread(until, lambda: call.done() or not two.fleet.up)
+            await asyncio.to_thread(until, lambda: call.done() or two.fleet.up > 0)
         await call
 
     with pytest.raises(RowFailure, match=ENGINE_CRASH):

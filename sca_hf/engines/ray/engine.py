@@ -152,6 +152,10 @@ class RayEngine(ThreadedEngine):
         while not self._closing:
             if seat.ready:
                 await asyncio.sleep(_LOOK_SECONDS)
+                try:
+                    await seat.actor.alive.remote()
+                except ray.exceptions.RayActorError:
+                    self._lose(seat)
                 continue
             try:
                 identity, answers = await seat.actor.join.remote()

@@ -37,6 +37,9 @@ class Replica:
             answers.append((await self._engine.complete(probe, sampling)).text)
         return self._engine.identity.intent() | {"device": _device()}, tuple(answers)
 
+    async def alive(self) -> None:
+        """Return: whoever asks learns that the actor lives."""
+
     async def complete(self, prompt: str, sampling: Sampling) -> Answer:
         """Return the answer to one call; only the death of the actor raises."""
         cached = self._engine.usage.cached_prompt_tokens
