@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from sca_hf.errors import InputError, ScaError
+from sca_hf.errors import InputError
 
 EXAMPLES = """\
 examples:
@@ -55,21 +55,19 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return the exit code."""
     given = parser().parse_args(arguments)
+    from sca_hf.console.exit_code import exit_code
+
+    return exit_code(lambda: _evaluate(given))
+
+
+def _evaluate(given: argparse.Namespace) -> None:
     from sca_hf.evaluation.command import evaluate
 
-    try:
-        if given.n > 1 and not given.temperature:
-            raise InputError(f"--n {given.n} greedy answers are all the same; give --temperature, 0.2 say")
-        evaluate(given)
-    except ScaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: start it again, and it goes on where it was", file=sys.stderr)
-        return 130
-    return 0
+    if given.n > 1 and not given.temperature:
+        raise InputError(f"--n {given.n} greedy answers are all the same; give --temperature, 0.2 say")
+    evaluate(given)
 
 
 def _positive(text: str) -> int:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sca_hf.errors import InputError, ScaError, StoreError
+from sca_hf.errors import InputError, StoreError
 
 EXAMPLES = """\
 examples:
@@ -39,19 +39,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return the exit code."""
+    """Run the command and return the exit code."""
     given = parser().parse_args(arguments)
-    from sca_hf.console.run import Console
+    from sca_hf.console.exit_code import exit_code
 
-    try:
-        _write(given)
-    except ScaError as error:
-        Console().error(error)
-        return 2
-    except KeyboardInterrupt:
-        Console().interrupted()
-        return 130
-    return 0
+    return exit_code(lambda: _write(given))
 
 
 def _write(given: argparse.Namespace) -> None:

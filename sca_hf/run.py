@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sca_hf.errors import InputError, ScaError
+from sca_hf.errors import InputError
 
 if TYPE_CHECKING:
     from sca_hf.stages.context import Progress
@@ -102,6 +102,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = command.parse_args(arguments)
     if options.recipe is None and options.settings is None:
         command.error("--recipe NAME is needed (or --settings)")
+    from sca_hf.console.exit_code import exit_code
+
+    return exit_code(lambda: _run(options, sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     from sca_hf.console.commands import rows_command
     from sca_hf.console.progress import shown
     from sca_hf.console.run import Console
@@ -113,66 +119,55 @@ def main(arguments: list[str] | None = None) -> int:
     from sca_hf.store.hub.hub import Hub
 
     console = Console()
-    try:
-        if options.settings is not None:
-            kind = type(load_recipe(options.recipe, options.changes)) if options.recipe else complete_recipe()
-            print(page(settings(kind, options.settings)))
-            return 0
-        changes = [*options.changes, *([f"model={options.model}"] if options.model else [])]
-        recipe = load_recipe(options.recipe, changes)
-        name, _, revision = (options.hub or "").partition("@")
-        if revision and (options.first in {None, recipe.chain[0].name} or options.input):
-            raise InputError(
-                f"--hub {options.hub}: @{revision} goes with --from STAGE alone, and is what it starts from"
-            )
-        if options.pilot and not options.dry_run:
-            raise InputError(f"--pilot {options.pilot} goes with --dry-run; to make that many rows for good: --limit")
-        if options.pilot and revision:
-            raise InputError(f"--pilot {options.pilot} and --hub {options.hub}: run the pilot without @{revision}")
-        hub = Hub(name, private=not options.public) if options.hub is not None else None
-        pipeline_of = partial(
-            Pipeline,
-            recipe,
-            Store(options.store, options.shard_mb * 1_000_000),
-            first=options.first,
-            last=options.last,
-            hub=hub,
-            revision=revision or None,
-            rows=options.input,
+    if options.settings is not None:
+        kind = type(load_recipe(options.recipe, options.changes)) if options.recipe else complete_recipe()
+        print(page(settings(kind, options.settings)))
+        return
+    changes = [*options.changes, *([f"model={options.model}"] if options.model else [])]
+    recipe = load_recipe(options.recipe, changes)
+    name, _, revision = (options.hub or "").partition("@")
+    if revision and (options.first in {None, recipe.chain[0].name} or options.input):
+        raise InputError(f"--hub {options.hub}: @{revision} goes with --from STAGE alone, and is what it starts from")
+    if options.pilot and not options.dry_run:
+        raise InputError(f"--pilot {options.pilot} goes with --dry-run; to make that many rows for good: --limit")
+    if options.pilot and revision:
+        raise InputError(f"--pilot {options.pilot} and --hub {options.hub}: run the pilot without @{revision}")
+    hub = Hub(name, private=not options.public) if options.hub is not None else None
+    pipeline_of = partial(
+        Pipeline,
+        recipe,
+        Store(options.store, options.shard_mb * 1_000_000),
+        first=options.first,
+        last=options.last,
+        hub=hub,
+        revision=revision or None,
+        rows=options.input,
+    )
+    pipeline = pipeline_of(limit=options.limit)
+    for note in pipeline.notes:
+        print(note, file=sys.stderr)
+
+    def watch(stage: str, progress: "Progress") -> AbstractContextManager[None]:
+        needs_engine = recipe.chain[recipe.place(stage)].needs == "engine"
+        dataset = f"{recipe.name}-{stage}"
+        return shown(
+            stage,
+            progress,
+            lambda reason: rows_command(dataset, reason, options.store, prompt=needs_engine),
         )
-        pipeline = pipeline_of(limit=options.limit)
-        for note in pipeline.notes:
-            print(note, file=sys.stderr)
 
-        def watch(stage: str, progress: "Progress") -> AbstractContextManager[None]:
-            needs_engine = recipe.chain[recipe.place(stage)].needs == "engine"
-            dataset = f"{recipe.name}-{stage}"
-            return shown(
-                stage,
-                progress,
-                lambda reason: rows_command(dataset, reason, options.store, prompt=needs_engine),
-            )
-
-        if options.dry_run:
-            planned = pipeline.plan()
-            console.plan(planned)
-            if options.pilot:
-                outcomes = pipeline_of(limit=options.pilot, hub=None).run(console.stage, watch)
-                console.forecast(forecast(recipe, outcomes, planned, options.limit))
-            return 0
-        outcomes = pipeline.run(console.stage, watch)
-        console.outcomes(outcomes, sys.argv[1:] if arguments is None else arguments, recipe.chain[-1].name)
+    try:
+        if not options.dry_run:
+            console.outcomes(pipeline.run(console.stage, watch), arguments, recipe.chain[-1].name)
+            return
+        planned = pipeline.plan()
+        console.plan(planned)
+        if options.pilot:
+            outcomes = pipeline_of(limit=options.pilot, hub=None).run(console.stage, watch)
+            console.forecast(forecast(recipe, outcomes, planned, options.limit))
     except NoRowsLeft as error:
         console.no_rows_left(error.outcomes)
-        console.error(error)
-        return 2
-    except ScaError as error:
-        console.error(error)
-        return 2
-    except KeyboardInterrupt:
-        console.interrupted()
-        return 130
-    return 0
+        raise
 
 
 def _positive(text: str) -> int:

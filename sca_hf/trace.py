@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sca_hf.errors import InputError, ScaError, StoreError
+from sca_hf.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from sca_hf.store import Store, Version
@@ -46,19 +46,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return the exit code."""
+    """Run the command and return the exit code."""
     given = parser().parse_args(arguments)
-    from sca_hf.console.run import Console
+    from sca_hf.console.exit_code import exit_code
 
-    try:
-        _trace(given)
-    except ScaError as error:
-        Console().error(error)
-        return 2
-    except KeyboardInterrupt:
-        Console().interrupted()
-        return 130
-    return 0
+    return exit_code(lambda: _trace(given))
 
 
 def _trace(given: argparse.Namespace) -> None:

@@ -4,8 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from sca_hf.errors import ScaError
-
 EXAMPLES = """\
 examples:
   python -m sca_hf.train --data my-org/cq7b-sft@v-0123456789abcdef
@@ -61,19 +59,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; gives the exit code."""
+    """Run the command and return the exit code."""
     given = parser().parse_args(arguments)
-    from sca_hf.console.run import Console
+    from sca_hf.console.exit_code import exit_code
 
-    try:
-        _train(given)
-    except ScaError as error:
-        Console().error(error)
-        return 2
-    except KeyboardInterrupt:
-        Console().interrupted()
-        return 130
-    return 0
+    return exit_code(lambda: _train(given))
 
 
 def _train(given: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sca_hf.errors import ScaError, StoreError
+from sca_hf.errors import StoreError
 
 if TYPE_CHECKING:
     from sca_hf.store import Store
@@ -98,17 +98,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return the exit code."""
     options = parser().parse_args(arguments)
-    from sca_hf.console.run import Console
+    from sca_hf.console.exit_code import exit_code
 
-    try:
-        _act(options)
-    except ScaError as error:
-        Console().error(error)
-        return 2
-    except KeyboardInterrupt:
-        Console().interrupted()
-        return 130
-    return 0
+    return exit_code(lambda: _act(options))
 
 
 def _act(options: argparse.Namespace) -> None:

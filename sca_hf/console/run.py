@@ -12,7 +12,6 @@ from rich.text import Text
 from sca_hf.console.advice import loosen
 from sca_hf.console.commands import command, load_command, rows_command
 from sca_hf.console.funnel import funnel, rejected
-from sca_hf.errors import ScaError, one_line
 from sca_hf.pipeline.forecast import Estimate, Forecast
 from sca_hf.pipeline.pipeline import Outcome
 from sca_hf.pipeline.plan import Planned
@@ -27,11 +26,10 @@ _LINE_CHARACTERS = 400
 
 
 class Console:
-    """Prints to the standard output; errors go to the standard error, one line each."""
+    """Prints to the standard output."""
 
     def __init__(self) -> None:
         self._terminal = Terminal(highlight=False)
-        self._errors = Terminal(stderr=True, highlight=False, soft_wrap=True)
         if not self._terminal.is_terminal:  # a log file has no width to keep to
             self._terminal.width = 140
 
@@ -103,14 +101,6 @@ class Console:
         self._heading("Next")
         for each in _rows(outcomes):
             self._print(f"  {each}")
-
-    def error(self, error: ScaError) -> None:
-        """One line on the standard error."""
-        self._errors.print(f"[bold red]error:[/bold red] {escape(one_line(error))}")
-
-    def interrupted(self) -> None:
-        """After Ctrl-C."""
-        self._errors.print("interrupted; what is finished is kept, run the same command to go on")
 
     def _summary(self, outcomes: Sequence[Outcome]) -> None:
         self._terminal.print(funnel(outcomes))

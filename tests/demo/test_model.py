@@ -12,7 +12,7 @@ from demo_model.labels import vocabulary
 from safetensors import safe_open
 from transformers import AutoTokenizer
 
-from sca_hf.prompts.build import tests_prompt
+from sca_hf.prompts import build
 from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.sandbox import Jails, Program, Verdict
@@ -58,7 +58,7 @@ def test_the_prompt_of_the_tests_goes_on_with_the_tokens_of_the_response() -> No
     for text in islice(draw_texts("I->R", "seam"), 50):
         written = tokenizer(text.prompt + text.completion)["input_ids"]
         response, _, _ = text.completion.partition("\n\n[Tests]\n")
-        then = tokenizer(tests_prompt(text.prompt, response))["input_ids"]
+        then = tokenizer(build.tests_prompt(text.prompt, response))["input_ids"]
         assert then == written[: len(then)]
         assert len(tokenizer(text.prompt + response)["input_ids"]) < len(then) < len(written)
 

@@ -134,8 +134,9 @@ def test_nothing_outlives_a_driver_that_is_killed() -> None:
         try:
             assert driver.stdout is not None
             assert driver.stdout.readline() == "ready\n"
-            left = list(processes_below(driver.pid))
-            assert replica_processes(driver.pid)
+            left = replica_processes(driver.pid)
+            left += [child for process in left for child in processes_below(process)]
+            assert left
         finally:
             driver.kill()
     until(lambda: not any(Path(f"/proc/{process}").exists() for process in left))
