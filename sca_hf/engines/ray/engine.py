@@ -152,10 +152,10 @@ class RayEngine(ThreadedEngine):
         while not self._closing:
             if seat.ready:
                 await asyncio.sleep(_LOOK_SECONDS)
-                try:
-                    await seat.actor.alive.remote()
-                except ray.exceptions.RayActorError:
-                    self._lose(seat)
+                with contextlib.suppress(ray.exceptions.RayActorError):
+                    if await seat.actor.has_joined.remote():
+                        continue
+                self._lose(seat)
                 continue
             try:
                 identity, answers = await seat.actor.join.remote()
@@ -218,6 +218,10 @@ class RayEngine(ThreadedEngine):
                 return Completion(*fields)
             if kind == "row-failure":
                 raise RowFailure(rest[0])
+            if kind == "not-joined":
+                # Ray held the call back while it started the replica again: it was not in flight.
+                self._lose(seat)
+                continue
             # vLLM died inside the actor, which lives on: end it, and Ray starts it anew.
             if seat.ready:
                 with contextlib.suppress(ray.exceptions.RayError):

@@ -12,8 +12,13 @@ from sca_hf.engines import Completion, RowFailure, Sampling
 from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
 
-Answer = tuple[Literal["completion"], tuple[Any, ...], int] | tuple[Literal["row-failure", "unavailable"], str]
-"""A completion's fields and the prompt tokens that the prefix cache served, or the kind of failure and its reason."""
+Answer = (
+    tuple[Literal["completion"], tuple[Any, ...], int]
+    | tuple[Literal["row-failure", "unavailable"], str]
+    | tuple[Literal["not-joined"]]
+)
+"""A completion's fields and the prompt tokens that the prefix cache served; the kind of failure and its reason; or that
+Ray has started this replica again since the driver let it join."""
 
 _PROBE_TOKENS = 16
 PROBES = tuple(f"# Probe {number}\ndef f{number}(x):\n" for number in range(16))
@@ -25,6 +30,7 @@ class Replica:
 
     def __init__(self, model: str, make: Mapping[str, Any]) -> None:
         self._engine = VllmEngine(model, **make)
+        self._joined = False
 
     async def join(self) -> tuple[dict[str, str], tuple[str, ...]]:
         """Load the model. Return who this replica is and its greedy answers to PROBES.
@@ -35,13 +41,17 @@ class Replica:
         for probe in PROBES:
             sampling = Sampling(temperature=0.0, max_tokens=_PROBE_TOKENS, stop=(), seed=0)
             answers.append((await self._engine.complete(probe, sampling)).text)
+        self._joined = True
         return self._engine.identity.intent() | {"device": _device()}, tuple(answers)
 
-    async def alive(self) -> None:
-        """Return: whoever asks learns that the actor lives."""
+    async def has_joined(self) -> bool:
+        """Return whether this replica has joined since it was started."""
+        return self._joined
 
     async def complete(self, prompt: str, sampling: Sampling) -> Answer:
         """Return the answer to one call; only the death of the actor raises."""
+        if not self._joined:
+            return ("not-joined",)
         cached = self._engine.usage.cached_prompt_tokens
         try:
             completion: Completion = await self._engine.complete(prompt, sampling)
