@@ -132,12 +132,16 @@ class Run:
     def parent_column(self, step: Step) -> str:
         """The column of a version with the ids of the rows that its own were made from.
 
-        It is `id` for a stage that keeps the ids of its rows, as judge does.
+        It is `id` for a stage that keeps the ids of its rows, as judge and mutants do.
         """
         names = step.id_columns()
-        earlier = [each.stage for each in self.steps[: self.steps.index(step)]]
-        columns = (id_column(stage, names) for stage in reversed(earlier))
-        return next((column for column in columns if column is not None), "id")
+        for earlier in reversed(self.steps[: self.steps.index(step)]):
+            column = id_column(earlier.stage, names)
+            if column is not None:
+                return column
+            if earlier is self.steps[0] or self.parent_column(earlier) != "id":
+                break  # it made ids, and this one has no other column for them
+        return "id"
 
 
 def id_column(stage: str, row: Iterable[str]) -> str | None:
