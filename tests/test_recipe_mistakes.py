@@ -21,7 +21,7 @@ __all__ = ["arguments", "finished", "own_cache"]
         ("instructions: {categories: {a: 1, a: 2}}\n", "'a' is given twice, in lines 2 and 2"),
         (
             "instructions: {categories: {a: 0}}\n",
-            "instructions.categories = {'a': 0}: value error, weights must be >= 0",
+            "instructions.categories: weights must be >= 0",
         ),
         ("instructions: {difficulties: {easy: -1, hard: 2}}\n", "weights must be >= 0, and one of them > 0"),
         ("instructions: {languages: {Python: 0}}\n", "weights must be >= 0, and one of them > 0"),

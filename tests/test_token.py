@@ -8,10 +8,10 @@ import pytest
 from sca_hf.sandbox import Jails, Program
 
 TOKEN = "hf_the_token_of_this_test"
+pytestmark = pytest.mark.jail
+
 SEARCH = """
 import os
-
-pytestmark = pytest.mark.jail
 
 def seen():
     texts = [f"{name}={value}" for name, value in os.environ.items()]
