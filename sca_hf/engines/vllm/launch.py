@@ -19,6 +19,7 @@ from sca_hf.engines.model import Model, download, runs_on_cpu
 from sca_hf.engines.vllm import lifeline
 from sca_hf.errors import EngineUnavailable
 
+_QUIET = "ERROR"
 _CPU_KV_CACHE_BYTES = 1 << 30
 _CPU_BATCHED_TOKENS = 4096
 _LOG_PREFIX = re.compile(r"^(?:\([^)]*\) )?(?:ERROR|CRITICAL) \S+ \S+ \[[^\]]*\] ?")
@@ -174,9 +175,10 @@ def _environment(processes: EngineProcesses) -> Iterator[None]:
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
         "HF_HUB_OFFLINE": "1",  # its files are in a folder by now
     }
-    if "VLLM_LOGGING_LEVEL" not in os.environ:
+    # TRL sets this level, too, in whatever process imports it.
+    if os.environ.get("VLLM_LOGGING_LEVEL", _QUIET) == _QUIET:
         wanted |= {
-            "VLLM_LOGGING_LEVEL": "ERROR",
+            "VLLM_LOGGING_LEVEL": _QUIET,
             "TORCH_CPP_LOG_LEVEL": "ERROR",
             "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",  # it cleans up, and says so
             lifeline.LOG_VARIABLE: processes.log,
