@@ -18,7 +18,7 @@ from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
 
 pytest.importorskip("ray", reason="ray isn't installed: pip install 'sca-hf[ray]'")
-pytestmark = pytest.mark.timeout(540)
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(540)]
 
 MAKE = {"max_model_len": 1024, "max_num_seqs": 16}
 PROMPTS = [f"### Example\n[Instruction]\nWrite function number {n}.\n" for n in range(48)]
