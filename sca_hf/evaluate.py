@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from sca_hf.console.arguments import positive
 from sca_hf.errors import InputError
 
 EXAMPLES = """\
@@ -38,19 +39,19 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--samples", nargs="+", type=Path, metavar="FILE", help="answers made elsewhere, JSON lines")
     made.add_argument("--data-dir", type=Path, metavar="DIR", help="the benchmarks' files, in place of the network")
     made.add_argument("--prompt", choices=FORMATS, help="prompt format (sca; base for a model without chat template)")
-    made.add_argument("--n", type=_positive, default=1, metavar="N", help="answers a task (1); more need --temperature")
+    made.add_argument("--n", type=positive, default=1, metavar="N", help="answers a task (1); more need --temperature")
     made.add_argument("--temperature", type=float, default=0.0, help="0 draws greedily (the default)")
     made.add_argument("--top-p", type=float, default=0.95, help="for a temperature above 0 (0.95)")
-    made.add_argument("--k", type=_positive, nargs="+", default=[1], help="pass@k (1)")
-    made.add_argument("--limit", type=_positive, metavar="N", help="the first N tasks of each benchmark")
-    made.add_argument("--max-model-len", type=_positive, default=2048, help="tokens of prompt and answer (2048)")
+    made.add_argument("--k", type=positive, nargs="+", default=[1], help="pass@k (1)")
+    made.add_argument("--limit", type=positive, metavar="N", help="the first N tasks of each benchmark")
+    made.add_argument("--max-model-len", type=positive, default=2048, help="tokens of prompt and answer (2048)")
     made.add_argument("--results", type=Path, metavar="FILE", help="grades as JSON lines")
     made.add_argument("--answers", type=Path, metavar="FILE", help="drawn answers as JSON lines, for --samples")
     made.add_argument(
         "--card", type=Path, metavar="FILE", help="scores for a model's card: `versions card --results FILE`"
     )
     made.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="journal and versions (./store)")
-    made.add_argument("--jails", type=_positive, default=os.cpu_count() or 1, help="programs at once (all cores)")
+    made.add_argument("--jails", type=positive, default=os.cpu_count() or 1, help="programs at once (all cores)")
     return made
 
 
@@ -68,12 +69,6 @@ def _evaluate(given: argparse.Namespace) -> None:
     if given.n > 1 and not given.temperature:
         raise InputError(f"--n {given.n} greedy answers are all the same; give --temperature, 0.2 say")
     evaluate(given)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sca_hf.console.arguments import positive
 from sca_hf.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--shard-mb",
-        type=_positive,
+        type=positive,
         default=500,
         metavar="MB",
         help="size at which a Parquet file ends (500); another size is another build of the same rows",
     )
-    command.add_argument("--limit", type=_positive, metavar="N", help="at most N seeds, or N rows of the --from stage")
+    command.add_argument("--limit", type=positive, metavar="N", help="at most N seeds, or N rows of the --from stage")
     command.add_argument("--from", dest="first", metavar="STAGE", help=f"first stage: {', '.join(BUNDLED)}, or another")
     command.add_argument("--to", dest="last", metavar="STAGE", help="last stage")
     command.add_argument(
@@ -91,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--dry-run", action="store_true", help="print the plan, run nothing")
     command.add_argument(
-        "--pilot", type=_positive, metavar="N", help="with --dry-run: run N rows, and predict what the whole would take"
+        "--pilot", type=positive, metavar="N", help="with --dry-run: run N rows, and predict what the whole would take"
     )
     return command
 
@@ -168,12 +169,6 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     except NoRowsLeft as error:
         console.no_rows_left(error.outcomes)
         raise
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sca_hf.console.arguments import positive
 from sca_hf.errors import StoreError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     )
     rows.add_argument("version", metavar="VERSION")
     rows.add_argument("--rejected", metavar="REASON", help="rows rejected for this reason, in place of kept ones")
-    rows.add_argument("-n", type=_positive, default=3, metavar="N", dest="count", help="at most N rows (3)")
+    rows.add_argument("-n", type=positive, default=3, metavar="N", dest="count", help="at most N rows (3)")
     rows.add_argument("--prompt", action="store_true", help="prompts too, as they were sent")
     rows.add_argument(
         "--prompts", metavar="FILE", help="the exemplars of the run, where its recipe names a file of your own"
@@ -181,12 +182,6 @@ def _tuned_on(store: "Store", name: str) -> "tuple[Lineage, str | None]":
         return history.named(store, name).lineage, None
     remote = Hub.behind(repo).at(repo, revision)
     return remote.lineage, f"{repo}@{remote.revision}"
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,11 @@ class Answer:
     completion: str | None = None
     given_id: str | int | None = None
 
+    @property
+    def text(self) -> str:
+        """What was given, in either layout."""
+        return self.solution if self.solution is not None else self.completion or ""
+
 
 @dataclass(frozen=True)
 class Grade:

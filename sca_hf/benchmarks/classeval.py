@@ -86,7 +86,7 @@ class ClassEval:
 
     def program(self, answer: Answer) -> str:
         """The class with the task's imports in front."""
-        code = answer.solution if answer.solution is not None else answer.completion or ""
+        code = answer.text
         return f"{self.tasks[answer.task].imports}\n{set_static(code)}"
 
     async def grade(self, answer: Answer, jails: Runner) -> Grade:

@@ -58,7 +58,7 @@ class DS1000:
 
     def program(self, answer: Answer) -> str:
         """The answer, which goes where the context says, in both layouts."""
-        return answer.solution if answer.solution is not None else answer.completion or ""
+        return answer.text
 
     async def grade(self, answer: Answer, jails: Runner) -> Grade:
         """Pass where nothing is raised."""

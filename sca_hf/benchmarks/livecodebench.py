@@ -106,7 +106,7 @@ class LiveCodeBench:
 
     def program(self, answer: Answer) -> str:
         """The answer, which is a whole program in both layouts."""
-        return answer.solution if answer.solution is not None else answer.completion or ""
+        return answer.text
 
     async def grade(self, answer: Answer, jails: Runner) -> Grade:
         """Pass where every output is the expected one."""

@@ -50,7 +50,7 @@ def keep(root: Path, result: Result) -> Version:
     rows = []
     for one in result.graded:
         answer, grade = one.answer, one.grade
-        text = answer.solution if answer.solution is not None else answer.completion or ""
+        text = answer.text
         # Text that Arrow can hold: an answer may have lone surrogates.
         text = text.encode("utf-8", "backslashreplace").decode()
         rows.append(
