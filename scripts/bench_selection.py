@@ -14,13 +14,13 @@ import asyncio
 import os
 import random
 import re
-import resource
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from datasets import Dataset, disable_progress_bars
 
@@ -87,17 +87,40 @@ def measure_select(attempts: Dataset, scratch: Path) -> None:
     """Print rows a second, the peak of memory, and what became of the rows."""
     settings = select.SelectSettings(near_duplicates=NearDuplicateSettings())
     began, began_cpu = time.monotonic(), time.process_time()
-    judged = select.select(attempts, settings, Context(scratch=scratch))
+    with _Memory() as memory:
+        judged = select.select(attempts, settings, Context(scratch=scratch))
     seconds, cpu = time.monotonic() - began, time.process_time() - began_cpu
     counts = split(select.STAGE, len(attempts), judged).counts
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     paper = PAPER / len(attempts) / 60
     print(
         f"select: {len(attempts):,} rows in {seconds:.1f} s, {len(attempts) / seconds:,.0f} a second; "
-        f"CPU {cpu:.1f} s, {100_000 * cpu / len(attempts):.1f} s per 100,000; peak {peak:,.0f} MiB"
+        f"CPU {cpu:.1f} s, {100_000 * cpu / len(attempts):.1f} s per 100,000"
     )
+    print(f"peak {memory.own:,.0f} MiB of its own, and {memory.files:,.0f} MiB of Arrow files that the kernel may drop")
     print(f"{PAPER:,} rows would take {seconds * paper:.1f} minutes, {cpu * paper:.1f} of CPU")
     print(f"kept {counts.kept:,}; rejected {dict(counts.rejected)}")
+
+
+class _Memory:
+    """Looks at this process while it works. `own`, `files`: peaks, MiB, of what it holds and of files mapped by it."""
+
+    own = files = 0.0
+
+    def __enter__(self) -> Self:
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.1):
+            status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+            own, files = (int(status[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile"))
+            self.own, self.files = max(self.own, own), max(self.files, files)
 
 
 def measure_mutants(attempts: Dataset, scratch: Path) -> None:

@@ -81,7 +81,7 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
             reasons[loser] = "not-chosen"
     _reject_duplicates(attempts, reasons, settings, context)
     of_rows = [instructions[row["instruction_id"]] for row in rows_of(attempts, ["instruction_id"])]
-    added = {
+    added: dict[str, Sequence[Any]] = {
         "pass_rate": [same.pass_rate for same in of_rows],
         "failed_response": _failed_responses(attempts, reasons, of_rows),
         REJECT_REASON: reasons,
