@@ -29,8 +29,10 @@ _INSTRUCTIONS = 256  # whose suites are remembered: those of the rows in the wor
 
 
 class CrossSettings(Settings):
-    """How responses are cross-examined. `suites`: other samples' suites that a response meets at most, the first ones
-    by id, so that all responses to an instruction meet the same. The rest are limits of one program.
+    """How responses are cross-examined.
+
+    `suites`: other samples' suites that a response meets at most, the first ones by id, so that responses to one
+    instruction meet the same, but for their own. The rest are limits of one program.
     """
 
     suites: int = Field(default=9, ge=1)
