@@ -8,6 +8,9 @@ import pytest
 from sca_hf.engines.model import DEMO_MODEL
 from sca_hf.engines.vllm.engine import VllmEngine
 
+_JAILED = {"sandbox", "benchmarks", "evaluation", "mutation"}
+"""Folders whose tests run programs in jails."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that load the engine or run programs in jails, which `make quick` leaves out."""
@@ -15,8 +18,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & {"engine", "demo_store"}:
             item.add_marker("engine")
-        if item.path.parent.name == "sandbox" or "demo_store" in fixtures:
+        if item.path.parent.name in _JAILED or "demo_store" in fixtures:
             item.add_marker("jail")
+        if item.path.parent.name == "training":
+            item.add_marker("slow")  # importing TRL alone takes seconds
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,8 @@ class CrossSettings(Settings):
     """How responses are cross-examined.
 
     `suites`: other samples' suites that a response meets at most, the first ones by id, so that responses to one
-    instruction meet the same, but for their own. The rest are limits of one program.
+    instruction meet the same, but for their own. `cpu_seconds`, `wall_seconds`, `memory_mb`: limits of one program, as
+    of `execute`.
     """
 
     suites: int = Field(default=9, ge=1)

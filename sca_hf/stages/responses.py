@@ -25,11 +25,12 @@ class ResponsesSettings(WritingSettings):
     """How responses are asked for. `samples`: responses an instruction.
 
     `until`: stop at this many passes; "all" draws all samples, as the paper does. The chosen responses have the same
-    distribution either way: the first passes of independent samples are a random choice among all passes.
-    `parts`: "separate" asks for the response and then, on the same prefix, for its tests, of `tests_max_tokens` at
-    most; "together" asks for both in one completion, as the paper does. `infer_tests`: the last code blocks of a
-    completion without `[Tests]` are its tests if they only test; with separate parts, the response ends above them.
-    `infer_imports`: tests that forget to import a module of the standard library, or pytest, get the import.
+    distribution either way: the first passes of independent samples are a random choice among all passes. `parts`:
+    "separate" asks for the response and then, on the same prefix, for its tests; "together" asks for both in one
+    completion, as the paper does. `infer_tests`: the last code blocks of a completion without `[Tests]` are its tests
+    if they only test; with separate parts, the response ends above them. `tests_max_tokens`: longest tests, where they
+    are asked for separately. `infer_imports`: tests that forget to import a module of the standard library, or pytest,
+    get the import.
     """
 
     shots: int = Field(default=1, ge=0, le=100)

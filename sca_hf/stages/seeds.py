@@ -64,8 +64,10 @@ _PART = 50  # files: what a killed call loses of its work at most, per worker
 class SeedSettings(RuleSettings):
     """Where seeds come from and which are kept; the defaults are the paper's (METHOD.md, section 1).
 
-    `source`, `column`, `license`: see `sca_hf.corpus.sources.open_source`; `config`, `data_dir`, `split`: which rows of
-    a source on the Hub. `count`: take at most this many of the seeds, drawn by the run's seed. `decontaminate`: the
+    `source`: "stdlib", a folder, git checkouts, a data file, the folder of a version, or hf://namespace/name.
+    `column`: which one of a data file, a version or a dataset on the Hub has the text. `license`: the SPDX id of files
+    that neither say their own nor have a license file above them. `config`, `data_dir`, `split`: which rows of a source
+    on the Hub. `count`: take at most this many of the seeds, drawn by the run's seed. `decontaminate`: the
     benchmarks whose texts no seed may contain, `near_duplicates`: how near two seeds may be, `type_check`: who checks
     the types of Python (null: no such rule).
     """
