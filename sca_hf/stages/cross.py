@@ -2,7 +2,7 @@
 
 A model's tests can share the mistake of the response that they were written for. Those of other samples share it less
 often, so of the responses that pass their own tests the one that most other suites agree with is the likeliest to be
-right.
+right (CodeT, arXiv 2207.10397, scores responses by tests of the same model too).
 """
 
 import asyncio

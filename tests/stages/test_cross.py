@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from sca_hf import run
+from sca_hf import run, trace
 from sca_hf.pipeline.journal import Journal, JournaledJails
 from sca_hf.prompts.code_blocks import fenced
 from sca_hf.stages import cross, select
@@ -114,7 +114,7 @@ def test_the_response_that_most_agree_with_is_chosen() -> None:
         assert kept == {f"{task}.1" for task in range(40)}
 
 
-def test_a_recipe_may_have_the_stage(tmp_path: Path) -> None:
+def test_a_recipe_may_have_the_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tasks = [row | {"id": f"{n} {row['id']}", "instruction_id": f"{n}"} for n in range(4) for row in THREE]
     rows = [{key: row[key] for key in ("instruction_id", "instruction", "response", "tests")} for row in tasks]
     (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
@@ -130,3 +130,13 @@ def test_a_recipe_may_have_the_stage(tmp_path: Path) -> None:
     assert "What the others say" in (examined_rows.path / "README.md").read_text()
     (row,) = final.load()
     assert row["agreement"] == 0.5
+    chosen = store.latest("demo-select")
+    assert chosen is not None
+    assert "from those that the tests of most other answers agree with" in (chosen.path / "README.md").read_text()
+    capsys.readouterr()
+    assert trace.main([row["id"], "--store", str(store.root)]) == 0
+    assert {"agreement 0.5", "suites 2", "pass_rate 1"} <= {" ".join(line.split()) for line in _lines(capsys)}
+
+
+def _lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
