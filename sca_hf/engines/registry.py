@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sca_hf.engines import Engine, EngineIdentity
 from sca_hf.engines.model import engine_identity, runs_on_cpu
 from sca_hf.engines.remote import TokenLimits
+from sca_hf.engines.server_list import read_urls
 from sca_hf.engines.settings import EngineSettings
 
 
@@ -61,25 +62,25 @@ def _ray(model: str, settings: EngineSettings) -> Engine:
 def _openai_identity(model: str, settings: EngineSettings) -> EngineIdentity:
     from sca_hf.engines.openai import openai_identity
 
-    return openai_identity(model, settings.urls, settings.patience)
+    return openai_identity(model, read_urls(settings.urls), settings.patience, mixed=settings.mixed)
 
 
 def _openai(model: str, settings: EngineSettings) -> Engine:
     from sca_hf.engines.openai import openai_engine
 
-    return openai_engine(model, settings.urls, _token_limits(settings), **_patience(settings))
+    return openai_engine(model, settings.urls, _token_limits(settings), **_patience(settings), mixed=settings.mixed)
 
 
 def _tgi_identity(model: str, settings: EngineSettings) -> EngineIdentity:
     from sca_hf.engines.tgi import tgi_identity
 
-    return tgi_identity(model, settings.urls, settings.patience)
+    return tgi_identity(model, read_urls(settings.urls), settings.patience, mixed=settings.mixed)
 
 
 def _tgi(model: str, settings: EngineSettings) -> Engine:
     from sca_hf.engines.tgi import tgi_engine
 
-    return tgi_engine(model, settings.urls, _token_limits(settings), **_patience(settings))
+    return tgi_engine(model, settings.urls, _token_limits(settings), **_patience(settings), mixed=settings.mixed)
 
 
 def _token_limits(settings: EngineSettings) -> TokenLimits:

@@ -181,7 +181,17 @@ def test_a_task_of_the_array_job_that_is_preempted_goes_on_from_its_copy(code: P
         for part in ("--set", change)
     ]
     script = Path(__file__).parents[2] / "scripts" / "slurm" / "parts.sh"
-    command: list[str | Path] = ["bash", script, "--recipe", "demo", "--store", tmp_path / "store", "--to", "concepts", *arguments]
+    command: list[str | Path] = [
+        "bash",
+        script,
+        "--recipe",
+        "demo",
+        "--store",
+        tmp_path / "store",
+        "--to",
+        "concepts",
+        *arguments,
+    ]
     task = {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_COUNT": "1"}
     places = {"SCA_PYTHON": sys.executable, "PARTS": str(tmp_path / "parts"), "SLURM_TMPDIR": str(tmp_path)}
     copied = tmp_path / "parts" / "journal.part-1-of-1.sqlite"

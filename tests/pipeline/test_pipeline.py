@@ -153,6 +153,7 @@ def test_killed_three_times(store: Path, tmp_path: Path) -> None:
     assert calls(tmp_path) == whole
 
 
+@pytest.mark.timeout(1500)
 def test_parts_make_the_same_bytes(store: Path, tmp_path: Path) -> None:
     journals = []
     for number in (1, 2):
