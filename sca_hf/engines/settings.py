@@ -4,6 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from sca_hf.engines.batch_invariance import BatchInvariant
 from sca_hf.engines.server_list import read_urls
 from sca_hf.settings import Settings
 
@@ -14,16 +15,18 @@ class EngineSettings(Settings):
     """What completes prompts: vLLM, or servers.
 
     `kind`: vLLM in this process, on a Ray cluster (ray), or servers that are OpenAI-compatible (openai) or TGI (tgi).
-    `urls`: where servers are, or a file with an address a line, which may change
-    while a run goes. `dtype`: of the weights. `max_model_len`: tokens of prompt and completion together (null:
-    what the model was made for). `max_prompt_tokens`: rows with a longer prompt are rejected. `max_num_seqs`,
-    `gpu_memory_utilization` and `options` (any other argument of vLLM's engine, parallelism above all) are about the
-    speed of vLLM. With servers, a request is given up after `request_seconds`, and the run after `patience` seconds
-    without a success. On Ray, `replicas` engines are wanted: one that doesn't fit yet waits until the cluster has room,
-    and a run gives up after `patience` seconds without any. A replica takes `replica_cpus` cores and a GPU for each
-    tensor and pipeline parallel rank (`options`). `mixed` lets replicas and servers join that are of another build or
-    processor than the first, and is part of the fingerprint where it is set. None of the others, nor where the servers
-    are, is part of a fingerprint; what they say that they run is.
+    `urls`: where servers are, or a file with an address a line, which may change while a run goes. `dtype`: of the
+    weights. `max_model_len`: tokens of prompt and completion together (null: what the model was made for).
+    `max_prompt_tokens`: rows with a longer prompt are rejected. `max_num_seqs`, `gpu_memory_utilization` and `options`
+    (any other argument of vLLM's engine, parallelism above all) are about the speed of vLLM. `batch_invariant`: vLLM
+    writes the same text in any batch, for 22-35 % of its speed by reports; auto does where card and attention backend
+    do it with prefix caching. `device`: the kind of GPU that computes, where this machine has another or none, such as
+    "NVIDIA H100 80GB HBM3 sm_90". With servers, a request is given up after `request_seconds`, and the run after
+    `patience` seconds without a success. On Ray, `replicas` engines are wanted: one that doesn't fit yet waits until
+    the cluster has room, and a run gives up after `patience` seconds without any. A replica takes `replica_cpus` cores
+    and a GPU for each tensor and pipeline parallel rank (`options`). `mixed` lets replicas and servers join that are of
+    another build or processor than the first, and is part of the fingerprint where it is set. None of the others, nor
+    where the servers are, is part of a fingerprint; what they say that they run is.
     """
 
     kind: Literal["vllm", "ray", "openai", "tgi"] = "vllm"
@@ -37,6 +40,8 @@ class EngineSettings(Settings):
     replicas: int = Field(default=1, ge=1, le=10_000)
     replica_cpus: float = Field(default=1.0, gt=0.0)
     mixed: bool = False
+    batch_invariant: BatchInvariant = "auto"
+    device: str | None = Field(default=None, min_length=1)
     request_seconds: float = Field(default=600.0, gt=0.0)
     patience: float = Field(default=300.0, gt=0.0)
 
