@@ -189,6 +189,7 @@ STAGE = Stage(
     parent_id="execute_id",
     settings=SelectSettings,
     run=select,
+    compares=True,
     draws=True,
     pass_rule=PassRules,
     measured=(

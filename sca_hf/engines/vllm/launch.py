@@ -187,8 +187,6 @@ def _environment(processes: EngineProcesses) -> Iterator[None]:
         # One core is left to this process. OpenMP's threads spin: more of them than free cores make it 6 times slower.
         threads = max(1, len(os.sched_getaffinity(0)) - 1)
         wanted |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": str(threads)}
-    else:
-        wanted["VLLM_BATCH_INVARIANT"] = "1"  # the same text in any batch
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     try:
