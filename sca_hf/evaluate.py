@@ -1,7 +1,6 @@
 """The command that measures models: draws or reads answers, grades them in jails, prints scores with intervals."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -26,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     from sca_hf.benchmarks import NAMES
     from sca_hf.evaluation.prompts import FORMATS
+    from sca_hf.recipe import usable_cores
 
     made = argparse.ArgumentParser(
         prog="python -m sca_hf.evaluate",
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         "--card", type=Path, metavar="FILE", help="scores for a model's card: `versions card --results FILE`"
     )
     made.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="journal and versions (./store)")
-    made.add_argument("--jails", type=positive, default=os.cpu_count() or 1, help="programs at once (all cores)")
+    made.add_argument("--jails", type=positive, default=usable_cores(), help="programs at once (usable cores)")
     return made
 
 

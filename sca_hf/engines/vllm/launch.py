@@ -1,6 +1,5 @@
 """Launching vLLM in this process: its arguments, the environment of its processes, their log, and why a load failed."""
 
-import dataclasses
 import json
 import logging
 import multiprocessing
@@ -107,12 +106,6 @@ def _load(folder: str, arguments: Mapping[str, Any]) -> tuple[Any, Any]:
     from vllm.v1.engine.async_llm import AsyncLLM
 
     _hush()
-    known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
-    for name in arguments:
-        if name not in known:
-            raise EngineUnavailable(
-                f"engine.options has {name!r}, which this vLLM doesn't know; it takes {sorted(known)}"
-            )
     settings = {
         "model": folder,
         "trust_remote_code": False,
