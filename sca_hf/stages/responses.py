@@ -45,6 +45,8 @@ class ResponsesSettings(WritingSettings):
 def responses(instructions: Dataset, settings: ResponsesSettings, context: Context) -> Dataset:
     """Return up to `samples` rows an instruction, with `sample`, `response`, `tests` and what was inferred of these.
 
+    `samples_drawn` counts all of an instruction's, those that are rejected here too.
+
     Reasons: `cut-off` (max_tokens reached), `repetition` (it repeats itself), `no-response`, `no-code` (no Python block
     in one of the parts), `copied-exemplar-<number>` (of its own prompt), `prompt-too-long`, `engine-error`. With parts
     together also `no-tests` and `several-tests` (not exactly one tests part); with separate parts `cut-off-response`
@@ -110,7 +112,7 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
                 )
             if rule and firsts.gave_up:
                 break
-        return rows
+        return [row | {"samples_drawn": len(rows)} for row in rows]
 
     return context.map_rows(STAGE, instructions, samples_of, step.order(instructions))
 
@@ -167,13 +169,14 @@ def _calls(settings: ResponsesSettings) -> int:
 
 STAGE = Stage(
     name="responses",
-    version=3,
+    version=4,
     title="The base model answers each instruction several times, each answer with tests of its own (I->R).",
     uses=("id", "instruction"),
     adds=(
         Column("id", Value("string"), "hash of the instruction's id, the stage and the sample's index"),
         Column("instruction_id", Value("string"), "id of the instruction"),
         Column("sample", Value("int32"), "index of the sample among those of its instruction, from 0"),
+        Column("samples_drawn", Value("int32"), "samples drawn of its instruction, rejected ones included"),
         Column(
             "response",
             Value("string"),
