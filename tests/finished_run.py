@@ -129,6 +129,7 @@ def _scripted_row(stage: Stage, parent: dict[str, Any], number: int, names: list
         "instruction": f"Add two numbers and {number}.",
         "sample": 0,
         "tests_inferred": False,
+        "tests_cut": False,
         "response": RESPONSE.format(number),
         "tests": TESTS.format(number),
         "status": "passed",

@@ -130,6 +130,7 @@ def answered(store: Path, tests: list[str], dataset: str = "demo-responses") -> 
             "concepts": ["slicing"],
             "sample": 0,
             "tests_inferred": False,
+            "tests_cut": False,
             "response": f"Answer {index}:\n\n```python\ndef double(x):\n    return 2 * x\n```",
             "tests": f"```python\n{code}\n```",
             REJECT_REASON: None,

@@ -155,17 +155,17 @@ def _unkept_samples(step: Step, task: Event, calls: Calls) -> Iterator[Event]:
 
 def _answer(text: str, finish_reason: str, call: Call, settings: Mapping[str, Any]) -> Answer:
     """The answer in a sample's completions, but for the rule on copies, which takes exemplars."""
-    infer_tests = settings.get("infer_tests", False)
+    infer_tests, cut_tests = settings.get("infer_tests", False), settings.get("cut_tests", False)
     if settings.get("parts", "together") == "together":
-        return parse_answer(text, finish_reason, infer_tests=infer_tests)
+        return parse_answer(text, finish_reason, infer_tests=infer_tests, cut_tests=cut_tests)
     response, reason = parse_response(text, finish_reason, infer_tests=infer_tests)
     then = call.then
     if reason is not None or then is None or then.completion is None or then.sampling is None:
         return Answer(response, "", False, reason)
-    tests, reason = parse_tests(
-        then.completion.text, ended(then.completion.text, then.completion.finish_reason, then.sampling)
-    )
-    return Answer(response, tests, False, reason)
+    text = then.completion.text
+    finish_reason = ended(text, then.completion.finish_reason, then.sampling)
+    tests, is_cut, reason = parse_tests(text, finish_reason, cut_tests=cut_tests)
+    return Answer(response, tests, False, reason, is_cut)
 
 
 def _attempts(family: Sequence[Sequence[Event]], traced: str) -> Iterator[Attempt]:

@@ -30,6 +30,7 @@ class ResponsesSettings(WritingSettings):
     most; "together" asks for both in one completion, as the paper does. `infer_tests`: the last code blocks of a
     completion without `[Tests]` are its tests if they only test; with separate parts, the response ends above them.
     `infer_imports`: tests that forget to import a module of the standard library, or pytest, get the import.
+    `cut_tests`: tests that were cut off end with their last whole statement, if they check something.
     """
 
     shots: int = Field(default=1, ge=0, le=100)
@@ -37,12 +38,13 @@ class ResponsesSettings(WritingSettings):
     until: Annotated[int, Field(ge=1, le=10_000)] | Literal["all"] = "all"
     infer_tests: bool = True
     infer_imports: bool = True
+    cut_tests: bool = True
     parts: Literal["separate", "together"] = "separate"
     tests_max_tokens: int = Field(default=512, ge=1)
 
 
 def responses(instructions: Dataset, settings: ResponsesSettings, context: Context) -> Dataset:
-    """Return up to `samples` rows an instruction, with `sample`, `response`, `tests` and what was inferred of these.
+    """Return up to `samples` rows an instruction, with `sample`, `response`, `tests` and what was done to these.
 
     Reasons: `cut-off` (max_tokens reached), `repetition` (it repeats itself), `no-response`, `no-code` (no Python block
     in one of the parts), `copied-exemplar-<number>` (of its own prompt), `prompt-too-long`, `engine-error`. With parts
@@ -75,6 +77,7 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
             "tests": tests,
             "tests_inferred": answer.tests_inferred,
             "tests_imports": list(imports),
+            "tests_cut": answer.tests_cut,
             REJECT_REASON: answer.reject_reason,
         }
 
@@ -131,7 +134,7 @@ async def _together(step: FewShotStep[str], settings: ResponsesSettings, instruc
         text, finish_reason = await step.sample(response_part(settings), prompt, instruction["id"], index)
     except RowFailure as failure:
         return Answer("", "", False, failure.reason)
-    answer = parse_answer(text, finish_reason, infer_tests=settings.infer_tests)
+    answer = parse_answer(text, finish_reason, infer_tests=settings.infer_tests, cut_tests=settings.cut_tests)
     if answer.reject_reason is not None:
         return answer
     reason = step.copied("response", answer.response, instruction["id"])
@@ -145,6 +148,7 @@ async def _separate(step: FewShotStep[str], settings: ResponsesSettings, instruc
     """
     prompt = step.prompt(instruction["id"], instruction["instruction"])
     response = tests = ""
+    is_cut = False
     try:
         text, finish_reason = await step.sample(response_part(settings), prompt, instruction["id"], index)
         response, reason = parse_response(text, finish_reason, infer_tests=settings.infer_tests)
@@ -153,11 +157,11 @@ async def _separate(step: FewShotStep[str], settings: ResponsesSettings, instruc
             response_id = row_id(instruction["id"], STAGE.name, index)
             then = tests_prompt(prompt, response)
             text, finish_reason = await step.sample(tests_part(settings), then, response_id)
-            tests, reason = parse_tests(text, finish_reason)
+            tests, is_cut, reason = parse_tests(text, finish_reason, cut_tests=settings.cut_tests)
             reason = reason or step.copied("tests", tests, instruction["id"])
     except RowFailure as failure:
         reason = failure.reason
-    return Answer(response, tests, False, reason)
+    return Answer(response, tests, False, reason, is_cut)
 
 
 def _calls(settings: ResponsesSettings) -> int:
@@ -166,7 +170,7 @@ def _calls(settings: ResponsesSettings) -> int:
 
 STAGE = Stage(
     name="responses",
-    version=3,
+    version=4,
     title="The base model answers each instruction several times, each answer with tests of its own (I->R).",
     uses=("id", "instruction"),
     adds=(
@@ -182,6 +186,7 @@ STAGE = Stage(
         Column("tests", Value("string"), "the model's own tests of the answer: fenced code"),
         Column("tests_inferred", Value("bool"), "whether the tests had no label, but are the last code of the answer"),
         Column("tests_imports", List(Value("string")), "modules whose import the tests had forgotten, and were given"),
+        Column("tests_cut", Value("bool"), "whether the tests were cut off, and end with their last whole statement"),
     ),
     parent_id="instruction_id",
     settings=ResponsesSettings,

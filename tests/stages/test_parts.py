@@ -234,6 +234,33 @@ def test_tests_get_the_imports_that_they_forgot(server: Loopback, remote: Engine
     assert [row["tests_imports"] for row in plain] == [[]] * 2
 
 
+@pytest.mark.parametrize("parts", ["separate", "together"])
+def test_tests_that_were_cut_off_are_kept_up_to_their_last_whole_statement(
+    server: Loopback, remote: Engine, tmp_path: Path, parts: str
+) -> None:
+    tests = "".join(f"assert double({n}) == {2 * n}\n" for n in range(9))
+    response = f"So:\n\n```python\n{CODE}\n```"
+    server.says = lambda prompt, seed: (
+        tests if prompt.endswith("```python\n") else f"{response}\n\n[Tests]\n```python\n{tests}"
+    )
+    limits = ("responses.tests_max_tokens=10", f"responses.max_tokens={(9 if parts == 'separate' else 11) + 10}")
+    whole = rows_of(responses.STAGE, remote, tmp_path / "on", given(1), f"responses.parts={parts}", *limits)
+    assert {(row["response"], row["tests"], row["tests_cut"], row["reject_reason"]) for row in whole} == {
+        (response, "```python\nassert double(0) == 0\nassert double(1) == 2\n```", True, None)
+    }
+    off = rows_of(
+        responses.STAGE,
+        remote,
+        tmp_path / "off",
+        given(1),
+        f"responses.parts={parts}",
+        *limits,
+        "responses.cut_tests=false",
+    )
+    reason = "cut-off-tests" if parts == "separate" else "cut-off"
+    assert {(row["tests_cut"], row["reject_reason"]) for row in off} == {(False, reason)}
+
+
 def test_a_copied_instruction_is_rejected(server: Loopback, tmp_path: Path) -> None:
     exemplars = load_few_shot("demo").exemplars
     server.says = lambda prompt, seed: next(each.instruction for each in exemplars if each.instruction in prompt)
