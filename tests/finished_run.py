@@ -128,6 +128,7 @@ def _scripted_row(stage: Stage, parent: dict[str, Any], number: int, names: list
         "difficulty": "easy",
         "instruction": f"Add two numbers and {number}.",
         "sample": 0,
+        "suite": 0,
         "tests_inferred": False,
         "tests_cut": False,
         "response": RESPONSE.format(number),

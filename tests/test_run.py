@@ -129,6 +129,7 @@ def answered(store: Path, tests: list[str], dataset: str = "demo-responses") -> 
             "instruction": f"Task {index}",
             "concepts": ["slicing"],
             "sample": 0,
+            "suite": 0,
             "tests_inferred": False,
             "tests_cut": False,
             "response": f"Answer {index}:\n\n```python\ndef double(x):\n    return 2 * x\n```",
