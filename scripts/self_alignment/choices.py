@@ -28,19 +28,23 @@ _COLUMNS = ["id", "instruction", "response", "tests"]
 _FAILED = ("failed", "syntax-error")
 
 
-def choices(store: Store, run: str, seed: int) -> dict[Choice, list[Row]]:
-    """Return the rows of each choice, shuffled and without those of withheld families.
+def choices(store: Store, run: str, seed: int, held_out: bool = True) -> dict[Choice, list[Row]]:
+    """Return the rows of each choice, shuffled; with `held_out` without those of withheld families.
 
     `passes only` are what the run of recipe `run` selected. `random` is drawn from all attempts at an instruction,
     `failures only` from those that a wrong value, an exception or their syntax ended.
     """
-    attempts = [row for row in _latest(store, f"{run}-execute") if is_open(row["instruction"])]
+
+    def rows_of(stage: str) -> list[Row]:
+        return [row for row in _latest(store, f"{run}-{stage}") if not held_out or is_open(row["instruction"])]
+
+    attempts = rows_of("execute")
     by_instruction = defaultdict(list)
     for row in attempts:
         by_instruction["".join(row["instruction"].split())].append(row)
     failures = [[row for row in rows if row["status"] in _FAILED] for rows in by_instruction.values()]
     found: dict[Choice, list[Row]] = {
-        "passes only": [row for row in _latest(store, f"{run}-select") if is_open(row["instruction"])],
+        "passes only": rows_of("select"),
         "random": [_drawn(rows, seed) for rows in by_instruction.values()],
         "failures only": [_drawn(rows, seed) for rows in failures if rows],
         "all": attempts,

@@ -1,6 +1,6 @@
 """From a base model to scores of models tuned on its own data, with the product's own commands.
 
-Everything lies in one folder, and what is there already is not made again: a run that was killed goes on.
+Everything lies in one folder, and what is there already is not made again: an experiment that was killed goes on.
 """
 
 import os
@@ -18,79 +18,90 @@ from self_alignment.scoring import score
 from sca_hf.evaluation.results import Result
 from sca_hf.store import Store
 
-BASE = "demo"
 _RECIPE = (
     'instructions.categories={"function implementation": 1}',  # held-out tasks ask for functions
-    "responses.until=all",
+    "seeds.count=400",
+    "responses.samples=4",
 )
-_TRAINING = ("warm_up=0.1", "batch_size=16", "micro_batch=16", "gradient_checkpointing=false", "max_length=512")
+_TRAINING = (
+    *("learning_rate=5e-4", "warm_up=0.1", "batch_size=16", "micro_batch=16", "max_length=512"),
+    "gradient_checkpointing=false",
+)
 
 
 @dataclass(frozen=True)
-class Scale:
-    """`seeds`: of whole repetitions, each from its own run of the pipeline on. `snippets`: seeds of a run, at most;
-    `samples`: responses an instruction; `tasks`: held-out ones; `epochs`, `rate`: of each training."""
+class Experiment:
+    """`seeds`: of repetitions, each from a run of the pipeline of its own on. `settings`, `training`: changes to the
+    recipe and to the trainer's settings. `benchmark`: None for `tasks` held-out ones, which the demo model can do.
+    """
 
+    folder: Path
     seeds: Sequence[int] = (1, 2, 3)
-    snippets: int = 400
-    samples: int = 8
+    base: str = "demo"
+    recipe: str = "demo"
+    settings: Sequence[str] = _RECIPE
+    training: Sequence[str] = _TRAINING
+    benchmark: str | None = None
+    data_dir: Path | None = None
     tasks: int = 400
-    epochs: float = 4
-    rate: float = 5e-4
 
+    def run_pipeline(self, seed: int, name: str, model: str, changes: Sequence[str] = ()) -> Store:
+        """Run the recipe as `name`, up to the selection. Returns the store, whose journal the runs of a seed share."""
+        store = self.folder / f"data-{seed}"
+        settings = [*self.settings, f"name={name}", "responses.until=all", f"seed={seed}", *changes]
+        self._command(
+            self.folder / f"{name}-{seed}.log",
+            *("sca_hf.run", "--recipe", self.recipe, "--model", model, "--store", str(store), "--to", "select"),
+            *(option for setting in settings for option in ("--set", setting)),
+        )
+        return Store(store)
 
-def run_pipeline(folder: Path, seed: int, scale: Scale, changes: Sequence[str] = ()) -> Store:
-    """Run the demo recipe with a seed of its own, up to the selection. Returns the store."""
-    settings = [*_RECIPE, f"seed={seed}", f"seeds.count={scale.snippets}", f"responses.samples={scale.samples}"]
-    store = folder / f"data-{seed}"
-    _command(
-        folder / f"data-{seed}.log",
-        *("sca_hf.run", "--recipe", "demo", "--store", str(store), "--to", "select"),
-        *(option for setting in (*settings, *changes) for option in ("--set", setting)),
-    )
-    return Store(store)
+    def tune(self, sets: Mapping[str, Sequence[Row]], seed: int) -> dict[str, Path]:
+        """Tune the base model on each set, on CPUs as many at once as there are cores. Returns the models' folders."""
+        import torch
+
+        def one(name: str) -> Path:
+            slug = f"{name.replace(' ', '-')}-{seed}"
+            file, out = self.folder / "rows" / f"{slug}.jsonl", self.folder / "models" / slug
+            write_conversations(sets[name], seed, file)
+            settings = [*self.training, f"seed={seed}"]
+            self._command(
+                self.folder / "models" / f"{slug}.log",
+                *("sca_hf.train", "--model", self.base, "--data", str(file), "--out", str(out)),
+                *(option for setting in settings for option in ("--set", setting)),
+            )
+            return out
+
+        with ThreadPoolExecutor(1 if torch.cuda.is_available() else os.cpu_count()) as threads:
+            return dict(zip(sets, threads.map(one, sets), strict=True))
+
+    def scores(self, models: Sequence[Path], seen: Sequence[Row]) -> list[Result]:
+        """Score the base model and then `models`; held-out tasks ask for no function that `seen` defines."""
+        folder = self.data_dir
+        if self.benchmark is None:
+            folder = self.folder / "tasks"
+            write_held_out(folder, self.tasks, names_of(seen))
+        return score(self.base, models, self.benchmark, folder, self.folder / "scores")
+
+    def _command(self, log: Path, *arguments: str) -> None:
+        """Run one of the product's commands. Raises SystemExit where it fails, with what it said."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        # The demo needs no network, and trains on a thread each: two would wait for one another.
+        offline = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"} if self.base == "demo" else {}
+        with log.open("w", encoding="utf-8") as out:
+            code = subprocess.run(
+                [sys.executable, "-m", *arguments],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=os.environ | offline,
+                check=False,
+            ).returncode
+        if code:
+            said = log.read_text(encoding="utf-8")[-2000:]
+            raise SystemExit(f"{' '.join(arguments)} ended with {code}; {log}:\n{said}")
 
 
 def equal_sizes(rows: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
     """Return as many rows of each as the fewest are."""
     fewest = min(map(len, rows.values()))
     return {name: of_name[:fewest] for name, of_name in rows.items()}
-
-
-def tune(folder: Path, sets: Mapping[str, Sequence[Row]], seed: int, scale: Scale) -> dict[str, Path]:
-    """Tune the base model on each set, as many at once as there are cores. Returns the models' folders by name."""
-    epochs, rate = scale.epochs, scale.rate
-
-    def one(name: str) -> Path:
-        slug = f"{name.replace(' ', '-')}-{seed}"
-        file, out = folder / "rows" / f"{slug}.jsonl", folder / "models" / slug
-        write_conversations(sets[name], seed, file)
-        settings = [*_TRAINING, f"seed={seed}", f"epochs={epochs}", f"learning_rate={rate}"]
-        _command(
-            folder / "models" / f"{slug}.log",
-            *("sca_hf.train", "--model", BASE, "--data", str(file), "--out", str(out)),
-            *(option for setting in settings for option in ("--set", setting)),
-            threads=1,
-        )
-        return out
-
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return dict(zip(sets, threads.map(one, sets), strict=True))
-
-
-def held_out_scores(folder: Path, models: Sequence[Path], seen: Sequence[Row], scale: Scale) -> list[Result]:
-    """Score the base model and then `models` on tasks of withheld families, with no name that is in `seen`."""
-    write_held_out(folder / "tasks", scale.tasks, names_of(seen))
-    return score(BASE, models, folder / "tasks", folder / "scores")
-
-
-def _command(log: Path, *arguments: str, threads: int | None = None) -> None:
-    """Run one of the product's commands offline. Raises SystemExit where it fails, with what it said."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"} | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
-    with log.open("w", encoding="utf-8") as out:
-        code = subprocess.run(
-            [sys.executable, "-m", *arguments], stdout=out, stderr=subprocess.STDOUT, env=environment, check=False
-        ).returncode
-    if code:
-        raise SystemExit(f"{' '.join(arguments)} ended with {code}; {log}:\n{log.read_text(encoding='utf-8')[-2000:]}")
