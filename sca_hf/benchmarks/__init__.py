@@ -28,6 +28,7 @@ _MODULES: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("classeval", "classeval-incremental", "classeval-compositional"), ("classeval", "ClassEval")),
     "canitedit": ("canitedit", "CanItEdit"),
     "ds1000": ("ds1000", "DS1000"),
+    "evalperf": ("evalperf_measuring", "EvalPerf"),
     "livecodebench": ("livecodebench", "LiveCodeBench"),
 }
 NAMES = tuple(_MODULES)

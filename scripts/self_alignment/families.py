@@ -27,7 +27,7 @@ def family_of(instruction: str) -> str | None:
     matches = []
     for kind, name, phrase in _phrases():
         matches += [(match.start(), -match.end(), kind, name) for match in phrase.finditer(instruction)]
-    end, names, results = 0, set(), set()
+    end, names, results = 0, set[str](), set[str]()
     for start, minus_end, kind, name in sorted(matches):
         # The longest phrase at a place: "above zero" is also "above {k}".
         if start >= end:

@@ -21,7 +21,7 @@ _INPUTS = 5
 def write_held_out(folder: Path, count: int, taken: Collection[str]) -> None:
     """Write `mbpp.jsonl` into `folder`, for the benchmark mbpp-all. `taken`: names of functions in rows to train on."""
     folder.mkdir(parents=True, exist_ok=True)
-    names, rows = set(taken), []
+    names, rows = set(taken), list[dict[str, Any]]()
     tasks = _withheld_tasks()
     while len(rows) < count:
         drawn, rng = next(tasks)
