@@ -59,8 +59,8 @@ def _tell_invariance(settings: EngineSettings) -> None:
 
 
 def _vllm_arguments(settings: EngineSettings) -> dict[str, Any]:
-    names = ("dtype", "max_model_len", "max_prompt_tokens", "max_num_seqs", "gpu_memory_utilization", "options")
-    names += ("batch_invariant", "device")
+    limits = ("max_model_len", "max_prompt_tokens", "max_num_seqs", "gpu_memory_utilization")
+    names = ("dtype", *limits, "options", "batch_invariant", "device")
     return {name: getattr(settings, name) for name in names}
 
 
