@@ -153,7 +153,8 @@ class Context:
         function: Callable[[Row], Awaitable[Row | list[Row]]],
         order: Sequence[int] | None = None,
     ) -> Dataset:
-        """Map an async function over the rows, which returns what `stage` adds to a row, or a list: one a new row.
+        """Map an async function over the rows, which returns what `stage` adds to a row, or a list: one a new row. New
+        rows get ids by their places in the list, but for those that have one.
 
         The result has the columns of `rows`, then those that the stage adds, in the order of `rows`. At most
         `concurrency` rows are in the works, started in `order` (indices of all rows; None: as they are). Works inside a
@@ -168,7 +169,7 @@ class Context:
             added = await function(row)
             self.progress.rows_done += 1
             if isinstance(added, list):
-                judged = [row | more | _ids(stage, row, index) for index, more in enumerate(added)]
+                judged = [row | _ids(stage, row, index) | more for index, more in enumerate(added)]
             else:
                 ids = _ids(stage, row)
                 row |= added

@@ -228,6 +228,7 @@ STAGE = Stage(
     parent_id="execute_id",
     settings=SelectSettings,
     run=select,
+    compares=True,
     draws=True,
     pass_rule=PassRules,
     measured=(
