@@ -15,6 +15,8 @@ from sca_hf.stages import responses
 from sca_hf.store import Build, Store
 from sca_hf.store.lineage import Making
 
+pytestmark = pytest.mark.slow
+
 GOOD = '''def double(x):
     """Twice x."""
     return 2 * x
