@@ -5,6 +5,9 @@
 
 Rather silent than wrong: a name counts only where the text says that it is to be written, and not where it may as well
 be something that exists (a builtin, a method of a builtin type that the response calls, an imported name).
+
+Of 194 answers that were read one by one (`tests/filters/other_names.jsonl`) it rejects 71, rightly, and misses five; of
+505 answers to HumanEval, and of ClassEval's and HumanEval's own solutions, it rejects none.
 """
 
 import ast
