@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from sca_hf.console.arguments import positive
+from sca_hf.console.interrupts import end_at_interrupts
 from sca_hf.errors import InputError
 
 EXAMPLES = """\
@@ -72,4 +73,5 @@ def _evaluate(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    end_at_interrupts()
     sys.exit(main())

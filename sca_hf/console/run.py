@@ -30,12 +30,20 @@ class Console:
 
     def __init__(self) -> None:
         self._terminal = Terminal(highlight=False)
+        self._follows_cached = False
         if not self._terminal.is_terminal:  # a log file has no width to keep to
             self._terminal.width = 140
 
     def stage(self, stage: Stage, cached: Version | None) -> None:
         """Announce a stage."""
-        state = f"in the store as {cached.fingerprint}" if cached else "running"
+        state = (
+            f"in the store as {cached.fingerprint}"
+            if cached
+            else "the run goes on here"
+            if self._follows_cached
+            else "running"
+        )
+        self._follows_cached = cached is not None
         self._terminal.print(f"[bold]{stage.name:<13}[/bold] [dim]{state}: {escape(stage.title)}[/dim]")
 
     def plan(self, planned: Sequence[Planned]) -> None:

@@ -129,9 +129,11 @@ class RemoteEngine(ThreadedEngine):
             else:
                 seat.troubles = 0
                 self._last_success = time.monotonic()
+                self.usage.trouble = ""
                 return completion
             finally:
                 seat.calls -= 1
+            self.usage.trouble = self._told(seat, trouble)
             self._check_patience(began, seat, trouble)
 
     async def _serves(self, seat: _Seat) -> bool:
@@ -170,10 +172,25 @@ class RemoteEngine(ThreadedEngine):
         ):
             return
         names = ", ".join(shown(other.server.url) for other in self._seats)
-        raise EngineUnavailable(
-            f"no call has succeeded for {self._patience:.0f} s at {names} (last: {trouble}); start the servers or "
-            "change engine.urls, and run the same command again: finished calls are kept"
-        )
+        how = "start the servers or change engine.urls, and run the same command again: finished calls are kept"
+        if self._died_at_once(trouble):
+            raise EngineUnavailable(f"{self._told(seat, trouble)}; then {how}")
+        raise EngineUnavailable(f"no call has succeeded for {self._patience:.0f} s at {names} (last: {trouble}); {how}")
+
+    def _told(self, seat: _Seat, trouble: Exception) -> str:
+        if self._died_at_once(trouble):
+            names = ", ".join(shown(other.server.url) for other in self._seats)
+            return (
+                f"{names}: up when this run began, gone since the first calls (last: {trouble}); the server's own log "
+                "says why (vllm serve on CPUs needs --no-enable-chunked-prefill)"
+            )
+        return f"{shown(seat.server.url)} does not answer ({trouble})"
+
+    def _died_at_once(self, trouble: Exception) -> bool:
+        """Return whether no server is there, of which one had said what it runs, and no call has ever succeeded."""
+        now = time.monotonic()
+        gone = isinstance(trouble, Unreachable) and all(seat.rests_until > now for seat in self._seats)
+        return gone and not self._last_success
 
 
 def key_of(variable: str) -> str | None:
@@ -208,7 +225,10 @@ def ask_first(urls: Sequence[str], look: Callable[[str], EngineIdentity], patien
             break
         time.sleep(1.0)
     if not identities:
-        raise EngineUnavailable(f"no server of engine.urls answers ({trouble}); start one, or change engine.urls")
+        raise EngineUnavailable(
+            f"no server of engine.urls is up ({trouble}); start one and wait until it has loaded its model, or change "
+            "engine.urls"
+        )
     first_url, first = next(iter(identities.items()))
     for url, identity in identities.items():
         if identity != first:

@@ -125,8 +125,7 @@ class Pipeline:
     ) -> list[Outcome]:
         """Run the stages. `announce` is told of each stage before it runs, with its version if it is there already.
 
-        A stage that needs an engine or a sandbox runs inside `watch`, given its name and its progress. Raises
-        NoRowsLeft if a stage keeps none.
+        A stage runs inside `watch`, given its name and its progress. Raises NoRowsLeft if a stage keeps none.
         """
         outcomes: list[Outcome] = []
         source = self._input(fetch=True)
@@ -156,8 +155,7 @@ class Pipeline:
         fit([stage], _columns(rows, before), self.recipe.chain, f"recipe {self.recipe.name!r}")
         with self.store.scratch() as scratch:
             context = self._context(stage, resources, scratch)
-            shown = watch(stage.name, context.progress) if stage.needs else nullcontext()
-            with _measured(resources) as timings, shown:
+            with _measured(resources) as timings, watch(stage.name, context.progress):
                 judged_rows = stage.run(rows, self.recipe[stage.name], context)
             judged_rows = with_unreadable(stage, judged_rows, unreadable)
             judged = split(
@@ -191,6 +189,7 @@ class Pipeline:
 
     def _context(self, stage: Stage, resources: Resources, scratch: Path) -> Context:
         run, settings = self.recipe.run, self.recipe[stage.name]
+        earlier = resources.earlier_calls
         engine = resources.engine() if stage.needs == "engine" else None
         jails = self._jails(stage, resources)
         until_pass = stage.until_pass is not None and stage.until_pass(settings)
@@ -213,6 +212,8 @@ class Pipeline:
             progress=Progress(
                 usage=engine.usage if engine else None,
                 slots=self.recipe.engine.slots,
+                calls_per_row=stage.calls(settings) if stage.needs == "engine" else 0,
+                earlier_calls=lambda: resources.earlier_calls - earlier,
                 jails=run.jails if jails else 0,
             ),
         )
