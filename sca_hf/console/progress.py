@@ -61,9 +61,9 @@ class Line:
         progress, usage = self.progress, self._usage
         said = [self._rows()]
         if progress.usage is not None:
-            about = "~" if progress.calls_per_row > 1 and progress.rows_done < progress.rows else ""
-            begun = progress.calls_done + progress.calls
-            said.append(f"{progress.calls_done:,}/{about}{round(begun + calls_to_come(progress)):,} calls")
+            begun, to_come = progress.calls_done + progress.calls, round(calls_to_come(progress))
+            about = "~" if progress.calls_per_row > 1 and to_come else ""
+            said.append(f"{progress.calls_done:,}/{about}{begun + to_come:,} calls")
         if usage.starting_since is not None:
             return [*said, f"loading the model for {clock(self.now - usage.starting_since)}"]
         said.append(progress.phase or self._left())
@@ -186,12 +186,13 @@ def _news(line: Line, look: Callable[[str], str]) -> Iterator[list[str]]:
     goes_on = loaded = warned = False
     while True:
         news = []
-        new_work = usage.calls > calls_before or progress.programs_done > progress.earlier_calls()
+        programs = 0 if progress.usage else progress.programs_done
+        new_work = usage.calls > calls_before or programs > progress.earlier_calls()
         if not goes_on and new_work and usage.starting_since is None and progress.earlier_calls():
             goes_on = True
+            what = "programs" if progress.usage is None else "calls"
             news.append(
-                f"{line.stage} goes on where an earlier run had ended: {progress.earlier_calls():,} of its calls came "
-                "from the journal so far"
+                f"{line.stage} goes on: {progress.earlier_calls():,} {what} of an earlier run are in the journal"
             )
         seconds = usage.starting_seconds - loaded_before
         if not loaded and seconds > _STARTED_SECONDS:

@@ -36,15 +36,14 @@ class Console:
 
     def stage(self, stage: Stage, cached: Version | None) -> None:
         """Announce a stage."""
-        state = (
-            f"in the store as {cached.fingerprint}"
-            if cached
-            else "the run goes on here"
-            if self._follows_cached
-            else "running"
-        )
+        state = "the run goes on here" if self._follows_cached else "running"
+        if cached:
+            state = f"in the store as {cached.fingerprint}"
         self._follows_cached = cached is not None
-        self._terminal.print(f"[bold]{stage.name:<13}[/bold] [dim]{state}: {escape(stage.title)}[/dim]")
+        lines = textwrap.wrap(f"{state}: {stage.title}", self._terminal.width - 15)
+        self._terminal.print(f"[bold]{stage.name:<13}[/bold] [dim]{escape(lines[0])}[/dim]")
+        for line in lines[1:]:
+            self._terminal.print(f"{'':<13} [dim]{escape(line)}[/dim]")
 
     def plan(self, planned: Sequence[Planned]) -> None:
         """The plan of a dry run."""

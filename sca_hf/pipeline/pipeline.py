@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,8 @@ class Pipeline:
 
     def _context(self, stage: Stage, resources: Resources, scratch: Path) -> Context:
         run, settings = self.recipe.run, self.recipe[stage.name]
-        earlier = resources.earlier_calls
+        earlier_calls = partial(resources.earlier_calls, engine=stage.needs == "engine")
+        earlier = earlier_calls()
         engine = resources.engine() if stage.needs == "engine" else None
         jails = self._jails(stage, resources)
         until_pass = stage.until_pass is not None and stage.until_pass(settings)
@@ -213,7 +215,7 @@ class Pipeline:
                 usage=engine.usage if engine else None,
                 slots=self.recipe.engine.slots,
                 calls_per_row=stage.calls(settings) if stage.needs == "engine" else 0,
-                earlier_calls=lambda: resources.earlier_calls - earlier,
+                earlier_calls=lambda: earlier_calls() - earlier,
                 jails=run.jails if jails else 0,
             ),
         )

@@ -31,10 +31,9 @@ class Resources:
         """Count completions and programs so far: `made` by the engine or a jail, `reused` from the journal."""
         return Counter({name: sum(getattr(each, name) for each in self._lent) for name in ("made", "reused")})
 
-    @property
-    def earlier_calls(self) -> int:
-        """Completions and programs so far that an earlier run had left in the journal."""
-        return sum(each.earlier for each in self._lent)
+    def earlier_calls(self, *, engine: bool) -> int:
+        """Return how many completions (else: programs) so far an earlier run had left in the journal."""
+        return sum(each.earlier for each in self._lent if (each is self._engine) == engine)
 
     @property
     def _lent(self) -> list[JournaledEngine | JournaledJails]:

@@ -69,11 +69,13 @@ class Progress:
     """Counts of a running stage, of rows, or of files in stage `seeds` (`unit`). `rows`: all of them, 0 if unknown.
 
     `usage`: what its engine has done, before this stage too; None without an engine. `slots`: calls that the engine
-    works on at once; `jails`: programs that run at once; `earlier_calls`: calls and programs that an earlier run had
-    made. `calls` are under way, `calls_done` have ended, with `tokens_done` in all and `max_tokens` at most;
-    `calls_per_row`: of a row at most; `calls_of_rows_done`: of all rows that are done. `judged`: rows that became of
-    those done; `rejected`: how many of them by reason, with the first one of each in `examples`. `phase`: what is done
-    once all rows are. `counted`: tells the rows that are done where other processes do them.
+    works on at once; `jails`: programs that run at once. `earlier_calls`: calls that an earlier run had made, without
+    an engine programs. `counted`: tells the rows that are done where other processes do them; `phase`: what is done
+    once all are.
+    `calls` are under way, `calls_done` have ended, with `tokens_done` in all and `max_tokens` at most; `calls_per_row`:
+    of a row at most; `calls_of_rows_done`: of all rows that are done.
+    `judged`: rows that became of those done; `rejected`: how many of them by reason, with the first one of each in
+    `examples`. `attempts_done`: those of `programs_done` that count as passed or not.
     """
 
     usage: Usage | None = None

@@ -19,7 +19,7 @@ from processes import tree
 
 from sca_hf.console.interrupts import INTERRUPTED
 from sca_hf.store import Store
-from tests.engines.loopback_server import MODEL, Loopback
+from tests.engines.loopback_server import MODEL, Loopback, doubles
 
 INTERRUPTS = int(os.environ.get("SCA_HF_INTERRUPTS", "12"))
 SEED = random.SystemRandom().randrange(10**6)
@@ -29,18 +29,11 @@ _FUNCTION = '''def add_{0}(a, b):
     """Return the sum of a and b, and {0}."""
     return a + b + {0}
 '''
-_TESTS = "assert double(2) == 4\nassert double(-1) == -2"
 
 
 def says(prompt: str, seed: int) -> str:
     time.sleep(0.03)
-    if prompt.endswith("[Concepts]\n"):
-        return "addition, functions"
-    if prompt.endswith("[Instruction]\n"):
-        return f"Write a function `double` that doubles number {seed}."
-    if prompt.endswith("```python\n"):
-        return f"{_TESTS}\n```"
-    return f"It is {seed}:\n\n```python\ndef double(x):\n    return 2 * x\n```\n\n[Tests]"
+    return doubles(prompt, seed)
 
 
 class Run:

@@ -161,7 +161,7 @@ def test_the_time_left_is_about_right_and_gets_better(kind: str) -> None:
     assert min(ratios) > 0.4
     assert max(ratios) < 2.5
     half = [ratio for (at, _), ratio in zip(told, ratios, strict=True) if at > whole / 2]
-    assert min(half) > 0.8
+    assert min(half) > 0.7, "in the end the longest calls run alone"
     assert max(half) < 1.25
 
 
