@@ -120,6 +120,8 @@ class Pipeline:
         A stage runs inside `watch`, given its name and its progress. Raises NoRowsLeft if a stage keeps none.
         """
         outcomes: list[Outcome] = []
+        if any(stage.needs == "engine" for stage in self.stages):
+            self._intents.engine()  # one that can't be reached is found before hours of other work
         source = self._input(fetch=True)
         with ExitStack() as stack:
             resources = stack.enter_context(Resources(self.recipe, journal_path(self.recipe, self.store.root)))
