@@ -12,9 +12,9 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,9 @@ from typing import Any, TypeVar
 from sca_hf.engines import Completion, Engine, EngineIdentity, Sampling, Usage
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
+from sca_hf.pipeline.read_only import open_read_only
 from sca_hf.sandbox import JAIL_VERSION, Jails, Program, Verdict
+from sca_hf.store.store import CALL_BYTES, digests_in
 
 T = TypeVar("T")
 
@@ -34,17 +36,26 @@ _RETRY_SECONDS = 0.02
 
 
 class Journal:
-    """Values by key, in a SQLite file, for all threads of a process. StoreError: it can't be read or written."""
+    """Values by key, in a SQLite file, for all threads of a process. StoreError: it can't be read or written.
 
-    def __init__(self, path: Path) -> None:
+    `earlier`: how many of the keys found were there when it was opened.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._used = bytearray()
+        self.earlier = 0
         self._path = path
         self._lock = threading.Lock()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._open()
+            if read_only:
+                self._connection = open_read_only(path)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._connection = sqlite3.connect(
+                    path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                )
+                self._open()
+            self._last = self._connection.execute("SELECT max(rowid) FROM calls").fetchone()[0] or 0
         except (sqlite3.Error, OSError) as error:
             raise self._failure(error) from error
 
@@ -53,11 +64,16 @@ class Journal:
         with self._lock:
             try:
                 row = self._connection.execute(
-                    "SELECT value FROM calls WHERE key = ?", (bytes.fromhex(key),)
+                    "SELECT rowid, value FROM calls WHERE key = ?", (bytes.fromhex(key),)
                 ).fetchone()
             except sqlite3.Error as error:
                 raise self._failure(error) from error
-        return None if row is None else json.loads(row[0])
+            if row is None:
+                return None
+            self._used += bytes.fromhex(key)[:CALL_BYTES]
+            self.earlier += row[0] <= self._last
+        value: dict[str, Any] = json.loads(row[1])
+        return value
 
     def put(self, key: str, value: dict[str, Any]) -> None:
         """Write a JSON-able value. Once this has returned it is there for good; a key that has a value keeps it."""
@@ -67,6 +83,14 @@ class Journal:
                 self._connection.execute("INSERT OR IGNORE INTO calls VALUES (?, ?)", (bytes.fromhex(key), text))
             except sqlite3.Error as error:
                 raise self._failure(error) from error
+            self._used += bytes.fromhex(key)[:CALL_BYTES]
+
+    @contextmanager
+    def calls_used(self) -> Iterator[bytearray]:
+        """Gather CALL_BYTES of each key that is written or found meanwhile, each once, in order."""
+        begin, calls = len(self._used), bytearray()
+        yield calls
+        calls += b"".join(sorted(digests_in(self._used[begin:])))
 
     def close(self) -> None:
         """Give the file up."""

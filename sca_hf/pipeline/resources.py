@@ -1,6 +1,7 @@
 """The engine and the jails of a run: started when a stage first needs them, ended with the run."""
 
 from collections import Counter
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,9 +29,16 @@ class Resources:
         return self._engine
 
     def calls(self) -> Counter[str]:
-        """Count completions and programs so far: `made` by the engine or a jail, `reused` from the journal."""
+        """Count completions and programs so far: `made` by the engine or a jail, `reused` from the journal, and of
+        these the `earlier` ones, which were there before this run began."""
         lent = [each for each in (self._engine, *self._jails.values()) if each is not None]
-        return Counter({name: sum(getattr(each, name) for each in lent) for name in ("made", "reused")})
+        counts = Counter({name: sum(getattr(each, name) for each in lent) for name in ("made", "reused")})
+        counts["earlier"] = self._journal.earlier
+        return counts
+
+    def calls_used(self) -> AbstractContextManager[bytearray]:
+        """Gather the digests of the calls that are made or found meanwhile; see `Journal.calls_used`."""
+        return self._journal.calls_used()
 
     @property
     def starting_seconds(self) -> float:
