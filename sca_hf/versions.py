@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sca_hf.console.arguments import positive
+from sca_hf.console.interrupts import end_at_interrupts
 from sca_hf.errors import StoreError
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
         help="remove the journal's calls that no version came from; those of an interrupted run are made again then",
     )
     gc.add_argument("--dry-run", action="store_true", help="count them, remove nothing")
+    gc.add_argument("--journal", type=Path, metavar="FILE", help="where the recipe's run.journal is (the store's)")
     card = commands.add_parser(
         "card", parents=[store], help="write the README.md of a model that was tuned on a version"
     )
@@ -156,7 +158,8 @@ def _act(options: argparse.Namespace) -> None:
                 store.remove(version)
                 console.removed(version)
         case "gc":
-            console.unused(unused_calls(store, remove=not options.dry_run), removed=not options.dry_run)
+            journal = options.journal or store.root / "journal.sqlite"
+            console.unused(unused_calls(store, journal, remove=not options.dry_run), removed=not options.dry_run)
         case "card":
             lineage, data = _tuned_on(store, options.data)
             tuned = read_tuned(options.model, options.base, options.license, options.training, options.results)
@@ -218,4 +221,5 @@ def _tuned_on(store: "Store", name: str) -> "tuple[Lineage, str | None]":
 
 
 if __name__ == "__main__":
+    end_at_interrupts()
     sys.exit(main())

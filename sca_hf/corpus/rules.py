@@ -36,7 +36,9 @@ class RuleSettings(Settings):
 
     `language`: that of the files (see `sca_hf.corpus.languages`). `kinds`: what is taken from them; a method comes
     below the first line of its class, so that a type check leaves those that use nothing else of it. `licenses`: those
-    that files may have (null: any). `max_lines`, `max_chars` (null: any) count a seed with its imports.
+    that files may have (null: any). `max_lines`, `max_chars`: longest seed, with its imports (null: any). `min_args`:
+    arguments that a function must have. `forbidden_words`: a seed that contains one, in any case of letters, is
+    rejected. `forbidden_imports`: modules that a seed may not use.
     """
 
     language: LanguageName = "python"

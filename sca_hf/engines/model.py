@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sca_hf.engines import EngineIdentity
+from sca_hf.engines.batch_invariance import BatchInvariant, is_invariant
+from sca_hf.engines.gpu import gpu, read_gpu
 from sca_hf.errors import EngineUnavailable
 
 DEMO_MODEL = Path(__file__).parent.parent / "demo" / "model"
@@ -77,14 +79,28 @@ def resolve_model(model: str) -> Model:
     return Model(model, repo, _hub_commit(repo, revision or "main"))
 
 
-def engine_identity(model: str, dtype: str, options: Mapping[str, EngineOption] | None = None) -> EngineIdentity:
+def engine_identity(
+    model: str,
+    dtype: str,
+    options: Mapping[str, EngineOption] | None = None,
+    batch_invariant: BatchInvariant = "auto",
+    device: str | None = None,
+) -> EngineIdentity:
     """Identity of a vLLM engine of this model, without loading it. Raises EngineUnavailable.
 
-    `options` that can change a completion (quantization, compilation, …) are part of the build; those that only
-    change its speed are not.
+    `options` that can change a completion (quantization, parallelism, attention backend, …) are part of the build;
+    those that only change its speed are not. Of a build for GPUs it also says the kind of GPU, which is this machine's
+    unless `device` names another ("NVIDIA H100 80GB HBM3 sm_90"), and whether it is batch-invariant.
     """
-    check_options(options or {})
-    changing = [f"{name}={value}" for name, value in sorted((options or {}).items()) if name not in _SPEED_OPTIONS]
+    options = options or {}
+    check_options(options)
+    changing = [f"{name}={value}" for name, value in sorted(options.items()) if name not in _SPEED_OPTIONS]
+    if runs_on_cpu():
+        is_invariant(batch_invariant, None, options)
+    else:
+        kind = gpu() if device is None else read_gpu(device)
+        changing.append(f"batch_invariant={str(is_invariant(batch_invariant, kind, options)).lower()}")
+        changing += [f"on {kind}"] if kind else []
     return EngineIdentity(
         model=model,
         revision=resolve_model(model).revision,

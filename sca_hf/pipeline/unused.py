@@ -9,8 +9,6 @@ from sca_hf.pipeline.read_only import open_read_only
 from sca_hf.store import Store
 from sca_hf.store.store import CALL_BYTES
 
-JOURNAL = "journal.sqlite"
-
 
 @dataclass(frozen=True)
 class Unused:
@@ -21,13 +19,12 @@ class Unused:
     size: int
 
 
-def unused_calls(store: Store, *, remove: bool) -> Unused:
-    """Count the calls that no version of the store came from, and remove them if `remove` says so.
+def unused_calls(store: Store, path: Path, *, remove: bool) -> Unused:
+    """Count the calls in the journal at `path` that no version of the store came from, and `remove` them if asked to.
 
     Raises StoreError if a version doesn't say which calls it came from, if a run is under way, or if the journal can't
     be read or written.
     """
-    path = store.root / JOURNAL
     if not path.is_file():
         return Unused(0, 0, 0)
     if remove and store.is_busy():

@@ -235,6 +235,7 @@ print(json.dumps(list(made["reject_reason"])))
         ("type_errors", {"near_duplicates": 1, "type_errors": 3}),
     ],
 )
+@pytest.mark.slow
 def test_what_a_call_finished_before_it_was_killed_is_not_done_again(
     tmp_path: Path, place: str, calls: dict[str, int]
 ) -> None:
@@ -363,6 +364,7 @@ def stdlib() -> Dataset:
     return open_source("stdlib").rows
 
 
+@pytest.mark.slow
 def test_the_standard_library_gives_enough_seeds_the_same_for_any_number_of_workers(stdlib: Dataset) -> None:
     settings = SeedSettings(max_lines=40, max_chars=1600)
     rows = seeds(stdlib, settings, Context())
@@ -378,6 +380,7 @@ def test_the_standard_library_gives_enough_seeds_the_same_for_any_number_of_work
         assert function in decode(texts[row["path"]])
 
 
+@pytest.mark.slow
 def test_every_seed_of_the_standard_library_runs_on_its_own(stdlib: Dataset) -> None:
     kept = [row["seed"] for row in seeds(stdlib, SeedSettings(), Context()).to_list() if row[REJECT_REASON] is None]
     program = (
