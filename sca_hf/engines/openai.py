@@ -93,7 +93,7 @@ class _OpenAiServer:
             choice, usage = answer.choices[0], answer.usage
             reason: str = choice.finish_reason
             counts = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-            text = choice.text
+            text, first_tokens = choice.text, _first_tokens(choice) if sampling.alternatives else None
         except openai.APITimeoutError:
             raise Failed("no answer in time") from None
         except openai.APIConnectionError as error:
@@ -108,17 +108,21 @@ class _OpenAiServer:
             raise Failed(without(f"it answers nonsense: {type(error).__name__}", None)) from None
         if reason not in get_args(FinishReason) or not isinstance(text, str):
             raise RowFailure("engine-error")
-        return Completion(text, cast(FinishReason, reason), *counts)
+        return Completion(text, cast(FinishReason, reason), *counts, first_tokens)
 
     async def close(self) -> None:
         await self._client.close()
 
     def _extra_of(self, sampling: Sampling) -> dict[str, Any]:
-        """Return what only vLLM knows. A version of it that can't detect repetitions doesn't mind being asked to."""
+        """Return what is not always sent, and what only vLLM knows.
+
+        A version of it that can't detect repetitions doesn't mind being asked to.
+        """
+        extra: dict[str, Any] = {"logprobs": sampling.alternatives} if sampling.alternatives else {}
         if not self._is_vllm:
-            return {}
+            return extra
         detection = sampling.repetition_detection
-        return _VLLM_DEFAULTS | ({"repetition_detection": asdict(detection)} if detection else {})
+        return _VLLM_DEFAULTS | extra | ({"repetition_detection": asdict(detection)} if detection else {})
 
     def _refusal(self, error: "APIStatusError") -> Exception:
         status, said = error.status_code, without(f"status {error.status_code} {error.response.text}", key_of(KEY))
@@ -135,6 +139,12 @@ class _OpenAiServer:
         if status in {502, 503, 504}:
             return Busy(said, _seconds(error.response.headers.get("retry-after")))
         return Failed(said)
+
+
+def _first_tokens(choice: Any) -> dict[str, float] | None:
+    """Return the log-probabilities of the likeliest first tokens, None where the server tells none."""
+    places = choice.logprobs.top_logprobs if choice.logprobs else None
+    return dict(places[0]) if places and places[0] else None
 
 
 def _base(url: str) -> str:
