@@ -2,8 +2,8 @@
 
 `Dataset.map` loses all rows of a map that is killed. So every completion and every verdict is written here before
 anybody is told of it, and a run that is started again finds it here. SQLite in WAL mode: what `put` has written
-survives the death of the process at any moment (not that of the machine), and two runs may share a journal. It belongs
-on a local disk.
+survives the death of the process at any moment (not that of the machine), and two runs may share a journal. WAL mode
+needs memory that all who open the file share, so it must lie on a disk of this machine.
 """
 
 import asyncio
@@ -23,11 +23,15 @@ from sca_hf.engines import Completion, Engine, EngineIdentity, Sampling, Usage
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
 from sca_hf.sandbox import JAIL_VERSION, Jails, Program, Verdict
+from sca_hf.store.disk import network_kind
 
 T = TypeVar("T")
 
 SCHEMA = 1
 """Version of the table; a journal with a higher one is refused."""
+
+ELSEWHERE = "set run.journal to a file on a disk of this machine, such as /tmp/journal.sqlite"
+"""What to do about a journal on a network."""
 
 _BUSY_SECONDS = 60.0
 _RETRY_SECONDS = 0.02
@@ -36,9 +40,16 @@ _RETRY_SECONDS = 0.02
 class Journal:
     """Values by key, in a SQLite file, for all threads of a process. StoreError: it can't be read or written."""
 
+    _earlier = 0
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        if kind := network_kind(path):
+            raise StoreError(
+                f"journal {str(path)!r} would lie on a network file system ({kind}), where its locks don't hold; "
+                f"{ELSEWHERE}"
+            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
@@ -50,14 +61,18 @@ class Journal:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the value of `key` (hex digits), or None."""
+        return self.find(key)[0]
+
+    def find(self, key: str) -> tuple[dict[str, Any] | None, bool]:
+        """Return the value of `key`, or None, and whether it was there when the journal was opened."""
         with self._lock:
             try:
                 row = self._connection.execute(
-                    "SELECT value FROM calls WHERE key = ?", (bytes.fromhex(key),)
+                    "SELECT value, rowid FROM calls WHERE key = ?", (bytes.fromhex(key),)
                 ).fetchone()
             except sqlite3.Error as error:
                 raise self._failure(error) from error
-        return None if row is None else json.loads(row[0])
+        return (None, False) if row is None else (json.loads(row[0]), row[1] <= self._earlier)
 
     def put(self, key: str, value: dict[str, Any]) -> None:
         """Write a JSON-able value. Once this has returned it is there for good; a key that has a value keeps it."""
@@ -91,6 +106,7 @@ class Journal:
                     "CREATE TABLE IF NOT EXISTS calls (key BLOB NOT NULL UNIQUE, value TEXT NOT NULL)"
                 )
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
+                self._earlier = self._connection.execute("SELECT max(rowid) FROM calls").fetchone()[0] or 0
                 return
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
@@ -98,6 +114,11 @@ class Journal:
                 time.sleep(_RETRY_SECONDS)
 
     def _failure(self, error: Exception) -> StoreError:
+        if "locking protocol" in str(error):
+            return StoreError(
+                f"journal {str(self._path)!r} can't be locked ({error}): it lies on a file system without locks that "
+                f"hold, as networks have; {ELSEWHERE}"
+            )
         return StoreError(
             f"journal {str(self._path)!r} can't be used ({error}); "
             "free disk space or check its permissions, or choose another --store"
@@ -106,14 +127,14 @@ class Journal:
 
 def find_completion(journal: Journal, engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> Completion | None:
     """The completion of a call that was made by the engine of this identity (`EngineIdentity.intent`), or None."""
-    return _find(journal, *_keys(_maker(engine), prompt, sampling), sampling.max_tokens)
+    return _find(journal, *_keys(_maker(engine), prompt, sampling), sampling.max_tokens)[0]
 
 
-def _find(journal: Journal, stopped: str, cut: str, max_tokens: int) -> Completion | None:
-    value = journal.get(stopped)
+def _find(journal: Journal, stopped: str, cut: str, max_tokens: int) -> tuple[Completion | None, bool]:
+    value, is_earlier = journal.find(stopped)
     if value is None or value["completion_tokens"] > max_tokens:
-        value = journal.get(cut)
-    return None if value is None else Completion(**value)
+        value, is_earlier = journal.find(cut)
+    return None if value is None else Completion(**value), is_earlier
 
 
 def _maker(engine: Mapping[str, Any]) -> str:
@@ -141,12 +162,11 @@ class JournaledEngine:
     that repeats itself, serves its own `max_tokens` only: any other is asked again. A RowFailure is not kept: what a
     prompt may have in tokens is no part of the key.
 
-    `made`: calls that the engine has answered; `reused`: calls that it was spared.
+    `made`: calls that the engine has answered; `reused`: calls that it was spared; `earlier`: those of an earlier run.
     """
 
     def __init__(self, engine: Engine, journal: Journal) -> None:
-        self.made = 0
-        self.reused = 0
+        self.made = self.reused = self.earlier = 0
         self._engine = engine
         self._journal = journal
         self._once = _Once()
@@ -167,9 +187,10 @@ class JournaledEngine:
         stopped, cut = _keys(self._maker, prompt, sampling)
 
         async def make() -> Completion:
-            record = _find(self._journal, stopped, cut, sampling.max_tokens)
+            record, is_earlier = _find(self._journal, stopped, cut, sampling.max_tokens)
             if record is not None:
                 self.reused += 1
+                self.earlier += is_earlier
                 return record
             completion = await self._engine.complete(prompt, sampling)
             self._journal.put(stopped if completion.finish_reason == "stop" else cut, asdict(completion))
@@ -188,12 +209,12 @@ class JournaledEngine:
 class JournaledJails:
     """Jails whose verdicts are in the journal. They are entered at the first program that it does not hold.
 
-    `made`: programs that ran; `reused`: programs that were spared. A verdict is kept with what was measured.
+    `made`: programs that ran; `reused`: programs that were spared; `earlier`: those of an earlier run. A verdict is
+    kept with what was measured.
     """
 
     def __init__(self, jails: Jails, journal: Journal) -> None:
-        self.made = 0
-        self.reused = 0
+        self.made = self.reused = self.earlier = 0
         self._jails = jails
         self._journal = journal
         self._once = _Once()
@@ -206,9 +227,10 @@ class JournaledJails:
         key = digest("verdict", self._maker, program.code, program.tests)
 
         async def make() -> Verdict:
-            record = self._journal.get(key)
+            record, is_earlier = self._journal.find(key)
             if record is not None:
                 self.reused += 1
+                self.earlier += is_earlier
                 return Verdict(**record | {"flags": tuple(record["flags"])})
             verdict = await self._started().run(program)
             self._journal.put(key, asdict(verdict))

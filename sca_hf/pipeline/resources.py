@@ -11,12 +11,17 @@ from sca_hf.recipe import Recipe
 from sca_hf.stage import Stage
 
 
-class Resources:
-    """Lends the engine and the jails, each behind the journal of the store at `root`."""
+def journal_path(recipe: Recipe, root: Path) -> Path:
+    """Return where the journal of a run over the store at `root` is."""
+    return root / "journal.sqlite" if recipe.run.journal is None else Path(recipe.run.journal).expanduser()
 
-    def __init__(self, recipe: Recipe, root: Path) -> None:
+
+class Resources:
+    """Lends the engine and the jails, each behind the journal at `journal`."""
+
+    def __init__(self, recipe: Recipe, journal: Path) -> None:
         self._recipe = recipe
-        self._journal = Journal(root / "journal.sqlite")
+        self._journal = Journal(journal)
         self._engine: JournaledEngine | None = None
         self._jails: dict[str, JournaledJails] = {}
 
@@ -29,8 +34,15 @@ class Resources:
 
     def calls(self) -> Counter[str]:
         """Count completions and programs so far: `made` by the engine or a jail, `reused` from the journal."""
-        lent = [each for each in (self._engine, *self._jails.values()) if each is not None]
-        return Counter({name: sum(getattr(each, name) for each in lent) for name in ("made", "reused")})
+        return Counter({name: sum(getattr(each, name) for each in self._lent) for name in ("made", "reused")})
+
+    def earlier_calls(self, *, engine: bool) -> int:
+        """Return how many completions (else: programs) so far an earlier run had left in the journal."""
+        return sum(each.earlier for each in self._lent if (each is self._engine) == engine)
+
+    @property
+    def _lent(self) -> list[JournaledEngine | JournaledJails]:
+        return [each for each in (self._engine, *self._jails.values()) if each is not None]
 
     @property
     def starting_seconds(self) -> float:

@@ -25,14 +25,14 @@ class ResponsesSettings(WritingSettings):
     """How responses are asked for. `samples`: responses an instruction.
 
     `until`: stop at this many passes; "all" draws all samples, as the paper does. The chosen responses have the same
-    distribution either way: the first passes of independent samples are a random choice among all passes.
-    `parts`: "separate" asks for the response and then, on the same prefix, for its tests, of `tests_max_tokens` at
-    most; "together" asks for both in one completion, as the paper does. `infer_tests`: the last code blocks of a
-    completion without `[Tests]` are its tests if they only test; with separate parts, the response ends above them.
-    `infer_imports`: tests that forget to import a module of the standard library, or pytest, get the import.
-    `cut_tests`: tests that were cut off end with their last whole statement, if they check something.
-    `suites`: with separate parts, how often the tests of a response are asked for; each suite makes an attempt of its
-    own.
+    distribution either way: the first passes of independent samples are a random choice among all passes. `parts`:
+    "separate" asks for the response and then, on the same prefix, for its tests; "together" asks for both in one
+    completion, as the paper does. `infer_tests`: the last code blocks of a completion without `[Tests]` are its tests
+    if they only test; with separate parts, the response ends above them. `tests_max_tokens`: longest tests, where they
+    are asked for separately. `infer_imports`: tests that forget to import a module of the standard library, or pytest,
+    get the import.
+    `cut_tests`: tests that were cut off end with their last whole statement, if they check something. `suites`: with
+    separate parts, how often the tests of a response are asked for; each suite makes an attempt of its own.
     """
 
     shots: int = Field(default=1, ge=0, le=100)
@@ -55,6 +55,8 @@ class ResponsesSettings(WritingSettings):
 def responses(instructions: Dataset, settings: ResponsesSettings, context: Context) -> Dataset:
     """Return up to `samples` x `suites` rows an instruction, with `sample`, `suite`, `response`, `tests` and what was
     done to these. A response that is rejected has one row.
+
+    `samples_drawn` counts all of an instruction's, those that are rejected here too.
 
     Reasons: `cut-off` (max_tokens reached), `repetition` (it repeats itself), `no-response`, `no-code` (no Python block
     in one of the parts), `copied-exemplar-<number>` (of its own prompt), `prompt-too-long`, `engine-error`. With parts
@@ -134,7 +136,7 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
             )
             if rule and firsts.gave_up:
                 break
-        return rows
+        return [row | {"samples_drawn": samples} for row in rows]
 
     return context.map_rows(STAGE, instructions, samples_of, step.order(instructions))
 
@@ -213,6 +215,7 @@ STAGE = Stage(
         ),
         Column("instruction_id", Value("string"), "id of the instruction"),
         Column("sample", Value("int32"), "index of the sample among those of its instruction, from 0"),
+        Column("samples_drawn", Value("int32"), "samples drawn of its instruction, rejected ones included"),
         Column("suite", Value("int32"), "index of the suite of tests among those of its sample, from 0"),
         Column(
             "response",

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,6 +19,17 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 def text_of(prompt: str, seed: int) -> str:
     """What the model writes: it depends on prompt and seed alone."""
     return digest(prompt, seed)[:16]
+
+
+def doubles(prompt: str, seed: int) -> str:
+    """What a model writes at each step of the demo recipe that gets all of them right."""
+    if prompt.endswith("[Concepts]\n"):
+        return "addition, functions"
+    if prompt.endswith("[Instruction]\n"):
+        return f"Write a function `double` that doubles number {seed}."
+    if prompt.endswith("```python\n"):
+        return "assert double(2) == 4\nassert double(-1) == -2\n```"
+    return f"It is {seed}:\n\n```python\ndef double(x):\n    return 2 * x\n```\n\n[Tests]\n"
 
 
 def ended(text: str, stop: Sequence[str], max_tokens: int) -> tuple[str, str, str]:
@@ -36,9 +48,9 @@ class Loopback:
 
     `faults`: what the next requests meet, one each. `poison`: what prompts with a text in them always meet.
 
-    A fault is a status (with "retry" a 429 that says when), "hang", "cut", "garbage" (broken JSON), "utf-8" (invalid),
-    "surrogate", "empty", "forever" (words again until max_tokens), "repetition" (the same, but it was detected), "long"
-    (context exceeded) or "gone" (no such model).
+    A fault is a status (with "retry" a 429 that says when, with "date" one that says until when), "hang", "cut",
+    "garbage" (broken JSON), "utf-8" (invalid), "surrogate", "empty", "forever" (words again until max_tokens),
+    "repetition" (the same, but it was detected), "long" (context exceeded) or "gone" (no such model).
     """
 
     def __init__(self, *, key: str | None = None, models: tuple[str, ...] = (MODEL,), port: int = 0) -> None:
@@ -105,6 +117,12 @@ class _Handler(BaseHTTPRequestHandler):
         fault = poison or (it.faults.popleft() if it.faults else None)
         if fault == "retry":
             self._answer(429, {"error": "slow down", "error_type": "overloaded"}, {"Retry-After": "0.3"})
+        elif fault == "date":
+            self._answer(
+                429,
+                {"error": "slow down", "error_type": "overloaded"},
+                {"Retry-After": formatdate(time.time() + 2, usegmt=True)},
+            )
         elif fault == "long":
             said = "inputs must have less than 9 tokens" if tgi else "This model's maximum context length is 9 tokens"
             self._answer(422 if tgi else 400, {"error": said, "error_type": "validation"})

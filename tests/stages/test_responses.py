@@ -110,7 +110,8 @@ def test_it_stops_at_the_pass_that_was_wanted(tmp_path: Path, until: int) -> Non
     assert engine.calls == len(drawn)
     whole = by_instruction(every)
     for instruction, rows in by_instruction(drawn).items():
-        assert rows == whole[instruction][: len(rows)]
+        assert [row | {"samples_drawn": 10} for row in rows] == whole[instruction][: len(rows)]
+        assert {row["samples_drawn"] for row in rows} == {len(rows)}
         verdicts = [passes(row) for row in rows]
         if sum(verdicts) < until:
             assert len(rows) == 10
