@@ -95,13 +95,13 @@ class _OpenAiServer(HttpServer):
         try:
             choice, usage = answer["choices"][0], answer.get("usage")
             text, reason = choice["text"], choice["finish_reason"]
-            counts = (usage["prompt_tokens"], usage["completion_tokens"]) if usage else (0, 0)
+            read, written = (usage["prompt_tokens"], usage["completion_tokens"]) if usage else (0, 0)
             first_tokens = _first_tokens(choice) if sampling.alternatives else None
         except (KeyError, IndexError, TypeError, AttributeError) as error:  # not what the protocol says
             raise Failed(f"it answers nonsense: {type(error).__name__}") from None
         if reason not in get_args(FinishReason) or not isinstance(text, str):
             raise RowFailure("engine-error")
-        return Completion(text, cast(FinishReason, reason), *counts, first_tokens=first_tokens)
+        return Completion(text, cast(FinishReason, reason), read, written, first_tokens)
 
     def _extra_of(self, sampling: Sampling) -> dict[str, Any]:
         """Return what is not always sent, and what only vLLM knows.
