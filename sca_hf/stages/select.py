@@ -61,8 +61,9 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
     `pass_rate` is the share of an instruction's samples whose program passed: of all that were drawn where rows say how
     many (`samples_drawn`), those that were cut off or have no tests included, else of its attempts. With
     `responses.until` they are drawn until enough pass, so it's higher than the share of many samples would be.
-    `failed_response` of a kept row is drawn from the attempts at its instruction that are wrong: they ended with an
-    exception, or aren't Python. One that a limit of the machine ended says nothing about its response.
+    A sample passes if it does with any of its suites. `failed_response` of a kept row is drawn from the attempts at its
+    instruction that are wrong: they ended with an exception, or aren't Python; there is none if the response drawn
+    passes with another suite. One that a limit of the machine ended says nothing about its response.
     """
     rules = PassRules(settings)
     columns = [name for name in (*STAGE.uses, *STAGE.optional) if name in attempts.column_names]
@@ -93,22 +94,26 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
 
 @dataclass(slots=True)
 class _Attempts:
-    """What selection knows of the attempts at one instruction. `drawn`: samples, as far as rows tell; `chosen`: the
-    best candidate so far (how it ranks, place of its row), `failure`: the same among the wrong ones."""
+    """What selection knows of the attempts at one instruction. `samples`, `passed`: a bit for each sample, that of its
+    number; `drawn`: samples, as far as rows tell; `chosen`: the best candidate so far (how it ranks, place of its row),
+    `failure`: the same among the wrong ones, and the bit of its sample."""
 
-    rows: int = 0
+    samples: int = 0
     passed: int = 0
     drawn: int = 0
     chosen: tuple[tuple[float, str], int] | None = None
-    failure: tuple[str, int] | None = None
+    failure: tuple[str, int, int] | None = None
 
     def count(self, attempt: Row, place: int, seed: int) -> None:
         """Take note of an attempt."""
-        self.rows += 1
-        self.passed += attempt["status"] == PASSED
-        self.drawn = max(self.drawn, attempt.get("samples_drawn") or 0)
-        if attempt["status"] in _WRONG:
-            failure = digest(seed, "choice among failures", attempt["id"]), place
+        drawn = attempt.get("samples_drawn")
+        bit = 1 << (attempt["sample"] if drawn and attempt.get("sample") is not None else self.samples.bit_count())
+        self.samples |= bit
+        self.drawn = max(self.drawn, drawn or 0)
+        if attempt["status"] == PASSED:
+            self.passed |= bit
+        if attempt["status"] in _WRONG and not self.passed & bit:
+            failure = digest(seed, "choice among failures", attempt["id"]), place, bit
             self.failure = min(failure, self.failure or failure)
 
     def choose(self, attempt: Row, place: int, seed: int) -> int | None:
@@ -120,7 +125,12 @@ class _Attempts:
     @property
     def pass_rate(self) -> float:
         """The share of the samples drawn that passed; of the rows, where these don't say how many were drawn."""
-        return self.passed / max(self.rows, self.drawn)
+        return self.passed.bit_count() / max(self.samples.bit_count(), self.drawn)
+
+    @property
+    def failed(self) -> int | None:
+        """The place of the failure that was drawn, None if its sample passed with another suite."""
+        return None if self.failure is None or self.passed & self.failure[2] else self.failure[1]
 
 
 def _failed_responses(
@@ -130,9 +140,9 @@ def _failed_responses(
     failed: list[str | None] = [None] * len(reasons)
     responses = attempts.select_columns(["response"])
     pairs = (
-        (place, same.failure[1])
+        (place, failed_place)
         for place, (reason, same) in enumerate(zip(reasons, of_rows, strict=True))
-        if reason is None and same.failure is not None
+        if reason is None and (failed_place := same.failed) is not None
     )
     for part in _parts(pairs):
         kept, wrong = (responses[list(places)]["response"] for places in zip(*part, strict=True))
@@ -216,7 +226,7 @@ STAGE = Stage(
     version=6,
     title="One passing response per instruction, drawn at random; duplicates and leftovers go.",
     uses=("id", "instruction_id", "instruction", "response", "tests", "status"),
-    optional=("mutants", "mutants_killed", "agreement", "samples_drawn"),
+    optional=("mutants", "mutants_killed", "agreement", "sample", "samples_drawn"),
     adds=(
         Column("id", Value("string"), "hash of the executed attempt's id and the stage"),
         Column("execute_id", Value("string"), "id of the executed attempt"),
