@@ -163,9 +163,12 @@ def _keys(maker: str, prompt: str, sampling: Sampling) -> tuple[str, str]:
     """Return the key of a completion that ended with "stop", and that of one that max_tokens cut off."""
     settings = dict(vars(sampling))  # `asdict` copies all of it, which takes longer than all else here
     max_tokens = settings.pop("max_tokens")
-    detection = settings.pop("repetition_detection")
-    if detection is not None:  # left out as in journals of versions that knew of none
+    # What is not asked for is left out, as in journals of versions that knew of none.
+    detection, alternatives = settings.pop("repetition_detection"), settings.pop("alternatives")
+    if detection is not None:
         settings["repetition_detection"] = vars(detection)
+    if alternatives:
+        settings["alternatives"] = alternatives
     stopped = digest("completion", maker, prompt, json.dumps(settings, sort_keys=True))
     return stopped, digest(stopped, max_tokens)
 

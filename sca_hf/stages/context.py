@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 from datasets import Dataset, Features
 
-from sca_hf.engines import Engine, Sampling, Usage
+from sca_hf.engines import Completion, Engine, Sampling, Usage
 from sca_hf.errors import SandboxUnavailable, ScaError
 from sca_hf.identity import RUN_SEED, row_id
 from sca_hf.parallel.ordered_map import AHEAD, OrderedMap, Row
@@ -151,10 +151,12 @@ class Context:
     progress: Progress = field(default_factory=Progress)
 
     async def complete(self, prompt: str, sampling: Sampling) -> tuple[str, str]:
-        """Return text and finish reason of one sample.
+        """Return text and finish reason of one sample. Raises as `completion` does."""
+        completion = await self.completion(prompt, sampling)
+        return completion.text, completion.finish_reason
 
-        Raises RowFailure for this call, EngineUnavailable for all.
-        """
+    async def completion(self, prompt: str, sampling: Sampling) -> Completion:
+        """Return one sample. Raises RowFailure for this call, EngineUnavailable for all."""
         if self.engine is None:
             raise ScaError("this stage needs an engine, and the context has none; give Context(engine=…)")
         progress = self.progress
@@ -170,7 +172,7 @@ class Context:
         progress.tokens_done += completion.completion_tokens
         self.tokens.prompt += completion.prompt_tokens
         self.tokens.completion += completion.completion_tokens
-        return completion.text, completion.finish_reason
+        return completion
 
     async def execute(self, program: Program, *, is_attempt: bool = True) -> Verdict:
         """Return the verdict on a program. Raises SandboxUnavailable, never for what the program did.

@@ -94,6 +94,7 @@ class VllmEngine(ThreadedEngine):
             stop=list(sampling.stop),
             seed=sampling.seed,
             repetition_detection=RepetitionDetectionParams(**asdict(detection)) if detection else None,
+            logprobs=sampling.alternatives or None,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         llm = self._llm
@@ -135,7 +136,8 @@ class VllmEngine(ThreadedEngine):
         if sample.finish_reason not in get_args(FinishReason):
             raise RowFailure("engine-error")
         self.usage.cached_prompt_tokens += final.num_cached_tokens or 0
-        return Completion(sample.text, sample.finish_reason, len(final.prompt_token_ids), len(sample.token_ids))
+        first = {each.decoded_token: each.logprob for each in sample.logprobs[0].values()} if sample.logprobs else None
+        return Completion(sample.text, sample.finish_reason, len(final.prompt_token_ids), len(sample.token_ids), first)
 
     def _dead(self) -> EngineUnavailable:
         self._check()
