@@ -53,8 +53,8 @@ def _tell_invariance(settings: EngineSettings) -> None:
 
 
 def _vllm_arguments(settings: EngineSettings) -> dict[str, Any]:
-    names = ("dtype", "max_model_len", "max_prompt_tokens", "max_num_seqs", "gpu_memory_utilization", "options")
-    names += ("batch_invariant", "device")
+    fields = ("max_model_len", "max_prompt_tokens", "max_num_seqs", "gpu_memory_utilization", "options")
+    names = ("dtype", *fields, "batch_invariant", "device")
     return {name: getattr(settings, name) for name in names}
 
 
