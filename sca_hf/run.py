@@ -118,7 +118,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     from sca_hf.console.progress import shown
     from sca_hf.console.run import Console
     from sca_hf.console.settings import page, settings
-    from sca_hf.pipeline.forecast import forecast
+    from sca_hf.pipeline.forecast import forecast, scaled
     from sca_hf.pipeline.part import Part
     from sca_hf.pipeline.pipeline import NoRowsLeft, Pipeline
     from sca_hf.recipe import complete_recipe, load_recipe
@@ -174,10 +174,12 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
             console.outcomes(pipeline.run(console.stage, watch), arguments, recipe.chain[-1].name)
             return
         planned = pipeline.plan()
-        console.plan(planned)
+        console.plan(planned, recipe.engine)
         if options.pilot:
             outcomes = pipeline_of(limit=options.pilot, hub=None).run(console.stage, watch)
-            console.forecast(forecast(recipe, outcomes, planned, options.limit))
+            forecasts = forecast(recipe, outcomes, planned, options.limit)
+            console.forecast(forecasts)
+            console.scaled(scaled(recipe, forecasts, planned, (1, 8, 64)))
     except NoRowsLeft as error:
         console.no_rows_left(error.outcomes)
         raise

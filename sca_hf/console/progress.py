@@ -63,6 +63,8 @@ class Line:
                 f"{running:,} running, {progress.calls - running:,} waiting" if usage.calls else "starting the engine",
             ]
             self._before, self._then = usage, now
+        if progress.fleet is not None and (fleet := progress.fleet()) is not None:
+            parts.append(f"replicas {fleet.up:,} up, {fleet.waiting:,} waiting, {fleet.lost:,} lost")
         if progress.jails:
             parts.append(f"jails {min(progress.programs, progress.jails)}/{progress.jails}")
             if progress.programs_done:

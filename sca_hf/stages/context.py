@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from datasets import Dataset, Features
 
-from sca_hf.engines import Engine, Sampling, Usage
+from sca_hf.engines import Engine, Fleet, Sampling, Usage
 from sca_hf.errors import SandboxUnavailable, ScaError
 from sca_hf.identity import RUN_SEED, row_id
 from sca_hf.parallel.ordered_map import AHEAD, OrderedMap, Row
@@ -57,11 +57,13 @@ class Tokens:
 class Progress:
     """Counts of a running stage. `usage`: what its engine has done, before this stage too; None without an engine.
 
-    `slots`: calls that the engine works on at once; `jails`: programs that run at once. `judged`: rows that became of
-    those done; `rejected`: how many of them by reason, with the first one of each in `examples`.
+    `fleet`: how its replicas or servers are; `slots`: calls that the engine works on at once; `jails`: programs that
+    run at once. `judged`: rows that became of those done; `rejected`: how many of them by reason, with the first one of
+    each in `examples`.
     """
 
     usage: Usage | None = None
+    fleet: Callable[[], Fleet | None] | None = None
     slots: int = 0
     jails: int = 0
     rows: int = 0

@@ -11,7 +11,7 @@ from datasets import Dataset, Value
 from sca_hf.console import progress as progress_of
 from sca_hf.console.progress import Line, shown
 from sca_hf.console.settings import settings
-from sca_hf.engines import Usage
+from sca_hf.engines import Fleet, Usage
 from sca_hf.parallel.ordered_map import Row
 from sca_hf.recipe import complete_recipe
 from sca_hf.reporting.reasons import loosened_by
@@ -51,6 +51,15 @@ def test_rows_and_programs_are_counted(tmp_path: Path) -> None:
     assert progress.examples["failed"]["number"] % 2 == 1
     assert (progress.programs, progress.programs_done, progress.passes) == (0, 20, 10)
     assert half.most == 4
+
+
+def test_a_line_says_how_replicas_are() -> None:
+    fleets = iter([Fleet(7, 1, 0), Fleet(8, 0, 2)])
+    progress = Progress(usage=Usage(), fleet=lambda: next(fleets), rows=4)
+    line = Line("responses", progress)
+    assert "replicas 7 up, 1 waiting, 0 lost" in line.text(1.0)
+    assert "replicas 8 up, 0 waiting, 2 lost" in line.text(2.0)
+    assert "replicas" not in Line("responses", Progress(usage=Usage(), fleet=lambda: None)).text(1.0)
 
 
 def test_a_line_says_how_far_and_how_fast() -> None:

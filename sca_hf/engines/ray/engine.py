@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
+from sca_hf.engines import Completion, EngineIdentity, Fleet, RowFailure, Sampling
 from sca_hf.engines.routing import Router, shared_part
 from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.errors import EngineUnavailable
@@ -59,15 +59,6 @@ class _Seat:
     actor: Any
     ready: bool = False
     watcher: "asyncio.Task[None] | None" = None
-
-
-@dataclass(frozen=True)
-class Fleet:
-    """How many replicas answer, how many wait for room or a restart, and how many deaths there were."""
-
-    up: int = 0
-    waiting: int = 0
-    lost: int = 0
 
 
 class RayEngine(ThreadedEngine):
