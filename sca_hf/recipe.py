@@ -29,7 +29,8 @@ from sca_hf.stages import BUNDLED, stage
 _NOT_LISTED = dict.fromkeys(BUNDLED, "put this stage into stages")
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Return the cores that this process may use, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0))
 
 
@@ -43,8 +44,8 @@ class RunSettings(Settings):
 
     concurrency: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=1000, ge=1)
-    workers: int = Field(default_factory=_usable_cores, ge=1)
-    jails: int = Field(default_factory=_usable_cores, ge=1)
+    workers: int = Field(default_factory=usable_cores, ge=1)
+    jails: int = Field(default_factory=usable_cores, ge=1)
     journal: str | None = Field(default=None, min_length=1)
 
 

@@ -32,13 +32,20 @@ class Console:
 
     def __init__(self) -> None:
         self._terminal = Terminal(highlight=False)
+        self._follows_cached = False
         if not self._terminal.is_terminal:  # a log file has no width to keep to
             self._terminal.width = 140
 
     def stage(self, stage: Stage, cached: Version | None) -> None:
         """Announce a stage."""
-        state = f"in the store as {cached.fingerprint}" if cached else "running"
-        self._terminal.print(f"[bold]{stage.name:<13}[/bold] [dim]{state}: {escape(stage.title)}[/dim]")
+        state = "the run goes on here" if self._follows_cached else "running"
+        if cached:
+            state = f"in the store as {cached.fingerprint}"
+        self._follows_cached = cached is not None
+        lines = textwrap.wrap(f"{state}: {stage.title}", self._terminal.width - 15)
+        self._terminal.print(f"[bold]{stage.name:<13}[/bold] [dim]{escape(lines[0])}[/dim]")
+        for line in lines[1:]:
+            self._terminal.print(f"{'':<13} [dim]{escape(line)}[/dim]")
 
     def plan(self, planned: Sequence[Planned], engine: EngineSettings) -> None:
         """The plan of a dry run. `engine`: of its recipe."""

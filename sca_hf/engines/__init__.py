@@ -1,6 +1,8 @@
 """What an engine is: one prompt in, one completion out, many at once."""
 
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable
+from dataclasses import asdict, astuple, dataclass
 from typing import Literal, Protocol
 
 from sca_hf.engines.repetition import RepetitionDetection
@@ -53,18 +55,54 @@ class EngineIdentity:
         return self.intent() | {"model": published_name(self.model)}
 
 
+@dataclass(frozen=True)
+class Work:
+    """Calls, and the tokens that they read and wrote. `cached_prompt_tokens`: of those read, what the prefix cache
+    served."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(*(one + another for one, another in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: "Work") -> "Work":
+        return Work(*(one - another for one, another in zip(astuple(self), astuple(other), strict=True)))
+
+
 @dataclass
 class Usage:
-    """What an engine has done so far. `cached_prompt_tokens`: those of `prompt_tokens` that the prefix cache served.
+    """What an engine has done so far, in calls that have ended; in those under way it is `live()`, if it can tell.
 
-    `starting_seconds`: what it took to get ready, loading its model above all.
+    `starting_since`: when it began to get ready, by time.monotonic(), until it is; `starting_seconds`: what that took,
+    loading its model above all. `trouble`: why no call succeeds at the moment.
     """
 
     calls: int = 0
     prompt_tokens: int = 0
     cached_prompt_tokens: int = 0
     completion_tokens: int = 0
+    starting_since: float | None = None
     starting_seconds: float = 0.0
+    trouble: str = ""
+    live: Callable[[], Work] = Work
+
+    @property
+    def ended(self) -> Work:
+        """Return the calls that have ended."""
+        return Work(self.calls, self.prompt_tokens, self.cached_prompt_tokens, self.completion_tokens)
+
+    def start(self) -> None:
+        """Note that the engine begins to get ready."""
+        self.starting_since = time.monotonic()
+
+    def be_ready(self) -> None:
+        """Note that it is ready."""
+        if self.starting_since is not None:
+            self.starting_seconds += time.monotonic() - self.starting_since
+            self.starting_since = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sca_hf.engines import Engine, EngineIdentity
 from sca_hf.engines.batch_invariance import obstacle
 from sca_hf.engines.gpu import gpu, read_gpu
-from sca_hf.engines.model import engine_identity, runs_on_cpu
+from sca_hf.engines.model import check_options, engine_identity, runs_on_cpu
 from sca_hf.engines.remote import TokenLimits
 from sca_hf.engines.server_list import read_urls
 from sca_hf.engines.settings import EngineSettings
@@ -21,6 +21,12 @@ class Kind(NamedTuple):
 
     identity: Callable[[str, EngineSettings], EngineIdentity]
     engine: Callable[[str, EngineSettings], Engine]
+
+
+def check_engine(settings: EngineSettings) -> None:
+    """Raise EngineUnavailable for options that the installed engine doesn't know. Starts nothing."""
+    if settings.kind in {"vllm", "ray"}:
+        check_options(settings.options)
 
 
 def identity_of(model: str, settings: EngineSettings) -> EngineIdentity:
@@ -53,8 +59,8 @@ def _tell_invariance(settings: EngineSettings) -> None:
 
 
 def _vllm_arguments(settings: EngineSettings) -> dict[str, Any]:
-    fields = ("max_model_len", "max_prompt_tokens", "max_num_seqs", "gpu_memory_utilization", "options")
-    names = ("dtype", *fields, "batch_invariant", "device")
+    limits = ("max_model_len", "max_prompt_tokens", "max_num_seqs", "gpu_memory_utilization")
+    names = ("dtype", *limits, "options", "batch_invariant", "device")
     return {name: getattr(settings, name) for name in names}
 
 

@@ -161,9 +161,11 @@ class RemoteEngine(ThreadedEngine):
             else:
                 seat.troubles = 0
                 self._last_success = time.monotonic()
+                self.usage.trouble = ""
                 return completion
             finally:
                 self._router.give_back(url)
+            self.usage.trouble = self._told(url, trouble)
             self._check_patience(began, url, trouble)
 
     async def _serves(self, seat: _Seat) -> bool:
@@ -243,11 +245,30 @@ class RemoteEngine(ThreadedEngine):
             for url, seat in zip(self._router.names, self._router.holders, strict=True)
         ):
             return
-        names = ", ".join(shown(url) for url in {**dict.fromkeys(self._router.names), **self._absent})
-        raise EngineUnavailable(
-            f"no call has succeeded for {self._patience:.0f} s at {names} (last: {trouble}); start the servers or "
-            "change engine.urls, and run the same command again: finished calls are kept"
+        how = "start the servers or change engine.urls, and run the same command again: finished calls are kept"
+        if self._died_at_once(trouble):
+            raise EngineUnavailable(f"{self._told(asked, trouble)}; then {how}")
+        names = self._names()
+        raise EngineUnavailable(f"no call has succeeded for {self._patience:.0f} s at {names} (last: {trouble}); {how}")
+
+    def _names(self) -> str:
+        return ", ".join(shown(url) for url in {**dict.fromkeys(self._router.names), **self._absent})
+
+    def _told(self, asked: str | None, trouble: object) -> str:
+        if asked is None or self._died_at_once(trouble):
+            return (
+                f"{self._names()}: up when this run began, gone since the first calls (last: {trouble}); the server's "
+                "own log says why (vllm serve on CPUs needs --no-enable-chunked-prefill)"
+            )
+        return f"{shown(asked)} does not answer ({trouble})"
+
+    def _died_at_once(self, trouble: object) -> bool:
+        """Return whether no server is there, of which one had said what it runs, and no call has ever succeeded."""
+        now = time.monotonic()
+        gone = isinstance(trouble, Unreachable) and all(
+            self._router.rests_until(url) > now for url in self._router.names
         )
+        return gone and not self._last_success
 
 
 def ask_first(
@@ -267,7 +288,10 @@ def ask_first(
         time.sleep(1.0)
     if not there:
         trouble = next((f"{shown(url)}: {said}" for url, said in looks.items()), "none was given")
-        raise EngineUnavailable(f"no server of engine.urls answers ({trouble}); start one, or change engine.urls")
+        raise EngineUnavailable(
+            f"no server of engine.urls is up ({trouble}); start one and wait until it has loaded its model, or change "
+            "engine.urls"
+        )
     first_url, first = next(iter(there.items()))
     for url, identity in there.items():
         if identity != first and not mixed:

@@ -18,16 +18,18 @@ class EngineSettings(Settings):
     `kind`: vLLM in this process, on a Ray cluster (ray), or servers that are OpenAI-compatible (openai) or TGI (tgi).
     `urls`: where servers are, or a file with an address a line, which may change while a run goes. `dtype`: of the
     weights. `max_model_len`: tokens of prompt and completion together (null: what the model was made for).
-    `max_prompt_tokens`: rows with a longer prompt are rejected. `max_num_seqs`, `gpu_memory_utilization` and `options`
-    (any other argument of vLLM's engine, parallelism above all) are about the speed of vLLM. `batch_invariant`: vLLM
-    writes the same text in any batch, for 22-35 % of its speed by reports; auto does where card and attention backend
-    do it with prefix caching. `device`: the kind of GPU that computes, where this machine has another or none, such as
-    "NVIDIA H100 80GB HBM3 sm_90". With servers, a request is given up after `request_seconds`, and the run after
-    `patience` seconds without a success. On Ray, `replicas` engines are wanted: one that doesn't fit yet waits until
-    the cluster has room, and a run gives up after `patience` seconds without any. A replica takes `replica_cpus` cores
-    and a GPU for each tensor and pipeline parallel rank (`options`). `mixed` lets replicas and servers join that are of
-    another build or processor than the first, and is part of the fingerprint where it is set. None of the others, nor
-    where the servers are, is part of a fingerprint; what they say that they run is.
+    `max_prompt_tokens`: rows with a longer prompt are rejected. `max_num_seqs`: prompts that vLLM completes at once.
+    `gpu_memory_utilization`: share of a GPU's memory that vLLM may take. `options`: any other argument of vLLM's
+    engine, parallelism above all. `batch_invariant`: vLLM writes the same text in any batch, for 22-35 % of its speed
+    by reports; auto does where card and attention backend do it with prefix caching. `device`: the kind of GPU that
+    computes, where this machine has another or none, such as "NVIDIA H100 80GB HBM3 sm_90". `request_seconds`: when a
+    request to a server is given up. `patience`: seconds without a success of any server, or without a replica, after
+    which a run gives up. `replicas`: engines wanted on Ray; one that doesn't fit yet waits until the cluster has room.
+    `replica_cpus`: cores of a replica, besides a GPU for each tensor and pipeline parallel rank of its model. `mixed`:
+    let replicas and servers join that are of another build or processor than the first; part of the fingerprint where
+    it is set.
+
+    Neither speed nor place is part of a fingerprint; what servers say that they run is.
     """
 
     kind: Literal["vllm", "ray", "openai", "tgi"] = "vllm"

@@ -40,6 +40,8 @@ _RETRY_SECONDS = 0.02
 class Journal:
     """Values by key, in a SQLite file, for all threads of a process. StoreError: it can't be read or written."""
 
+    _earlier = 0
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
@@ -59,14 +61,18 @@ class Journal:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the value of `key` (hex digits), or None."""
+        return self.find(key)[0]
+
+    def find(self, key: str) -> tuple[dict[str, Any] | None, bool]:
+        """Return the value of `key`, or None, and whether it was there when the journal was opened."""
         with self._lock:
             try:
                 row = self._connection.execute(
-                    "SELECT value FROM calls WHERE key = ?", (bytes.fromhex(key),)
+                    "SELECT value, rowid FROM calls WHERE key = ?", (bytes.fromhex(key),)
                 ).fetchone()
             except sqlite3.Error as error:
                 raise self._failure(error) from error
-        return None if row is None else json.loads(row[0])
+        return (None, False) if row is None else (json.loads(row[0]), row[1] <= self._earlier)
 
     def put(self, key: str, value: dict[str, Any]) -> None:
         """Write a JSON-able value. Once this has returned it is there for good; a key that has a value keeps it."""
@@ -100,6 +106,7 @@ class Journal:
                     "CREATE TABLE IF NOT EXISTS calls (key BLOB NOT NULL UNIQUE, value TEXT NOT NULL)"
                 )
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
+                self._earlier = self._connection.execute("SELECT max(rowid) FROM calls").fetchone()[0] or 0
                 return
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
@@ -120,14 +127,14 @@ class Journal:
 
 def find_completion(journal: Journal, engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> Completion | None:
     """The completion of a call that was made by the engine of this identity (`EngineIdentity.intent`), or None."""
-    return _find(journal, *_keys(_maker(engine), prompt, sampling), sampling.max_tokens)
+    return _find(journal, *_keys(_maker(engine), prompt, sampling), sampling.max_tokens)[0]
 
 
-def _find(journal: Journal, stopped: str, cut: str, max_tokens: int) -> Completion | None:
-    value = journal.get(stopped)
+def _find(journal: Journal, stopped: str, cut: str, max_tokens: int) -> tuple[Completion | None, bool]:
+    value, is_earlier = journal.find(stopped)
     if value is None or value["completion_tokens"] > max_tokens:
-        value = journal.get(cut)
-    return None if value is None else Completion(**value)
+        value, is_earlier = journal.find(cut)
+    return None if value is None else Completion(**value), is_earlier
 
 
 def _maker(engine: Mapping[str, Any]) -> str:
@@ -152,12 +159,11 @@ class JournaledEngine:
     that repeats itself, serves its own `max_tokens` only: any other is asked again. A RowFailure is not kept: what a
     prompt may have in tokens is no part of the key.
 
-    `made`: calls that the engine has answered; `reused`: calls that it was spared.
+    `made`: calls that the engine has answered; `reused`: calls that it was spared; `earlier`: those of an earlier run.
     """
 
     def __init__(self, engine: Engine, journal: Journal) -> None:
-        self.made = 0
-        self.reused = 0
+        self.made = self.reused = self.earlier = 0
         self._engine = engine
         self._journal = journal
         self._once = _Once()
@@ -182,9 +188,10 @@ class JournaledEngine:
         stopped, cut = _keys(self._maker, prompt, sampling)
 
         async def make() -> Completion:
-            record = _find(self._journal, stopped, cut, sampling.max_tokens)
+            record, is_earlier = _find(self._journal, stopped, cut, sampling.max_tokens)
             if record is not None:
                 self.reused += 1
+                self.earlier += is_earlier
                 return record
             completion = await self._engine.complete(prompt, sampling)
             self._journal.put(stopped if completion.finish_reason == "stop" else cut, asdict(completion))
@@ -203,12 +210,12 @@ class JournaledEngine:
 class JournaledJails:
     """Jails whose verdicts are in the journal. They are entered at the first program that it does not hold.
 
-    `made`: programs that ran; `reused`: programs that were spared. A verdict is kept with what was measured.
+    `made`: programs that ran; `reused`: programs that were spared; `earlier`: those of an earlier run. A verdict is
+    kept with what was measured.
     """
 
     def __init__(self, jails: Jails, journal: Journal) -> None:
-        self.made = 0
-        self.reused = 0
+        self.made = self.reused = self.earlier = 0
         self._jails = jails
         self._journal = journal
         self._once = _Once()
@@ -221,9 +228,10 @@ class JournaledJails:
         key = digest("verdict", self._maker, program.code, program.tests)
 
         async def make() -> Verdict:
-            record = self._journal.get(key)
+            record, is_earlier = self._journal.find(key)
             if record is not None:
                 self.reused += 1
+                self.earlier += is_earlier
                 return Verdict(**record | {"flags": tuple(record["flags"])})
             verdict = await self._started().run(program)
             self._journal.put(key, asdict(verdict))

@@ -117,10 +117,11 @@ class Pipeline:
     ) -> list[Outcome]:
         """Run the stages. `announce` is told of each stage before it runs, with its version if it is there already.
 
-        A stage that needs an engine or a sandbox runs inside `watch`, given its name and its progress. Raises
-        NoRowsLeft if a stage keeps none.
+        A stage runs inside `watch`, given its name and its progress. Raises NoRowsLeft if a stage keeps none.
         """
         outcomes: list[Outcome] = []
+        if any(stage.needs == "engine" for stage in self.stages):
+            self._intents.engine()  # one that can't be reached is found before hours of other work
         source = self._input(fetch=True)
         with ExitStack() as stack:
             resources = stack.enter_context(Resources(self.recipe, journal_path(self.recipe, self.store.root)))

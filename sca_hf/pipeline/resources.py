@@ -34,8 +34,15 @@ class Resources:
 
     def calls(self) -> Counter[str]:
         """Count completions and programs so far: `made` by the engine or a jail, `reused` from the journal."""
-        lent = [each for each in (self._engine, *self._jails.values()) if each is not None]
-        return Counter({name: sum(getattr(each, name) for each in lent) for name in ("made", "reused")})
+        return Counter({name: sum(getattr(each, name) for each in self._lent) for name in ("made", "reused")})
+
+    def earlier_calls(self, *, engine: bool) -> int:
+        """Return how many completions (else: programs) so far an earlier run had left in the journal."""
+        return sum(each.earlier for each in self._lent if (each is self._engine) == engine)
+
+    @property
+    def _lent(self) -> list[JournaledEngine | JournaledJails]:
+        return [each for each in (self._engine, *self._jails.values()) if each is not None]
 
     @property
     def starting_seconds(self) -> float:

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Worked:
 
 
 class StageWork:
-    """Runs `stages` of a recipe, one by one. A stage that needs an engine or a sandbox runs inside `watch`."""
+    """Runs `stages` of a recipe, one by one, each inside `watch`."""
 
     def __init__(
         self, recipe: Recipe, stages: Sequence[Stage], intents: Intents, resources: Resources, watch: Watch
@@ -49,8 +50,7 @@ class StageWork:
         before = self._recipe.chain[: self._recipe.place(stage.name)]
         fit([stage], _columns(rows, before), self._recipe.chain, f"recipe {self._recipe.name!r}")
         context = self._context(stage, scratch)
-        shown = self._watch(stage.name, context.progress) if stage.needs else nullcontext()
-        with _measured(self._resources) as timings, shown:
+        with _measured(self._resources) as timings, self._watch(stage.name, context.progress):
             judged_rows = stage.run(rows, self._recipe[stage.name], context)
         judged_rows = with_unreadable(stage, judged_rows, unreadable)
         rows_in = rows.files if isinstance(rows, FileStream) else len(rows) + len(unreadable or ())
@@ -59,6 +59,8 @@ class StageWork:
 
     def _context(self, stage: Stage, scratch: Path) -> Context:
         run, settings = self._recipe.run, self._recipe[stage.name]
+        earlier_calls = partial(self._resources.earlier_calls, engine=stage.needs == "engine")
+        earlier = earlier_calls()
         engine = self._resources.engine() if stage.needs == "engine" else None
         jails = self._jails(stage)
         until_pass = stage.until_pass is not None and stage.until_pass(settings)
@@ -82,6 +84,8 @@ class StageWork:
                 usage=engine.usage if engine else None,
                 fleet=engine.fleet if engine else None,
                 slots=self._recipe.engine.slots,
+                calls_per_row=stage.calls(settings) if stage.needs == "engine" else 0,
+                earlier_calls=lambda: earlier_calls() - earlier,
                 jails=run.jails if jails else 0,
             ),
         )

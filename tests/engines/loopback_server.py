@@ -21,6 +21,17 @@ def text_of(prompt: str, seed: int) -> str:
     return digest(prompt, seed)[:16]
 
 
+def doubles(prompt: str, seed: int) -> str:
+    """What a model writes at each step of the demo recipe that gets all of them right."""
+    if prompt.endswith("[Concepts]\n"):
+        return "addition, functions"
+    if prompt.endswith("[Instruction]\n"):
+        return f"Write a function `double` that doubles number {seed}."
+    if prompt.endswith("```python\n"):
+        return "assert double(2) == 4\nassert double(-1) == -2\n```"
+    return f"It is {seed}:\n\n```python\ndef double(x):\n    return 2 * x\n```\n\n[Tests]\n"
+
+
 def ended(text: str, stop: Sequence[str], max_tokens: int) -> tuple[str, str, str]:
     """The text up to the first stop text or of `max_tokens` words, why it ends, and the stop text."""
     found = [(text.index(each), each) for each in stop if each in text]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sca_hf.engines import Completion, RowFailure, Sampling
+from sca_hf.engines import Completion, RowFailure, Sampling, Work
 from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
 
@@ -85,6 +85,27 @@ def test_usage_counts_tokens(engine: VllmEngine) -> None:
     done = complete(engine, PROMPTS[2], sampling())
     after = engine.usage.calls, engine.usage.prompt_tokens, engine.usage.completion_tokens
     assert [b - a for a, b in zip(before, after, strict=True)] == [1, done.prompt_tokens, done.completion_tokens]
+
+
+def test_tokens_are_counted_while_they_are_written(engine: VllmEngine) -> None:
+    async def watched() -> list[Work]:
+        calls = [asyncio.ensure_future(engine.complete(PROMPTS[0], sampling(seed, 200))) for seed in range(4)]
+        seen = []
+        while not all(call.done() for call in calls):
+            seen.append(engine.usage.live())
+            await asyncio.sleep(0.002)
+        written = [call.result().completion_tokens for call in calls]
+        assert max(work.completion_tokens for work in seen) <= sum(written)
+        return seen
+
+    seen = asyncio.run(watched())
+    assert len({work.completion_tokens for work in seen}) > 10, "they grow bit by bit"
+    most = max(seen, key=lambda work: work.calls)
+    assert most.calls == 4
+    assert most.prompt_tokens == 4 * complete(engine, PROMPTS[0], sampling()).prompt_tokens
+    assert engine.usage.live() == Work()
+    assert engine.usage.starting_since is None
+    assert engine.usage.starting_seconds > 0
 
 
 def test_an_option_that_vllm_does_not_know(model_folder: Path) -> None:

@@ -13,11 +13,11 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-from sca_hf.engines import Completion, EngineIdentity, Fleet, RowFailure, Sampling
+from sca_hf.engines import Completion, EngineIdentity, Fleet, RowFailure, Sampling, Work
 from sca_hf.engines.routing import Router, shared_part
 from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.errors import EngineUnavailable
@@ -52,12 +52,13 @@ class Placement:
 
 @dataclass(eq=False)
 class _Seat:
-    """A replica as the driver sees it."""
+    """A replica as the driver sees it. `live`: what its calls had done when it was last asked."""
 
     number: int
     group: Any
     actor: Any
     ready: bool = False
+    live: Work = field(default_factory=Work)
     watcher: "asyncio.Task[None] | None" = None
 
 
@@ -67,6 +68,8 @@ class RayEngine(ThreadedEngine):
     Uses the cluster of RAY_ADDRESS, else one that runs on this machine, else starts a local one and ends it at the end.
     `mixed`: let replicas join that are of another build or processor than the first.
     """
+
+    _ready_when_prepared = False  # but when the first replica is
 
     def __init__(
         self,
@@ -96,6 +99,9 @@ class RayEngine(ThreadedEngine):
         """Return how the replicas are now."""
         up = sum(seat.ready for seat in self._seats)
         return Fleet(up, self._placement.replicas - up, self._lost)
+
+    def _live(self) -> Work:
+        return sum((seat.live for seat in self._seats), Work())
 
     def _prepare(self) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -150,7 +156,9 @@ class RayEngine(ThreadedEngine):
             if seat.ready:
                 await asyncio.sleep(_LOOK_SECONDS)
                 with contextlib.suppress(ray.exceptions.RayActorError):
-                    if await seat.actor.has_joined.remote():
+                    live = await seat.actor.live.remote()
+                    if live is not None:
+                        seat.live = Work(*live)
                         continue
                 self._lose(seat)
                 continue
@@ -186,6 +194,7 @@ class RayEngine(ThreadedEngine):
                 return
         seat.ready = True
         self._router.rest(str(seat.number), -math.inf)
+        self.usage.be_ready()
         self._changed.set()
 
     def _fail(self, why: str) -> None:
@@ -233,6 +242,7 @@ class RayEngine(ThreadedEngine):
         if seat.ready:
             seat.ready = False
             self._router.rest(str(seat.number))
+            seat.live = Work()
             self._lost += 1
 
     async def _ready_seat(self, key: str) -> _Seat:

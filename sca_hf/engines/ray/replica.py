@@ -45,9 +45,9 @@ class Replica:
         self._joined = True
         return self._engine.identity.intent() | {"device": _device()}, tuple(answers)
 
-    async def has_joined(self) -> bool:
-        """Return whether this replica has joined since it was started."""
-        return self._joined
+    async def live(self) -> tuple[int, ...] | None:
+        """Return what calls under way have done, the fields of `Work`; None: this has not joined since its start."""
+        return astuple(self._engine.usage.live()) if self._joined else None
 
     async def complete(self, prompt: str, sampling: Sampling) -> Answer:
         """Return the answer to one call; only the death of the actor raises."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, get_args
 
-from sca_hf.engines import Completion, FinishReason, RowFailure, Sampling
+from sca_hf.engines import Completion, FinishReason, RowFailure, Sampling, Work
 from sca_hf.engines.batch_invariance import BatchInvariant, is_invariant, set_for_vllm
 from sca_hf.engines.gpu import gpu, read_gpu
 from sca_hf.engines.model import EngineOption, engine_identity, resolve_model, runs_on_cpu
@@ -112,10 +112,13 @@ class VllmEngine(ThreadedEngine):
         self._processes.close()
         self._processes = EngineProcesses()
         self._check()  # it may have been closed meanwhile
+        self.usage.start()
         try:
             self._llm, self._tokenizer = load_engine(self._model, self._arguments, self._processes)
         except EngineUnavailable as error:
             raise EngineUnavailable(f"{died} (it could not be loaded again: {error})") from error
+        finally:
+            self.usage.be_ready()
 
     async def _sample(self, llm: Any, prompt: str, sampling: Sampling) -> Completion:
         from vllm import SamplingParams
@@ -144,6 +147,18 @@ class VllmEngine(ThreadedEngine):
                 raise _Died from error
             raise RowFailure("engine-error") from error
         return self._completion(final)
+
+    def _live(self) -> Work:
+        """Look inside: an output for each token, as vLLM offers, would cost the event loop a turn for each."""
+        if self._llm is None:
+            return Work()
+        writing = [call for call in [*self._llm.output_processor.request_states.values()] if not call.is_prefilling]
+        return Work(
+            len(writing),
+            sum(call.prompt_len for call in writing),
+            sum(call.num_cached_tokens for call in writing),
+            sum(call.detokenizer.num_output_tokens() for call in writing),
+        )
 
     def _tokens(self, prompt: str, max_tokens: int) -> list[int]:
         try:
