@@ -39,13 +39,14 @@ def usable_cores() -> int:
 
 
 class RunSettings(Settings):
-    """How a run uses the machine. `concurrency`: rows in the works at once; `batch_size`: rows a write.
+    """How a run uses the machine. `concurrency`: rows in the works at once (null: twice the calls that the engine works
+    on at once, 512 at least); `batch_size`: rows a write.
 
     `workers`: processes for CPU work; `jails`: programs that run at once. Both default to the cores that this process
     may use. `journal`: the file that keeps each finished call, on a local disk (null: in the store).
     """
 
-    concurrency: int = Field(default=512, ge=1)
+    concurrency: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=1000, ge=1)
     workers: int = Field(default_factory=usable_cores, ge=1)
     jails: int = Field(default_factory=usable_cores, ge=1)

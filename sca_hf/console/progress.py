@@ -75,6 +75,8 @@ class Line:
             running = min(progress.calls, progress.slots)
             said += self._speeds(work - before, self.now - then)
             said.append(f"{running:,} running, {progress.calls - running:,} waiting")
+        if progress.fleet is not None and (fleet := progress.fleet()) is not None:
+            said.append(f"replicas {fleet.up:,} up, {fleet.waiting:,} waiting, {fleet.lost:,} lost")
         if progress.jails:
             said.append(f"jails {min(progress.programs, progress.jails)}/{progress.jails}")
         return [*said, *self._programs()]

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
+from sca_hf.engines import Completion, EngineIdentity, Fleet, RowFailure, Sampling
 from sca_hf.engines.http import Busy, Failed, Unreachable, shown
 from sca_hf.engines.routing import Router, shared_part
 from sca_hf.engines.server_list import read_urls
@@ -96,6 +96,7 @@ class RemoteEngine(ThreadedEngine):
         self._absent = {url: "it does not answer" for url in urls if url not in there}
         """Servers that get no calls, and why."""
         self._left: list[Server] = []
+        self._lost = 0
         self._last_success = 0.0
         self._watcher: asyncio.Task[None] | None = None
         for url, runs in there.items():
@@ -105,6 +106,11 @@ class RemoteEngine(ThreadedEngine):
     def urls(self) -> tuple[str, ...]:
         """The servers that get calls, those that rest included."""
         return tuple(url for url in self._router.names if url not in self._absent)
+
+    @property
+    def fleet(self) -> Fleet:
+        """Return how the servers are now."""
+        return Fleet(len(self.urls), len(self._absent), self._lost)
 
     def _prepare(self) -> None:
         self._watcher = self._loop.create_task(self._watch())
@@ -219,9 +225,10 @@ class RemoteEngine(ThreadedEngine):
 
     def _lose(self, url: str, why: str) -> None:
         """It gets calls again once it says what it runs: another build may come back in its place."""
-        if url in self._router:
+        if url in self._router and url not in self._absent:
             self._router.rest(url)
-            self._absent.setdefault(url, why)
+            self._absent[url] = why
+            self._lost += 1
 
     def _rest(self, url: str, seat: _Seat, seconds: float | None) -> None:
         """Calls that fail together are one trouble."""

@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sca_hf.engines import Completion, Engine, EngineIdentity, Sampling, Usage
+from sca_hf.engines import Completion, Engine, EngineIdentity, Fleet, Sampling, Usage
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
 from sca_hf.pipeline.once import Once
@@ -199,6 +199,10 @@ class JournaledEngine:
     def usage(self) -> Usage | None:
         """What the engine has done, if it counts."""
         return getattr(self._engine, "usage", None)
+
+    def fleet(self) -> Fleet | None:
+        """Return how its replicas or servers are now; None for one engine in this process."""
+        return getattr(self._engine, "fleet", None)
 
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
         """Return one sample, from the journal or the engine. Raises what the engine raises, and StoreError."""

@@ -19,6 +19,8 @@ from sca_hf.recipe import Recipe
 from sca_hf.stage import Column, Judged, Stage, fit, split
 from sca_hf.stages.context import Context, Progress, Tokens
 
+_LEAST_CONCURRENCY = 512
+
 Watch = Callable[[str, Progress], AbstractContextManager[None]]
 """Given a stage's name and its progress: what it runs inside of."""
 
@@ -79,12 +81,13 @@ class StageWork:
             few_shot=self._intents.few_shot,
             pass_rule=self._intents.pass_rule(stage) if until_pass else None,
             **execution,
-            concurrency=run.concurrency,
+            concurrency=run.concurrency or max(_LEAST_CONCURRENCY, 2 * self._recipe.engine.slots),
             batch_size=run.batch_size,
             workers=run.workers,
             checkpoints=scratch.parent,
             progress=Progress(
                 usage=engine.usage if engine else None,
+                fleet=engine.fleet if engine else None,
                 slots=self._recipe.engine.slots,
                 calls_per_row=stage.calls(settings) if stage.needs == "engine" else 0,
                 earlier_calls=lambda: earlier_calls() - earlier,

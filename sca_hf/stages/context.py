@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 from datasets import Dataset, Features
 
-from sca_hf.engines import Completion, Engine, Sampling, Usage
+from sca_hf.engines import Completion, Engine, Fleet, Sampling, Usage
 from sca_hf.errors import SandboxUnavailable, ScaError
 from sca_hf.identity import RUN_SEED, row_id
 from sca_hf.parallel.ordered_map import AHEAD, OrderedMap, Row
@@ -69,10 +69,10 @@ _row_calls: ContextVar[RowCalls | None] = ContextVar("row_calls", default=None)
 class Progress:
     """Counts of a running stage, of rows, or of files in stage `seeds` (`unit`). `rows`: all of them, 0 if unknown.
 
-    `usage`: what its engine has done, before this stage too; None without an engine. `slots`: calls that the engine
-    works on at once; `jails`: programs that run at once. `earlier_calls`: calls that an earlier run had made, without
-    an engine programs. `counted`: tells the rows that are done where other processes do them; `phase`: what is done
-    once all are.
+    `usage`: what its engine has done, before this stage too; None without an engine. `fleet`: how its replicas or
+    servers are. `slots`: calls that the engine works on at once; `jails`: programs that run at once. `earlier_calls`:
+    calls that an earlier run had made, without an engine programs. `counted`: tells the rows that are done where other
+    processes do them; `phase`: what is done once all are.
     `calls` are under way, `calls_done` have ended, with `tokens_done` in all and `max_tokens` at most; `calls_per_row`:
     of a row at most; `calls_of_rows_done`: of all rows that are done.
     `judged`: rows that became of those done; `rejected`: how many of them by reason, with the first one of each in
@@ -80,6 +80,7 @@ class Progress:
     """
 
     usage: Usage | None = None
+    fleet: Callable[[], Fleet | None] | None = None
     slots: int = 0
     jails: int = 0
     calls_per_row: int = 0

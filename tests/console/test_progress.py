@@ -14,7 +14,7 @@ from sca_hf.console import progress as progress_of
 from sca_hf.console.progress import Line, _packed, shown
 from sca_hf.console.remaining import calls_to_come
 from sca_hf.console.settings import settings
-from sca_hf.engines import Completion, EngineIdentity, Sampling, Usage, Work
+from sca_hf.engines import Completion, EngineIdentity, Fleet, Sampling, Usage, Work
 from sca_hf.parallel.ordered_map import Row
 from sca_hf.recipe import complete_recipe
 from sca_hf.reporting.reasons import loosened_by
@@ -59,6 +59,15 @@ def test_rows_and_programs_are_counted(tmp_path: Path) -> None:
 def said(line: Line, now: float) -> str:
     line.look(now)
     return " · ".join(line.parts())
+
+
+def test_a_line_says_how_replicas_are() -> None:
+    fleets = iter([Fleet(7, 1, 0), Fleet(8, 0, 2)])
+    progress = Progress(usage=Usage(), fleet=lambda: next(fleets), rows=4)
+    line = Line("responses", progress)
+    assert "replicas 7 up, 1 waiting, 0 lost" in said(line, 1.0)
+    assert "replicas 8 up, 0 waiting, 2 lost" in said(line, 2.0)
+    assert "replicas" not in said(Line("responses", Progress(usage=Usage(), fleet=lambda: None)), 1.0)
 
 
 def test_a_line_says_how_far_and_how_fast() -> None:
