@@ -55,7 +55,8 @@ from sca_hf.identity import digest, published_name, row_id
 from sca_hf.parallel.checkpoints import Checkpoints
 from sca_hf.parallel.crash_proof import CrashProofWorker
 from sca_hf.stage import REJECT_REASON, Column, Counts, Origin, Stage
-from sca_hf.stages.context import Context, Progress
+from sca_hf.stages.context import Context
+from sca_hf.stages.progress import Progress
 
 Ids = NDArray[np.bytes_]
 

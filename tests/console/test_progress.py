@@ -21,7 +21,8 @@ from sca_hf.reporting.reasons import loosened_by
 from sca_hf.sandbox import Program, Verdict
 from sca_hf.settings import Settings
 from sca_hf.stage import Column, Stage
-from sca_hf.stages.context import Context, Progress
+from sca_hf.stages.context import Context
+from sca_hf.stages.progress import Progress
 
 
 class Half:
