@@ -1,5 +1,6 @@
 """How far a stage is, shown once a moment while it runs."""
 
+import os
 import sys
 import threading
 import time
@@ -24,6 +25,10 @@ _WINDOW_SECONDS = 30.0  # over which speeds are taken
 _BAR_WIDTH = 12
 _NAME_WIDTH = 14
 _STARTED_SECONDS = 1.0  # an engine that took less to get ready has loaded nothing
+
+# A process that is forked while another thread writes has a stream whose lock nobody gives back: it would not end.
+_writing = threading.RLock()
+os.register_at_fork(before=_writing.acquire, after_in_parent=_writing.release, after_in_child=_writing.release)
 
 
 @dataclass(frozen=True)
@@ -151,14 +156,20 @@ def shown(stage: str, progress: Progress, look: Callable[[str], str], output: Te
             say(text)
 
     def say(text: str) -> None:
-        console.print(text, markup=False, soft_wrap=True)
+        with _writing:
+            console.print(text, markup=False, soft_wrap=True)
 
     def on_terminal() -> None:
-        with Live(console=console, refresh_per_second=4, transient=True) as live:
-            while not ended.wait(_LOOK_SECONDS):
-                line.look(time.monotonic())
-                live.update(Text(_packed(line.parts(), console.width)))
-                tell_news()
+        live = Live(console=console, auto_refresh=False, transient=True)
+        with _writing:
+            live.start()
+        while not ended.wait(_LOOK_SECONDS):
+            line.look(time.monotonic())
+            with _writing:
+                live.update(Text(_packed(line.parts(), console.width)), refresh=True)
+            tell_news()
+        with _writing:
+            live.stop()
 
     def on_lines() -> None:
         said = time.monotonic()
