@@ -12,7 +12,7 @@ from sca_hf.console.interrupts import end_at_interrupts
 from sca_hf.errors import InputError
 
 if TYPE_CHECKING:
-    from sca_hf.stages.context import Progress
+    from sca_hf.stages.progress import Progress
 
 EXAMPLES = """\
 examples:

@@ -17,7 +17,8 @@ from sca_hf.pipeline.resources import Resources
 from sca_hf.pipeline.unreadable import parted, with_unreadable
 from sca_hf.recipe import Recipe
 from sca_hf.stage import Column, Judged, Stage, fit, split
-from sca_hf.stages.context import Context, Progress, Tokens
+from sca_hf.stages.context import Context, Tokens
+from sca_hf.stages.progress import Progress
 
 _LEAST_CONCURRENCY = 512
 

@@ -56,7 +56,8 @@ from sca_hf.parallel.checkpoints import Checkpoints
 from sca_hf.parallel.crash_proof import CrashProofWorker
 from sca_hf.settings import PATH
 from sca_hf.stage import REJECT_REASON, Column, Counts, Origin, Stage
-from sca_hf.stages.context import Context, Progress
+from sca_hf.stages.context import Context
+from sca_hf.stages.progress import Progress
 
 Ids = NDArray[np.bytes_]
 

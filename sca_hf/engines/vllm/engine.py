@@ -153,13 +153,17 @@ class VllmEngine(ThreadedEngine):
         """Look inside: an output for each token, as vLLM offers, would cost the event loop a turn for each."""
         if self._llm is None:
             return Work()
-        writing = [call for call in [*self._llm.output_processor.request_states.values()] if not call.is_prefilling]
-        return Work(
-            len(writing),
-            sum(call.prompt_len for call in writing),
-            sum(call.num_cached_tokens for call in writing),
-            sum(call.detokenizer.num_output_tokens() for call in writing),
-        )
+        try:
+            calls = [*self._llm.output_processor.request_states.values()]
+            writing = [call for call in calls if not call.is_prefilling]
+            return Work(
+                len(writing),
+                sum(call.prompt_len for call in writing),
+                sum(call.num_cached_tokens for call in writing),
+                sum(call.detokenizer.num_output_tokens() for call in writing),
+            )
+        except AttributeError:  # in another version of vLLM; calls are counted when they end
+            return Work()
 
     def _tokens(self, prompt: str, max_tokens: int) -> list[int]:
         try:
