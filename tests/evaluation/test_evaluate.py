@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from sca_hf.benchmarks import Answer, load_benchmark
 from sca_hf.evaluate import main
 from sca_hf.evaluation.clean_up import clean_up
+from sca_hf.evaluation.grading import Graded
+from sca_hf.evaluation.results import Made, Result, summary
 from sca_hf.store import Store
 
 _TASKS = """\
@@ -177,3 +180,16 @@ def test_the_bundled_model_is_evaluated(folder: Path, capsys: pytest.CaptureFixt
 )
 def test_answers_are_cleaned_up_as_by_evalplus(text: str, left: str) -> None:
     assert clean_up(text, "f") == left
+
+
+def test_a_corrected_score_stands_beside_the_published_one(data: Path, grade_answers: Any) -> None:
+    benchmark = load_benchmark("mbpp+", data)
+    answers = [Answer("Mbpp/2", 0, solution=benchmark.tasks["Mbpp/2"].reference), Answer("Mbpp/102", 0, solution="")]
+    graded = [Graded(answer, grade) for answer, grade in zip(answers, grade_answers(benchmark, answers), strict=True)]
+    result = Result("mbpp+", "", Made("m"), graded, 378, {}, benchmark.defective)
+    lines = summary(result, [1])
+    assert lines[0].endswith("2 of 378 tasks, 2 answers")
+    assert lines[2].startswith("  plus pass@1 50.0 [")
+    assert "; 100.0 [" in lines[2]
+    assert lines[2].endswith("without tasks whose data are wrong")
+    assert lines[3:] == ["  Mbpp/102: its reference is wrong"]
