@@ -51,7 +51,7 @@ def _of(model: str, benchmark: Benchmark, evaluator: Evaluator, published: bool,
 
 
 async def _answered(benchmark: Benchmark, engine: Engine, tokenizer: Any | None) -> list[Answer]:
-    """The code of what follows a task's text, as a conversation by `tokenizer` or, without, in the demo's own prompt."""
+    """The code that follows a task's text: in a conversation by `tokenizer`, without it in the demo's own prompt."""
     few_shot = load_few_shot("demo")
 
     async def one(task_id: str) -> Answer:
