@@ -118,8 +118,8 @@ def load_recipe(name_or_file: str, changes: Iterable[str] = ()) -> Recipe:
 
 
 def complete_recipe() -> type[Recipe]:
-    """Return the type of a recipe that has all bundled stages."""
-    return _model_of({"stages": list(BUNDLED)}, "all bundled stages")
+    """Return the type of a recipe with the sections of all bundled stages, which no recipe lists at once."""
+    return _with_sections([stage(name) for name in BUNDLED])
 
 
 def _model_of(values: dict[str, Any], what: str) -> type[Recipe]:
@@ -143,9 +143,14 @@ def _model_of(values: dict[str, Any], what: str) -> type[Recipe]:
         fit(chain, (), [*chain, *map(stage, BUNDLED)], what)
     except InputError as error:
         raise RecipeError(str(error)) from None
-    sections: dict[str, Any] = {each.name: (each.settings, Field(default_factory=each.settings)) for each in chain}
-    model: type[Recipe] = create_model("Recipe", __base__=Recipe, __module__=__name__, **sections)
+    model = _with_sections(chain)
     model.chain = chain
+    return model
+
+
+def _with_sections(stages: Iterable[Stage]) -> type[Recipe]:
+    sections: dict[str, Any] = {each.name: (each.settings, Field(default_factory=each.settings)) for each in stages}
+    model: type[Recipe] = create_model("Recipe", __base__=Recipe, __module__=__name__, **sections)
     return model
 
 

@@ -20,8 +20,8 @@ from sca_hf.settings import Settings
 
 REJECT_REASON = "reject_reason"
 
-Step = Literal["S->C", "C->I", "I->R"]
-"""Few-shot steps: seed to concepts, concepts to instruction, instruction to response."""
+Step = Literal["S->C", "C->I", "I->R", "S->I"]
+"""Few-shot steps: seed to concepts, concepts to instruction, instruction to response; seed straight to instruction."""
 
 
 class Unreadable(ValueError):
@@ -101,7 +101,8 @@ class Stage:
     `run(rows, settings, context)` returns the judged rows: the columns of `rows`, `adds`, `reject_reason`, and
     `measured` columns, which are not part of a row's identity and go to a side file of the version.
 
-    `uses`: columns that it must be given; `optional`: columns that it also uses where they are there.
+    `uses`: columns that it must be given; `optional`: columns that it also uses where they are there. A column of
+    `uses` may be among `adds` too: the stage gives it new values.
     `reads`: by columns, how it wants the values of ready-made rows; each may raise Unreadable.
     `parent_id`: column of `adds` that keeps the id of the row that a row was made from; None: rows keep their ids.
     `settings`: type of its section in a recipe, which has the stage's name. All of it enters the fingerprint.
@@ -204,7 +205,9 @@ def fit(stages: Sequence[Stage], before: Sequence[Column], makers: Sequence[Stag
         if missing:
             needed = ", ".join(f"{name!r}{_made_by(name, makers)}" for name in missing)
             raise InputError(f"{what}: stage {stage.name!r} needs column {needed}; there is {_listed(columns)}")
-        twice = [column.name for column in stage.adds if column.name in names - {"id"} and not stage.origin]
+        twice = [
+            column.name for column in stage.adds if column.name in names - {"id", *stage.uses} and not stage.origin
+        ]
         if twice:
             raise InputError(
                 f"{what}: stage {stage.name!r} adds column {', '.join(map(repr, twice))}, which is there before it; "

@@ -174,6 +174,11 @@ def _few_shot(recipe: Recipe) -> FewShot:
     few_shot = load_few_shot(recipe.prompts)
     for stage in recipe.chain:
         settings = recipe[stage.name]
+        if stage.step and stage.step not in few_shot.systems:
+            raise InputError(
+                f"few-shot file {recipe.prompts!r} has no text under '### System: {stage.step}', which stage "
+                f"{stage.name!r} needs; add it, or take prompts=default"
+            )
         if stage.step and isinstance(settings, ShotSettings) and settings.shots > len(few_shot.exemplars):
             raise InputError(
                 f"{stage.name}.shots = {settings.shots}, but few-shot file {recipe.prompts!r} has "

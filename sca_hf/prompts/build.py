@@ -1,4 +1,4 @@
-"""The prompts of the three LLM steps, and what a completion of each must look like.
+"""The prompts of the few-shot steps, and what a completion of each must look like.
 
 A prompt is the step's system text, exemplars under numbered headings, and the open row under the next number.
 The model goes on after the last label; generation stops at the next heading, or where the part that was asked for ends.
@@ -50,6 +50,12 @@ def tests_prompt(prompt: str, response: str) -> str:
     return f"{prompt}{response}\n\n{TESTS_LABEL}\n{OPENING_FENCE}"
 
 
+def snippet_prompt(few_shot: FewShot, exemplars: Sequence[Exemplar], code: str) -> str:
+    """S->I: the completion is the text of one task, straight from code."""
+    shots = [f"{_code(shot.code)}\n\n[Instruction]\n{shot.instruction}" for shot in exemplars]
+    return _prompt(few_shot, "S->I", shots, f"{_code(code)}\n\n[Instruction]\n")
+
+
 def step_sha(few_shot: FewShot, step: Step) -> str:
     """Identifies all that a step's prompts can hold: its system text, and of each exemplar the parts that it shows."""
     shown = few_shot.exemplars
@@ -58,6 +64,7 @@ def step_sha(few_shot: FewShot, step: Step) -> str:
         "S->C": lambda: concepts_prompt(few_shot, shown, ""),
         "C->I": lambda: instruction_prompt(few_shot, shown, open_property),
         "I->R": lambda: response_prompt(few_shot, shown, ""),
+        "S->I": lambda: snippet_prompt(few_shot, shown, ""),
     }
     return digest(prompts[step]())
 

@@ -6,7 +6,19 @@ from typing import Any
 from sca_hf.errors import RecipeError, one_line
 from sca_hf.stage import Stage
 
-BUNDLED = ("seeds", "judge", "concepts", "instructions", "responses", "execute", "mutants", "select", "sft")
+BUNDLED = (
+    "seeds",
+    "excerpts",
+    "judge",
+    "concepts",
+    "instructions",
+    "oss_instruct",
+    "responses",
+    "execute",
+    "mutants",
+    "select",
+    "sft",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -61,7 +61,7 @@ def instructions(concepts: Dataset, settings: InstructionsSettings, context: Con
         except RowFailure as failure:
             return asked | {"instruction": "", REJECT_REASON: failure.reason}
         instruction = text.strip()
-        reason = _reject_reason(instruction, finish_reason) or step.copied("instruction", instruction, row["id"])
+        reason = reject_reason(instruction, finish_reason) or step.copied("instruction", instruction, row["id"])
         return asked | {"instruction": instruction, REJECT_REASON: reason}
 
     return context.map_rows(STAGE, concepts, instruction_of, step.order(concepts))
@@ -82,7 +82,8 @@ def draw_property(settings: InstructionsSettings, run_seed: int, concepts_id: st
     return Property(category, language, difficulty, tuple(concepts))
 
 
-def _reject_reason(instruction: str, finish_reason: str) -> str | None:
+def reject_reason(instruction: str, finish_reason: str) -> str | None:
+    """Return why the text of a completion is no instruction, None if it is one."""
     if finish_reason in CUT:
         return CUT[finish_reason]
     if not instruction:
