@@ -25,6 +25,7 @@ from sca_hf.set_options import explain, parse, put
 from sca_hf.settings import Settings
 from sca_hf.stage import Stage, fit
 from sca_hf.stages import BUNDLED, stage
+from sca_hf.stages.own_model import ModelSettings
 
 _NOT_LISTED = dict.fromkeys(BUNDLED, "put this stage into stages")
 
@@ -70,6 +71,13 @@ class Recipe(Settings):
     def __getitem__(self, stage: str) -> Any:
         """Return the settings of a stage, by its name."""
         return getattr(self, self._declared(stage).name)
+
+    def asked(self, stage: Stage) -> tuple[str, EngineSettings]:
+        """Return the model that a stage asks, and the settings of the engine: its own, else the recipe's."""
+        own = self[stage.name]
+        if not isinstance(own, ModelSettings):
+            return self.model, self.engine
+        return own.model or self.model, own.engine or self.engine
 
     def place(self, stage: str) -> int:
         """Return the place of a stage, by its name, in `chain`. Raises InputError if the recipe lacks it."""

@@ -20,8 +20,9 @@ from sca_hf.settings import Settings
 
 REJECT_REASON = "reject_reason"
 
-Step = Literal["S->C", "C->I", "I->R", "S->I"]
-"""Few-shot steps: seed to concepts, concepts to instruction, instruction to response; seed straight to instruction."""
+Step = Literal["S->C", "C->I", "I->R", "S->I", "chat:I->R", "chat:IR->T"]
+"""Few-shot steps: seed to concepts, concepts to instruction, instruction to response; seed straight to instruction;
+and, of a chat model, instruction to response, and both to tests."""
 
 
 class Unreadable(ValueError):
@@ -41,6 +42,15 @@ class Column:
     meaning: str
     aliases: tuple[str, ...] = ()
     parse: Callable[[Any], Any] | None = None
+
+
+def written_by(column: str) -> Column:
+    """Return the column that says which model wrote another `column` of a row."""
+    return Column(
+        f"{column}_by",
+        Value("string"),
+        f"model that wrote its {column}: a Hub id with its commit, or the hash of a local model's content",
+    )
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Servers that speak OpenAI's protocol: `vllm serve`, SGLang, llama.cpp, a hosted one.
 
-Prompts go to /v1/completions. The key, if the server asks for one, is taken from OPENAI_API_KEY. Start `vllm serve` as
-the in-process engine runs, and it gives the same completions; its defaults from the model's generation config are
-overruled by each request.
+Prompts go to /v1/completions, conversations to /v1/chat/completions. The key, if the server asks for one, is taken from
+OPENAI_API_KEY. Start `vllm serve` as the in-process engine runs, and it gives the same completions; its defaults from
+the model's generation config are overruled by each request.
 """
 
 import json
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from sca_hf.engines import Completion, EngineIdentity, FinishReason, RowFailure, Sampling
+from sca_hf.engines import Completion, Conversation, EngineIdentity, FinishReason, Prompt, RowFailure, Sampling
 from sca_hf.engines.remote import (
     Busy,
     Failed,
@@ -76,24 +76,29 @@ class _OpenAiServer:
             base_url=_base(url), api_key=key_of(KEY) or "none", max_retries=0, timeout=request_seconds
         )
 
-    async def ask(self, prompt: str, sampling: Sampling) -> Completion:
+    async def ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
         import openai
 
+        how: dict[str, Any] = {
+            "model": self._model,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+            "seed": sampling.seed,
+            "stop": list(sampling.stop) or None,
+            "extra_body": self._extra_of(sampling),
+        }
+        answer: Any
         try:
-            answer = await self._client.completions.create(
-                model=self._model,
-                prompt=prompt,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                max_tokens=sampling.max_tokens,
-                seed=sampling.seed,
-                stop=list(sampling.stop) or None,
-                extra_body=self._extra_of(sampling),
-            )
-            choice, usage = answer.choices[0], answer.usage
-            reason: str = choice.finish_reason
+            if isinstance(prompt, Conversation):
+                answer = await self._client.chat.completions.create(messages=cast(Any, prompt.dicts), **how)
+                text = _said(answer.choices[0].message)
+            else:
+                answer = await self._client.completions.create(prompt=prompt, **how)
+                text = answer.choices[0].text
+            reason: str = answer.choices[0].finish_reason
+            usage = answer.usage
             counts = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-            text = choice.text
         except openai.APITimeoutError:
             raise Failed("no answer in time") from None
         except openai.APIConnectionError as error:
@@ -106,6 +111,8 @@ class _OpenAiServer:
         except (openai.OpenAIError, ValueError, TypeError, AttributeError, IndexError) as error:
             # Not what the protocol says: broken JSON, invalid UTF-8, no choice.
             raise Failed(without(f"it answers nonsense: {type(error).__name__}", None)) from None
+        if reason == "content_filter":
+            raise RowFailure("refusal")
         if reason not in get_args(FinishReason) or not isinstance(text, str):
             raise RowFailure("engine-error")
         return Completion(text, cast(FinishReason, reason), *counts)
@@ -124,6 +131,11 @@ class _OpenAiServer:
         status, said = error.status_code, without(f"status {error.status_code} {error.response.text}", key_of(KEY))
         if status in {400, 413, 422} and any(part in said.lower() for part in _TOO_LONG):
             return RowFailure("prompt-too-long")
+        if status == 400 and "chat template" in said.lower():
+            return EngineUnavailable(
+                f"{shown(self.url)} has no chat template for {self._model!r} ({said}); serve a chat model, or start "
+                "the server with --chat-template FILE"
+            )
         if status == 429:
             return Busy(said, _seconds(error.response.headers.get("retry-after")))
         if status in {401, 403}:
@@ -135,6 +147,13 @@ class _OpenAiServer:
         if status in {502, 503, 504}:
             return Busy(said, _seconds(error.response.headers.get("retry-after")))
         return Failed(said)
+
+
+def _said(message: Any) -> str:
+    """Return what a message of the assistant says, behind what it thought where the server gives that apart."""
+    thought = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+    text = message.content or getattr(message, "refusal", None) or ""
+    return f"<think>{thought}</think>{text}" if thought else text
 
 
 def _base(url: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
+from sca_hf.engines import Completion, EngineIdentity, Prompt, RowFailure, Sampling
 from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.errors import EngineUnavailable
 
@@ -65,7 +65,7 @@ class Server(Protocol):
 
     url: str
 
-    async def ask(self, prompt: str, sampling: Sampling) -> Completion: ...
+    async def ask(self, prompt: Prompt, sampling: Sampling) -> Completion: ...
 
     async def close(self) -> None: ...
 
@@ -91,8 +91,8 @@ class RemoteEngine(ThreadedEngine):
         self._turn = itertools.count()
         self._last_success = 0.0
 
-    async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
-        if not _is_text(prompt):
+    async def _ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        if not _is_text(str(prompt)):
             raise RowFailure("undecodable-prompt")
         completion = await self._asked(prompt, sampling)
         if not _is_text(completion.text):
@@ -104,7 +104,7 @@ class RemoteEngine(ThreadedEngine):
         for seat in self._seats:
             await seat.server.close()
 
-    async def _asked(self, prompt: str, sampling: Sampling) -> Completion:
+    async def _asked(self, prompt: Prompt, sampling: Sampling) -> Completion:
         began = time.monotonic()
         failures = 0
         while True:

@@ -6,7 +6,7 @@ too long is its own to refuse (`--max-input-tokens`). The key, if the server ask
 
 from collections.abc import Sequence
 
-from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
+from sca_hf.engines import Completion, Conversation, EngineIdentity, Prompt, RowFailure, Sampling
 from sca_hf.engines.openai import read_json
 from sca_hf.engines.remote import (
     Busy,
@@ -70,7 +70,12 @@ class _TgiServer:
         headers = {"Authorization": f"Bearer {key}"} if key else None
         self._client = AsyncClient(url.rstrip("/"), headers=headers, timeout=request_seconds)
 
-    async def ask(self, prompt: str, sampling: Sampling) -> Completion:
+    async def ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        if isinstance(prompt, Conversation):
+            raise EngineUnavailable(
+                f"{shown(self.url)} is asked for completions alone (engine.kind tgi), and a stage asks a chat model; "
+                "give that stage an engine of kind openai: TGI speaks its protocol too"
+            )
         import aiohttp
         from text_generation import errors
 

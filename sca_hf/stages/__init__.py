@@ -14,6 +14,8 @@ BUNDLED = (
     "instructions",
     "oss_instruct",
     "responses",
+    "chat_responses",
+    "chat_tests",
     "execute",
     "mutants",
     "select",

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from datasets import Dataset, Features
 
-from sca_hf.engines import Engine, Sampling, Usage
+from sca_hf.engines import Engine, Prompt, Sampling, Usage
 from sca_hf.errors import SandboxUnavailable, ScaError
 from sca_hf.identity import RUN_SEED, row_id
 from sca_hf.parallel.ordered_map import AHEAD, OrderedMap, Row
@@ -116,7 +116,12 @@ class Context:
     tokens: Tokens = field(default_factory=Tokens)
     progress: Progress = field(default_factory=Progress)
 
-    async def complete(self, prompt: str, sampling: Sampling) -> tuple[str, str]:
+    @property
+    def writer(self) -> str | None:
+        """Return the model that `complete` asks, as rows name it; None without an engine."""
+        return self.engine.identity.writer if self.engine is not None else None
+
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> tuple[str, str]:
         """Return text and finish reason of one sample.
 
         Raises RowFailure for this call, EngineUnavailable for all.

@@ -8,7 +8,7 @@ from datasets import Dataset, Value
 
 from sca_hf.engines import RowFailure
 from sca_hf.prompts.build import INSTRUCTION_STOP, snippet_prompt
-from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stage import REJECT_REASON, Column, Stage, written_by
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.few_shot import FewShotStep, Part, WritingSettings
 from sca_hf.stages.instructions import reject_reason
@@ -30,10 +30,10 @@ def oss_instruct(seeds: Dataset, settings: OssInstructSettings, context: Context
         try:
             text, finish_reason = await step.sample(part, step.prompt(seed["id"], seed["seed"]), seed["id"])
         except RowFailure as failure:
-            return {"instruction": "", REJECT_REASON: failure.reason}
+            return {"instruction": "", "instruction_by": context.writer, REJECT_REASON: failure.reason}
         instruction = text.strip()
         reason = reject_reason(instruction, finish_reason) or step.copied("instruction", instruction, seed["id"])
-        return {"instruction": instruction, REJECT_REASON: reason}
+        return {"instruction": instruction, "instruction_by": context.writer, REJECT_REASON: reason}
 
     return context.map_rows(STAGE, seeds, instruction_of, step.order(seeds))
 
@@ -47,6 +47,7 @@ STAGE = Stage(
         Column("id", Value("string"), "hash of the seed's id and the stage"),
         Column("seed_id", Value("string"), "id of the seed"),
         Column("instruction", Value("string"), "the task, as the model wrote it"),
+        written_by("instruction"),
     ),
     parent_id="seed_id",
     settings=OssInstructSettings,

@@ -1,6 +1,5 @@
 """Selection: of all attempts at an instruction at most one is kept, drawn at random among those that pass all rules."""
 
-import ast
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -11,8 +10,8 @@ from datasets import Dataset, List, Value
 
 from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.identity import digest
+from sca_hf.prompts import syntax
 from sca_hf.prompts.code_blocks import code_blocks
-from sca_hf.prompts.syntax import parsed
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.pass_rules import PASSED, PassRules, PassSettings, Ruling
@@ -159,11 +158,7 @@ def defined_names(response: str) -> list[str]:
 
     Code that parses only together with its tests defines none.
     """
-    tree = parsed("\n".join(code_blocks(response)))
-    if tree is None:
-        return []
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return sorted({node.name for node in tree.body if isinstance(node, kinds)})
+    return sorted(syntax.defined_names("\n".join(code_blocks(response))))
 
 
 def _rows(attempts: Dataset, columns: list[str]) -> Iterator[Row]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from sca_hf.engines import Completion, EngineIdentity, Sampling
+from sca_hf.engines import Completion, EngineIdentity, Prompt, Sampling
 from sca_hf.errors import SandboxUnavailable
 from sca_hf.identity import digest
 from sca_hf.prompts.code_blocks import code_blocks
@@ -37,10 +37,10 @@ class Model:
     def identity(self) -> EngineIdentity:
         return EngineIdentity("model", "1", "model 1", "none")
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
         self.calls += 1
-        dice = random.Random(digest(prompt, sampling.seed))
-        rate = random.Random(prompt).betavariate(2, 3)
+        dice = random.Random(digest(str(prompt), sampling.seed))
+        rate = random.Random(str(prompt)).betavariate(2, 3)
         length = dice.randint(1, 40)
         # The longer, the more likely to pass.
         passes = dice.random() < min(1.0, rate * (0.6 + length / 50))

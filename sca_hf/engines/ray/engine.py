@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
+from sca_hf.engines import Completion, EngineIdentity, Prompt, RowFailure, Sampling
 from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.errors import EngineUnavailable
 
@@ -194,7 +194,7 @@ class RayEngine(ThreadedEngine):
         self._failure = self._failure or why
         self._changed.set()
 
-    async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
+    async def _ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
         import ray
 
         deaths = 0

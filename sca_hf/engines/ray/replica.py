@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import astuple
 from typing import Any, Literal
 
-from sca_hf.engines import Completion, RowFailure, Sampling
+from sca_hf.engines import Completion, Prompt, RowFailure, Sampling
 from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
 
@@ -48,7 +48,7 @@ class Replica:
         """Return whether this replica has joined since it was started."""
         return self._joined
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Answer:
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Answer:
         """Return the answer to one call; only the death of the actor raises."""
         if not self._joined:
             return ("not-joined",)
