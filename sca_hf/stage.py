@@ -111,8 +111,8 @@ class Stage:
     `run(rows, settings, context)` returns the judged rows: the columns of `rows`, `adds`, `reject_reason`, and
     `measured` columns, which are not part of a row's identity and go to a side file of the version.
 
-    `uses`: columns that it must be given; `optional`: columns that it also uses where they are there. A column of
-    `uses` may be among `adds` too: the stage gives it new values.
+    `uses`: columns that it must be given; `optional`: columns that it also uses where they are there. What it
+    uses may be among `adds` too: the stage gives it new values.
     `reads`: by columns, how it wants the values of ready-made rows; each may raise Unreadable.
     `parent_id`: column of `adds` that keeps the id of the row that a row was made from; None: rows keep their ids.
     `settings`: type of its section in a recipe, which has the stage's name. All of it enters the fingerprint.
@@ -216,7 +216,9 @@ def fit(stages: Sequence[Stage], before: Sequence[Column], makers: Sequence[Stag
             needed = ", ".join(f"{name!r}{_made_by(name, makers)}" for name in missing)
             raise InputError(f"{what}: stage {stage.name!r} needs column {needed}; there is {_listed(columns)}")
         twice = [
-            column.name for column in stage.adds if column.name in names - {"id", *stage.uses} and not stage.origin
+            column.name
+            for column in stage.adds
+            if column.name in names - {"id", *stage.uses, *stage.optional} and not stage.origin
         ]
         if twice:
             raise InputError(

@@ -16,6 +16,7 @@ BUNDLED = (
     "responses",
     "chat_responses",
     "chat_tests",
+    "repair",
     "execute",
     "mutants",
     "select",
