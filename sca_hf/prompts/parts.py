@@ -18,7 +18,7 @@ row.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -49,6 +49,16 @@ class PartPrompts:
         for number, exemplar in enumerate(self.exemplars, start=1):
             blocks.append(f"### Example {number}\n{_shown(exemplar)}")
         return "\n\n".join([*blocks, f"### Example {len(blocks)}\n{_shown(known)}\n\n[{asked}]\n"])
+
+    def check(self, setting: str, name: str, kind: str, wanted: Iterable[str]) -> None:
+        """Raise InputError if the file of this `name` lacks a text of the `kind` for one of the names `wanted`."""
+        for each in wanted:
+            if not self.texts.get(kind, {}).get(each):
+                known = ", ".join(self.texts.get(kind, {})) or "none"
+                raise InputError(
+                    f"{setting} {name!r} has no text under '### {kind}: {each}' (there is {known}); add it, or take "
+                    f"{each!r} out of the settings"
+                )
 
     @property
     def sha(self) -> str:

@@ -13,6 +13,7 @@ BUNDLED = (
     "concepts",
     "instructions",
     "oss_instruct",
+    "evolve",
     "responses",
     "chat_responses",
     "chat_tests",
