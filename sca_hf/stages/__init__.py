@@ -9,6 +9,7 @@ from sca_hf.stage import Stage
 BUNDLED = (
     "seeds",
     "excerpts",
+    "unused",
     "judge",
     "concepts",
     "instructions",
@@ -20,8 +21,10 @@ BUNDLED = (
     "repair",
     "execute",
     "mutants",
+    "unmastered",
     "select",
     "sft",
+    "preferences",
 )
 
 

@@ -14,9 +14,8 @@ from sca_hf.prompts import syntax
 from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
-from sca_hf.stages.pass_rules import PASSED, PassRules, PassSettings, Ruling
+from sca_hf.stages.pass_rules import PASSED, WRONG, PassRules, PassSettings, Ruling
 
-_WRONG = frozenset({"failed", "syntax-error"})
 _NOTHING = Ruling(None)
 _READ_ROWS = 1000
 
@@ -74,7 +73,7 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
         if ruling.reason is None:
             candidates[attempt["instruction_id"]].append(attempt["id"])
         passes[attempt["instruction_id"]][attempt["status"] == PASSED] += 1
-        if attempt["status"] in _WRONG:
+        if attempt["status"] in WRONG:
             drawn = digest(context.seed, "choice among failures", attempt["id"]), attempt["id"]
             failures[attempt["instruction_id"]] = min(drawn, failures.get(attempt["instruction_id"], drawn))
     for ids in candidates.values():
