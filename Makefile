@@ -1,4 +1,4 @@
-.PHONY: help setup demo test quick lock clean
+.PHONY: help setup demo loop ablations test quick lock clean
 
 # Tried in this order; the first that runs, is of a supported version and can make virtual environments is used.
 PYTHON ?= python3.11 /usr/bin/python3.11 python3
@@ -6,6 +6,8 @@ PYTHON ?= python3.11 /usr/bin/python3.11 python3
 help:
 	@echo "make setup   make .venv with the locked packages, for the GPU or the CPU (SCA_ACCELERATOR=gpu|cpu to choose)"
 	@echo "make demo    set up, then run the demo recipe offline on the bundled model"
+	@echo "make loop    set up, then tune the bundled model on data of its own and ask it held-out tasks, into build/loop"
+	@echo "make ablations   set up, then compare the paper's choices on the bundled model, into build/ablations"
 	@echo "make test    set up, then check format, lint and types, and run the tests"
 	@echo "make quick   check format, lint and types, and run the tests that need no engine and no jail"
 	@echo "make lock    write scripts/*.lock again (UPGRADE=1 takes newer versions)"
@@ -22,20 +24,26 @@ setup:
 demo: setup
 	HF_HUB_OFFLINE=1 .venv/bin/python -m sca_hf.run --recipe demo
 
+loop: setup
+	.venv/bin/python scripts/loop.py
+
+ablations: setup
+	.venv/bin/python scripts/ablations.py
+
 # Uses .venv as it is, so that it is over in a minute.
 quick:
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/lint-imports
 	.venv/bin/mypy
-	.venv/bin/python -m pytest -m "not engine and not jail and not slow"
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m "not engine and not jail and not slow"
 
 test: setup
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/lint-imports
 	.venv/bin/mypy
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 2 --dist loadfile
 
 lock: setup
 	.venv/bin/python scripts/lock.py $(if $(UPGRADE),--upgrade)

@@ -6,6 +6,7 @@ from importlib import import_module
 COMMANDS = {
     "run": "run a recipe: rows from seeds to training data",
     "versions": "list, show, compare, push, pull and remove versions",
+    "journal": "unite the journals of a run's parts",
     "report": "write a run's report, one HTML page",
     "trace": "tell the life of a row",
     "train": "tune a model on a version",

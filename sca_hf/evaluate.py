@@ -1,7 +1,6 @@
 """The command that measures models: draws or reads answers, grades them in jails, prints scores with intervals."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -14,6 +13,8 @@ examples:
       grade answers made elsewhere: task_id with solution (a whole program) or completion (what follows the prompt)
   python -m sca_hf.evaluate --benchmark humaneval+ mbpp+ --model Qwen/Qwen2.5-Coder-0.5B-Instruct --prompt evalplus
       draw answers, greedily, in evalplus' chat format, and grade them
+  python -m sca_hf.evaluate --benchmark canitedit --model my-model --url http://127.0.0.1:8000 --n 20 --temperature 0.2
+      twenty answers a task from servers that run the model already
   python -m sca_hf.evaluate --benchmark humaneval+ --samples base.jsonl tuned.jsonl
       compare: paired differences with intervals
 
@@ -26,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     from sca_hf.benchmarks import NAMES
     from sca_hf.evaluation.prompts import FORMATS
+    from sca_hf.recipe import usable_cores
 
     made = argparse.ArgumentParser(
         prog="python -m sca_hf.evaluate",
@@ -37,8 +39,16 @@ def parser() -> argparse.ArgumentParser:
     what = made.add_mutually_exclusive_group(required=True)
     what.add_argument("--model", nargs="+", metavar="ID|FOLDER", help="Hub ids, folders, or 'demo'")
     what.add_argument("--samples", nargs="+", type=Path, metavar="FILE", help="answers made elsewhere, JSON lines")
+    made.add_argument("--url", nargs="+", default=[], metavar="URL", help="servers that run the model")
+    made.add_argument("--server", choices=("openai", "tgi"), default="openai", help="what they speak (openai)")
+    made.add_argument("--tokenizer", metavar="ID|FOLDER", help="of the model, where a server knows it by another name")
     made.add_argument("--data-dir", type=Path, metavar="DIR", help="the benchmarks' files, in place of the network")
-    made.add_argument("--prompt", choices=FORMATS, help="prompt format (sca; base for a model without chat template)")
+    made.add_argument(
+        "--prompt",
+        choices=FORMATS,
+        help="prompt format (sca for a model that this project tuned, evalplus "
+        "or instruct for another with a chat template, base for one without)",
+    )
     made.add_argument("--n", type=positive, default=1, metavar="N", help="answers a task (1); more need --temperature")
     made.add_argument("--temperature", type=float, default=0.0, help="0 draws greedily (the default)")
     made.add_argument("--top-p", type=float, default=0.95, help="for a temperature above 0 (0.95)")
@@ -51,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         "--card", type=Path, metavar="FILE", help="scores for a model's card: `versions card --results FILE`"
     )
     made.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="journal and versions (./store)")
-    made.add_argument("--jails", type=positive, default=os.cpu_count() or 1, help="programs at once (all cores)")
+    made.add_argument("--jails", type=positive, default=usable_cores(), help="programs at once (usable cores)")
     return made
 
 

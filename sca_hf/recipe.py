@@ -30,7 +30,8 @@ from sca_hf.stages.own_model import ModelSettings
 _NOT_LISTED = dict.fromkeys(BUNDLED, "put this stage into stages")
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Return the cores that this process may use, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0))
 
 
@@ -38,13 +39,14 @@ class RunSettings(Settings):
     """How a run uses the machine. `concurrency`: rows in the works at once; `batch_size`: rows a write.
 
     `workers`: processes for CPU work; `jails`: programs that run at once. Both default to the cores that this process
-    may use.
+    may use. `journal`: the file that keeps each finished call, on a local disk (null: in the store).
     """
 
     concurrency: int = Field(default=512, ge=1)
     batch_size: int = Field(default=1000, ge=1)
-    workers: int = Field(default_factory=_usable_cores, ge=1)
-    jails: int = Field(default_factory=_usable_cores, ge=1)
+    workers: int = Field(default_factory=usable_cores, ge=1)
+    jails: int = Field(default_factory=usable_cores, ge=1)
+    journal: str | None = Field(default=None, min_length=1)
 
 
 class Recipe(Settings):

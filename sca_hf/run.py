@@ -37,6 +37,8 @@ examples:
       go on from a version on the Hub
   python -m sca_hf.run --recipe demo --input bigcode/self-oss-instruct-sc2-exec-filter-50k
       ready-made rows; their columns tell the stage that reads them, unless --from does
+  python -m sca_hf.run --recipe demo --part 1/3
+      the calls of a third of the rows, on any machine; see python -m sca_hf.journal --help
 
 A run that was killed goes on where it was: start it again.
 Exit codes: 0 done, 2 an error that you can fix, 130 interrupted.
@@ -90,6 +92,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="SECTION",
         help="list all settings, or a section's, with type, default and meaning; with --recipe those of its stages",
     )
+    command.add_argument(
+        "--part", metavar="I/N", help="make the calls of part I of N into a journal of its own; writes no version"
+    )
     command.add_argument("--dry-run", action="store_true", help="print the plan, run nothing")
     command.add_argument(
         "--pilot", type=positive, metavar="N", help="with --dry-run: run N rows, and predict what the whole would take"
@@ -114,6 +119,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     from sca_hf.console.run import Console
     from sca_hf.console.settings import page, settings
     from sca_hf.pipeline.forecast import forecast
+    from sca_hf.pipeline.part import Part
     from sca_hf.pipeline.pipeline import NoRowsLeft, Pipeline
     from sca_hf.recipe import complete_recipe, load_recipe
     from sca_hf.store import Store
@@ -133,6 +139,9 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         raise InputError(f"--pilot {options.pilot} goes with --dry-run; to make that many rows for good: --limit")
     if options.pilot and revision:
         raise InputError(f"--pilot {options.pilot} and --hub {options.hub}: run the pilot without @{revision}")
+    part = Part.read(options.part) if options.part else None
+    if part and options.dry_run:
+        raise InputError(f"--part {options.part} and --dry-run: give --dry-run alone, or --part alone")
     hub = Hub(name, private=not options.public) if options.hub is not None else None
     pipeline_of = partial(
         Pipeline,
@@ -158,6 +167,9 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         )
 
     try:
+        if part:
+            console.part(part, pipeline.run_part(part, console.stage, watch))
+            return
         if not options.dry_run:
             console.outcomes(pipeline.run(console.stage, watch), arguments, recipe.chain[-1].name)
             return

@@ -15,6 +15,8 @@ from sca_hf.stages import responses
 from sca_hf.store import Build, Store
 from sca_hf.store.lineage import Making
 
+pytestmark = pytest.mark.slow
+
 GOOD = '''def double(x):
     """Twice x."""
     return 2 * x
@@ -129,7 +131,10 @@ def answered(store: Path, tests: list[str], dataset: str = "demo-responses") -> 
             "instruction": f"Task {index}",
             "concepts": ["slicing"],
             "sample": 0,
+            "samples_drawn": 1,
+            "suite": 0,
             "tests_inferred": False,
+            "tests_cut": False,
             "response": f"Answer {index}:\n\n```python\ndef double(x):\n    return 2 * x\n```",
             "tests": f"```python\n{code}\n```",
             REJECT_REASON: None,

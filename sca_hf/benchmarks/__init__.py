@@ -25,9 +25,10 @@ _MODULES: Mapping[str, tuple[str, str]] = {
         f"evoeval-{name}": ("evoeval", "EvoEval")
         for name in ("difficult", "creative", "subtle", "combine", "tool-use", "verbose", "concise")
     },
-    "classeval": ("classeval", "ClassEval"),
+    **dict.fromkeys(("classeval", "classeval-incremental", "classeval-compositional"), ("classeval", "ClassEval")),
     "canitedit": ("canitedit", "CanItEdit"),
     "ds1000": ("ds1000", "DS1000"),
+    "evalperf": ("evalperf_measuring", "EvalPerf"),
     "livecodebench": ("livecodebench", "LiveCodeBench"),
 }
 NAMES = tuple(_MODULES)

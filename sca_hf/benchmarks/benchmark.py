@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sca_hf.benchmarks.calls import Runner
 from sca_hf.sandbox import Limits
@@ -86,6 +86,15 @@ class Benchmark(Protocol):
 
     def summed(self, grades: Sequence[Grade]) -> Mapping[str, float]:
         """What it publishes beside pass@k, by name."""
+        ...
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A benchmark that measures correct answers once all are graded."""
+
+    async def measure(self, graded: Sequence[tuple[Answer, Grade]], jails: Runner) -> list[Grade]:
+        """The grades with what was measured."""
         ...
 
 

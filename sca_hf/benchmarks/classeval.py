@@ -1,9 +1,10 @@
 """ClassEval (Du et al. 2023): 100 classes with 410 methods, checked by 502 test classes of unittest.
 
-An answer is a whole class (holistic), or what was put together from methods (incremental, compositional). Program:
-the task's imports, the answer, the tests; each test class in a run of its own (published: 5 s; here 20 s of CPU time);
-one with no test is a failure. Published "class": all test classes of a task pass; published "method": passed test
-classes / 502, 92 of which test a whole class. Greedy, or 5 samples at T 0.2; 2,048 tokens in all.
+An answer is a whole class, asked for at once (`classeval`: holistic), or put together from methods, each asked for with
+those before it (`classeval-incremental`) or by itself (`classeval-compositional`). Program: the task's imports, the
+answer, the tests; each test class in a run of its own (published: 5 s; here 20 s of CPU time); one with no test is a
+failure. Published "class": all test classes of a task pass; published "method": passed test classes / 502, 92 of which
+test a whole class. Greedy, or 5 samples at T 0.2; 2,048 tokens in all.
 
 Tests and answer share a process: see `one_process` for what is not out of an answer's reach. As published, every
 `@staticmethod` is dropped and set anew on methods without self or cls.
@@ -19,6 +20,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sca_hf.benchmarks.benchmark import Answer, Grade, status_of
 from sca_hf.benchmarks.calls import Runner
@@ -40,6 +42,13 @@ NOT_PASSING: Mapping[str, str] = {
 }
 """References that don't pass here, and why."""
 
+Strategy = Literal["holistic", "incremental", "compositional"]
+STRATEGIES: Mapping[str, Strategy] = {
+    "classeval": "holistic",
+    "classeval-incremental": "incremental",
+    "classeval-compositional": "compositional",
+}
+
 _BEFORE = """
 import io as _io, unittest
 unittest.TextTestRunner(stream=_io.StringIO()).run(unittest.defaultTestLoader.loadTestsFromTestCase({name}))
@@ -56,10 +65,26 @@ _METHOD = re.compile(r"^    def \w+\(([^)]*)\)", re.M)
 
 
 @dataclass(frozen=True)
+class Method:
+    """`description`: its head and docstring."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True)
 class ClassTask:
-    """`tests`: source of all test classes, whose names are `test_classes`."""
+    """`tests`: source of all test classes, whose names are `test_classes`. `strategy`: how the class is asked for.
+
+    `constructor`: the class's head with its `__init__`, without `description`, its docstring.
+    """
 
     id: str
+    name: str
+    strategy: Strategy
+    description: str
+    constructor: str
+    methods: Sequence[Method]
     skeleton: str
     imports: str
     tests: str
@@ -68,16 +93,16 @@ class ClassTask:
 
 
 class ClassEval:
-    """The 100 tasks."""
+    """The 100 tasks, asked for by one of STRATEGIES."""
 
     limits = Limits(cpu_seconds=_SECONDS, wall_seconds=60.0, memory_mb=4096)
 
     def __init__(self, name: str = "classeval", folder: Path | None = None) -> None:
         self.name = name
         loaded = load_rows(name, SOURCE, folder)
-        need(name, loaded.rows, ("task_id", "skeleton", "test", "solution_code", "import_statement", "test_classes"))
+        need(name, loaded.rows, ("task_id", "skeleton", "test", "solution_code", "test_classes", "methods_info"))
         self.revision = loaded.revision
-        self.tasks = {row["task_id"]: _task(row) for row in loaded.rows}
+        self.tasks = {row["task_id"]: _task(row, STRATEGIES[name]) for row in loaded.rows}
 
     @property
     def task_ids(self) -> list[str]:
@@ -137,9 +162,14 @@ def _scores(passed: int, task: ClassTask) -> dict[str, float]:
     return {"test_classes_passed": float(passed), "test_classes": float(len(task.test_classes))}
 
 
-def _task(row: Row) -> ClassTask:
+def _task(row: Row, strategy: Strategy) -> ClassTask:
     return ClassTask(
         id=row["task_id"],
+        name=row["class_name"],
+        strategy=strategy,
+        description=row["class_description"],
+        constructor=row["class_constructor"],
+        methods=tuple(Method(one["method_name"], one["method_description"]) for one in row["methods_info"]),
         skeleton=row["skeleton"],
         imports="\n".join(row["import_statement"]),
         tests=row["test"],

@@ -50,6 +50,21 @@ SOURCES: Mapping[str, Source] = {
         *("mbppplus", _MBPP, "v0.1.0", "MbppPlus.jsonl.gz", "MbppPlus-v0.1.0.jsonl.gz"),
         "ebe95df0d5220f00cedd6f4bddea35e4",
     ),
+    # EvalPerf's: without the inputs that take longest.
+    "humaneval+@noextreme": _release(
+        *(
+            "humanevalplus",
+            _HUMANEVAL,
+            "v0.1.10",
+            "HumanEvalPlus-NoExtreme.jsonl.gz",
+            "HumanEvalPlus-NoExtreme.jsonl.gz",
+        ),
+        "413980104ee0339c147ac09653cee3db",
+    ),
+    "mbpp+@noextreme": _release(
+        *("mbppplus", _MBPP, "v0.2.0", "MbppPlus-NoExtreme.jsonl.gz", "MbppPlus-NoExtreme.jsonl.gz"),
+        "85d8d7a406c0686e80353e676189bfee",
+    ),
 }
 WRONG_REFERENCES: Mapping[str, frozenset[str]] = {"mbpp+": frozenset(("Mbpp/102", "Mbpp/459", "Mbpp/559"))}
 """Tasks whose expected values are wrong: counted as published, and left out of the corrected score."""

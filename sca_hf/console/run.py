@@ -13,6 +13,7 @@ from sca_hf.console.advice import loosen
 from sca_hf.console.commands import command, load_command, rows_command
 from sca_hf.console.funnel import funnel, rejected
 from sca_hf.pipeline.forecast import Estimate, Forecast
+from sca_hf.pipeline.part import Part, PartOutcome
 from sca_hf.pipeline.pipeline import Outcome
 from sca_hf.pipeline.plan import Planned
 from sca_hf.reporting.reasons import meaning
@@ -86,6 +87,20 @@ class Console:
             commands.append(command("run", *arguments, "--to", end))
         for each in commands:
             self._print(f"  {each}")
+
+    def part(self, part: Part, outcome: PartOutcome) -> None:
+        """What a part of a run did, and how to go on."""
+        rows = outcome.stages[0][1].rows_in if outcome.stages else 0
+        self._print(f"\npart {part.number} of {part.count}: {rows:,} of {outcome.all_rows:,} rows")
+        for stage, counts in outcome.stages:
+            self._print(f"  {stage.name:<13} {counts.rows_in:,} rows in, {counts.kept:,} of {counts.judged:,} kept")
+        self._print(f"{outcome.made:,} calls made, {outcome.reused:,} were there; all are in {outcome.journal}")
+        if outcome.left:
+            names = ", ".join(stage.name for stage in outcome.left)
+            self._print(f"left to the run without --part, which has the rows of all parts: {names}")
+        self._heading("Next")
+        merging = command("journal", "merge", str(outcome.journal), "--into", str(outcome.into))
+        self._print(f"  {merging}  # with those of the other parts")
 
     def no_rows_left(self, outcomes: Sequence[Outcome]) -> None:
         """The summary of a run that ended because a stage kept no row, and how to go on."""

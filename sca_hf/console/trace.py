@@ -18,8 +18,12 @@ from sca_hf.reporting.reasons import meaning
 _HEAD, _TAIL = 4, 8  # lines of a prompt that are shown of each end
 _LONGEST = 40  # lines of any other text
 _OWN = ("verdict", "category", "language", "difficulty", "concepts")
-_MEASURED = ("cpu_seconds", "wall_seconds", "memory_mb", "assertions", "flags", "pass_rate")
-_MUTANTS = ("mutants", "mutants_killed", "mutation_score", "coverage")
+_NUMBERS: Mapping[str, Sequence[str]] = {
+    "execute": ("cpu_seconds", "wall_seconds", "memory_mb", "assertions", "flags"),
+    "mutants": ("mutants", "mutants_killed", "mutation_score", "coverage"),
+    "cross": ("suites", "agreement"),
+    "select": ("pass_rate",),
+}
 _ENDS = {"stop": "the model", "length": "max_tokens", "repetition": "repeating itself"}
 _SIGNS = {"passed": "[green]✓[/green]", "rejected": "[red]✗[/red]", "not asked": "[dim]·[/dim]"}
 
@@ -155,8 +159,7 @@ def _facts(event: Event) -> Iterator[tuple[str, str]]:
         place = f" in line {row['line']}" if row.get("line") else ""
         ended = f" by {row['exception']}{place}" if row.get("exception") else ""
         yield "verdict", f"[{color}]{escape(row['status'])}[/{color}]{escape(ended)}"
-    names: Sequence[str] = _MEASURED if stage == "execute" else _MUTANTS if stage == "mutants" else ()
-    for name in names:
+    for name in _NUMBERS.get(stage, ()):
         if row.get(name) not in (None, []):
             yield name, escape(_value(row[name]))
 

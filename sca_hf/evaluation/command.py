@@ -8,17 +8,23 @@ from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from sca_hf.benchmarks import Answer, Benchmark, load_benchmark
+from sca_hf.engines.registry import make_engine
+from sca_hf.engines.settings import EngineSettings
 from sca_hf.errors import InputError, StoreError
 from sca_hf.evaluation.evaluator import Evaluator
 from sca_hf.evaluation.generation import Drawing, draw, load_tokenizer
 from sca_hf.evaluation.kept import keep
-from sca_hf.evaluation.prompts import FunctionText, chosen_format
+from sca_hf.evaluation.prompts import chosen_format
 from sca_hf.evaluation.results import Made, Result, comparison, summary, write_eval_results, write_results
 from sca_hf.evaluation.samples import read_samples
 from sca_hf.pipeline.journal import JournaledEngine
 
 _STEP = 20
+_SERVERS_STOPS = 4
+"""Stop texts that OpenAI's servers and TGI's take; completions are cut at the others here."""
 
 
 def evaluate(given: argparse.Namespace) -> list[Result]:
@@ -78,37 +84,35 @@ def _of_samples(evaluator: Evaluator, benchmark: Benchmark, file: Path) -> Resul
 
 
 def _of_model(evaluator: Evaluator, benchmarks: list[Benchmark], model: str, given: argparse.Namespace) -> list[Result]:
-    from sca_hf.engines.vllm.engine import VllmEngine
-
-    tokenizer = load_tokenizer(model)
-    how = chosen_format(tokenizer, given.prompt)
-    drawing = Drawing(how, given.n, given.temperature, given.top_p)
-    engine = JournaledEngine(VllmEngine(model, max_model_len=given.max_model_len), evaluator.journal)
+    tokenizer = load_tokenizer(given.tokenizer or model)
+    formats = [chosen_format(benchmark, tokenizer, given.prompt) for benchmark in benchmarks]
+    settings = _engine_settings(given)
+    engine = JournaledEngine(make_engine(model, settings), evaluator.journal)
     identity = engine.identity
     sampled = f"{given.n} at T {given.temperature:g}, top-p {given.top_p:g}" if given.temperature else "greedy"
-    made = Made(model, f"{identity.build}, {identity.dtype}, revision {identity.revision}", f"{how}, {sampled}")
-    drawn: list[tuple[Benchmark, list[Answer]]] = []
+    build = f"{identity.build}, {identity.dtype}, revision {identity.revision}"
+    stops = _SERVERS_STOPS if settings.urls else None
+    drawn: list[tuple[Benchmark, list[Answer], Made]] = []
     try:
-        for benchmark in benchmarks:
-            tasks = _functions(benchmark, given.limit)
-            tell = _counted(f"{benchmark.name}: answers drawn", len(tasks) * given.n)
-            drawn.append((benchmark, asyncio.run(draw(tasks, drawing, engine, tokenizer, tell))))
+        for benchmark, how in zip(benchmarks, formats, strict=True):
+            drawing = Drawing(how, given.n, given.temperature, given.top_p, given.limit, stops)
+            tell = _counted(f"{benchmark.name}: answers drawn", len(benchmark.task_ids[: given.limit]) * given.n)
+            answers = asyncio.run(draw(benchmark, drawing, engine, tokenizer, tell))
+            drawn.append((benchmark, answers, Made(model, build, f"{how}, {sampled}")))
     finally:
         engine.close()
     if given.answers is not None:
-        _write_answers(given.answers, [answer for _, answers in drawn for answer in answers])
-    return [evaluator.grade(benchmark, answers, made) for benchmark, answers in drawn]
+        _write_answers(given.answers, [answer for _, answers, _ in drawn for answer in answers])
+    return [evaluator.grade(benchmark, answers, made) for benchmark, answers, made in drawn]
 
 
-def _functions(benchmark: Benchmark, limit: int | None) -> list[tuple[str, FunctionText]]:
-    """The tasks to ask. Raises InputError where they don't ask for a function."""
-    tasks = [(task_id, benchmark.tasks[task_id]) for task_id in benchmark.task_ids[:limit]]
-    if not all(hasattr(task, "entry") and hasattr(task, "prompt") for _, task in tasks):
-        raise InputError(
-            f"--model with --benchmark {benchmark.name}: no prompt format of its own is built in yet; "
-            "draw the answers elsewhere, and give them by --samples"
+def _engine_settings(given: argparse.Namespace) -> EngineSettings:
+    try:
+        return EngineSettings(
+            kind=given.server if given.url else "vllm", urls=tuple(given.url), max_model_len=given.max_model_len
         )
-    return tasks
+    except ValidationError as error:
+        raise InputError(f"--url {' '.join(given.url)}: {error.errors()[0]['msg']}") from error
 
 
 def _compared(one: Result, other: Result) -> list[str]:

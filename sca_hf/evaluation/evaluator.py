@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Self
 
 from sca_hf.benchmarks import Answer, Benchmark
-from sca_hf.evaluation.grading import grade_all
+from sca_hf.benchmarks.benchmark import Measured
+from sca_hf.evaluation.grading import Graded, grade_all
 from sca_hf.evaluation.results import Made, Result
 from sca_hf.pipeline.journal import Journal, JournaledJails
 from sca_hf.sandbox import Jails, Limits
@@ -39,6 +40,10 @@ class Evaluator:
                 self._tell(f"{benchmark.name}: {done} of {len(answers)} answers graded")
 
         graded = asyncio.run(grade_all(benchmark, answers, jails, told))
+        if isinstance(benchmark, Measured):
+            self._tell(f"{benchmark.name}: measuring")
+            grades = asyncio.run(benchmark.measure([(one.answer, one.grade) for one in graded], jails))
+            graded = [Graded(one.answer, grade) for one, grade in zip(graded, grades, strict=True)]
         summed = benchmark.summed([one.grade for one in graded])
         return Result(benchmark.name, benchmark.revision, made, graded, len(benchmark.task_ids), summed)
 

@@ -1,13 +1,16 @@
 """What an evaluation came to, by benchmark and model: as JSON lines, in a terminal, and for a model's card."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from huggingface_hub import EvalResult
 
+from sca_hf.benchmarks.evalperf import win_rate
 from sca_hf.errors import StoreError
 from sca_hf.evaluation.grading import Graded, passes_of
 from sca_hf.metrics.pass_at_k import Estimate, paired_difference, pass_at_k
@@ -116,6 +119,9 @@ def comparison(one: Result, other: Result, k: int = 1) -> list[str]:
             f"  {name}pass@{k}: {one.made.model} - {other.made.model} = {difference.percent()} on the same "
             f"{difference.tasks} tasks"
         )
+    ours_speed, theirs_speed = _speeds(one), _speeds(other)
+    if ours_speed.keys() & theirs_speed.keys():
+        lines.append(f"  win rate of {one.made.model} in speed: {100 * win_rate(ours_speed, theirs_speed):.1f}")
     for what, ours, theirs in (
         ("data", one.revision, other.revision),
         ("prompt", one.made.prompt, other.made.prompt),
@@ -124,6 +130,15 @@ def comparison(one: Result, other: Result, k: int = 1) -> list[str]:
         if ours != theirs:
             lines.append(f"  not alike: {what} {ours or 'unknown'!r} and {theirs or 'unknown'!r}")
     return lines
+
+
+def _speeds(result: Result) -> dict[str, float]:
+    """EvalPerf's mean score of each task that was measured."""
+    of_task: dict[str, list[float]] = defaultdict(list)
+    for one in result.graded:
+        if one.grade.scores is not None and "dps" in one.grade.scores:
+            of_task[one.answer.task].append(one.grade.scores["dps"])
+    return {task: fmean(scores) for task, scores in of_task.items()}
 
 
 def eval_results(result: Result, ks: Sequence[int] = (1,)) -> list[EvalResult]:

@@ -33,7 +33,9 @@ class DecontaminateSettings(Settings):
     `files`: a file by name, in place of the Hub, or for a benchmark of your own. Without `benchmarks`, those with files
     count, or, without these, all. `min_chars`: letters, digits and signs that a text must have to be looked for; a
     shorter solution counts in a text that also defines the function asked for. `ngram`: reject also what shares this
-    many words in a row with a benchmark (null: don't; the paper doesn't).
+    many words in a row with a benchmark (null: don't; the paper doesn't). `min_words`: a task's text with fewer words
+    is common speech, and no hit. `max_rows`: what more rows of the benchmarks than this contain is common too (null:
+    all are hits).
     """
 
     benchmarks: Annotated[tuple[Name, ...], Field(strict=False)] | None = None

@@ -2,8 +2,8 @@
 
 `Dataset.map` loses all rows of a map that is killed. So every completion and every verdict is written here before
 anybody is told of it, and a run that is started again finds it here. SQLite in WAL mode: what `put` has written
-survives the death of the process at any moment (not that of the machine), and two runs may share a journal. It belongs
-on a local disk.
+survives the death of the process at any moment (not that of the machine), and two runs may share a journal. WAL mode
+needs memory that all who open the file share, so it must lie on a disk of this machine.
 """
 
 import asyncio
@@ -23,11 +23,15 @@ from sca_hf.engines import Completion, Engine, EngineIdentity, Prompt, Sampling,
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
 from sca_hf.sandbox import JAIL_VERSION, Jails, Program, Verdict
+from sca_hf.store.disk import network_kind
 
 T = TypeVar("T")
 
 SCHEMA = 1
 """Version of the table; a journal with a higher one is refused."""
+
+ELSEWHERE = "set run.journal to a file on a disk of this machine, such as /tmp/journal.sqlite"
+"""What to do about a journal on a network."""
 
 _BUSY_SECONDS = 60.0
 _RETRY_SECONDS = 0.02
@@ -39,6 +43,11 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        if kind := network_kind(path):
+            raise StoreError(
+                f"journal {str(path)!r} would lie on a network file system ({kind}), where its locks don't hold; "
+                f"{ELSEWHERE}"
+            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
@@ -98,6 +107,11 @@ class Journal:
                 time.sleep(_RETRY_SECONDS)
 
     def _failure(self, error: Exception) -> StoreError:
+        if "locking protocol" in str(error):
+            return StoreError(
+                f"journal {str(self._path)!r} can't be locked ({error}): it lies on a file system without locks that "
+                f"hold, as networks have; {ELSEWHERE}"
+            )
         return StoreError(
             f"journal {str(self._path)!r} can't be used ({error}); "
             "free disk space or check its permissions, or choose another --store"

@@ -11,12 +11,17 @@ from sca_hf.recipe import Recipe
 from sca_hf.stage import Stage
 
 
-class Resources:
-    """Lends the engines and the jails, each behind the journal of the store at `root`."""
+def journal_path(recipe: Recipe, root: Path) -> Path:
+    """Return where the journal of a run over the store at `root` is."""
+    return root / "journal.sqlite" if recipe.run.journal is None else Path(recipe.run.journal).expanduser()
 
-    def __init__(self, recipe: Recipe, root: Path) -> None:
+
+class Resources:
+    """Lends the engines and the jails, each behind the journal at `journal`."""
+
+    def __init__(self, recipe: Recipe, journal: Path) -> None:
         self._recipe = recipe
-        self._journal = Journal(root / "journal.sqlite")
+        self._journal = Journal(journal)
         self._engines: dict[tuple[str, str], JournaledEngine] = {}
         self._ended: list[JournaledEngine] = []
         self._jails: dict[str, JournaledJails] = {}

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from sca_hf.engines import Completion, Sampling
 from sca_hf.errors import InputError
-from sca_hf.identity import row_id, row_seed
+from sca_hf.identity import row_seed
 from sca_hf.pipeline.journal import Journal, find_completion
 from sca_hf.prompts.answers import parse_response
 from sca_hf.prompts.build import STOP, concepts_prompt, instruction_prompt, response_prompt, step_sha, tests_prompt
@@ -25,7 +25,7 @@ from sca_hf.reporting.runs import Step as RunStep
 from sca_hf.stage import Step
 from sca_hf.stages import concepts, instructions
 from sca_hf.stages.few_shot import FewShotCalls, Part, ShotSettings, ended
-from sca_hf.stages.responses import ResponsesSettings, response_part, tests_part
+from sca_hf.stages.responses import ResponsesSettings, attempt_id, response_part, tests_part
 
 CallOf = Callable[[Row], tuple[str, Sampling]]
 
@@ -146,9 +146,8 @@ def _tests_call(step: RunStep, row: Row, call: Call) -> tuple[str, Sampling] | N
     if reason is not None:
         return None
     part = tests_part(settings)
-    seed = row_seed(
-        step.lineage.recipe.get("seed", 3407), part.name, row_id(row["instruction_id"], step.stage, row["sample"])
-    )
+    response_id = attempt_id(row["instruction_id"], row["sample"])
+    seed = row_seed(step.lineage.recipe.get("seed", 3407), part.name, response_id, row.get("suite", 0))
     sampling = replace(call.sampling, stop=part.stop, max_tokens=part.max_tokens, seed=seed)
     return tests_prompt(call.prompt, response), sampling
 

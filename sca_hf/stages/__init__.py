@@ -21,6 +21,7 @@ BUNDLED = (
     "repair",
     "execute",
     "mutants",
+    "cross",
     "unmastered",
     "select",
     "sft",

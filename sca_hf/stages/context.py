@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import pyarrow as pa
 from datasets import Dataset, Features
 
 from sca_hf.engines import Engine, Prompt, Sampling, Usage
@@ -157,7 +158,8 @@ class Context:
         function: Callable[[Row], Awaitable[Row | list[Row]]],
         order: Sequence[int] | None = None,
     ) -> Dataset:
-        """Map an async function over the rows, which returns what `stage` adds to a row, or a list: one a new row.
+        """Map an async function over the rows, which returns what `stage` adds to a row, or a list: one a new row. New
+        rows get ids by their places in the list, but for those that have one.
 
         The result has the columns of `rows`, then those that the stage adds, in the order of `rows`. At most
         `concurrency` rows are in the works, started in `order` (indices of all rows; None: as they are). Works inside a
@@ -172,7 +174,7 @@ class Context:
             added = await function(row)
             self.progress.rows_done += 1
             if isinstance(added, list):
-                judged = [row | more | _ids(stage, row, index) for index, more in enumerate(added)]
+                judged = [row | _ids(stage, row, index) | more for index, more in enumerate(added)]
             else:
                 ids = _ids(stage, row)
                 row |= added
@@ -200,16 +202,31 @@ class Context:
 
         def whole(batch: Row) -> Row:
             carried = dict(batch)  # of the lazy one, `|` would lose what was not read yet
-            added = function(carried)
-            if stage.parent_id is not None:
-                parents = carried["id"]
-                added |= {"id": [row_id(parent, stage.name) for parent in parents], stage.parent_id: parents}
-            return carried | added
+            return carried | function(carried) | _batch_ids(stage, carried)
 
         return self._map(stage, rows, whole, stage.features(rows.features), batch_size=self.batch_size)
 
+    def add_columns(self, stage: Stage, rows: Dataset, columns: Mapping[str, Sequence[Any]]) -> Dataset:
+        """Return the rows with what `stage` adds to them, one value a row; all else stays in Arrow as it is."""
+        features = stage.features(rows.features)
+
+        def whole(batch: pa.Table, indices: list[int]) -> pa.Table:
+            here = slice(indices[0], indices[-1] + 1)
+            added = {name: values[here] for name, values in columns.items()}
+            added |= _batch_ids(stage, batch.select(["id"]).to_pydict())
+            arrays = [
+                pa.array(added[field.name], field.type) if field.name in added else batch[field.name].cast(field.type)
+                for field in features.arrow_schema
+            ]
+            return pa.table(arrays, features.arrow_schema)
+
+        mapped = self._map(
+            stage, rows.with_format("arrow"), whole, features, batch_size=self.batch_size, with_indices=True
+        )
+        return mapped.with_format(None)
+
     def _map(
-        self, stage: Stage, rows: Dataset, function: Callable[..., Row], features: Features, **how: Any
+        self, stage: Stage, rows: Dataset, function: Callable[..., Any], features: Features, **how: Any
     ) -> Dataset:
         if not len(rows):
             return _empty(features)
@@ -232,6 +249,13 @@ def _ids(stage: Stage, row: Mapping[str, Any], *sample: int) -> Row:
     if stage.parent_id is None:
         return {}
     return {"id": row_id(row["id"], stage.name, *sample), stage.parent_id: row["id"]}
+
+
+def _batch_ids(stage: Stage, batch: Mapping[str, Sequence[str]]) -> Row:
+    """Return the same for a batch of rows, each of which becomes one."""
+    if stage.parent_id is None:
+        return {}
+    return {"id": [row_id(parent, stage.name) for parent in batch["id"]], stage.parent_id: batch["id"]}
 
 
 def _empty(features: Features) -> Dataset:

@@ -1,7 +1,8 @@
 """Excerpts: a few random lines out of each source file, the snippets of OSS-Instruct (arXiv 2312.02120, section 2.1).
 
 Reasons, of a file, which is one row an excerpt: `license`, `unreadable-file`, `oversized-file`, `undecodable-file` (as
-in `seeds`), `no-lines` (fewer lines than `min_lines`). Of an excerpt: `too-little` (fewer letters and digits than
+in `seeds`), `no-lines` (fewer lines than `min_lines`). Of an excerpt: `secret`, `email-address` (see
+`sca_hf.filters.secrets`; no row shows it), `too-little` (fewer letters and digits than
 `min_letters`), `contaminated-<benchmark>`, `duplicate` (the text of an earlier one), `not-sampled`.
 """
 
@@ -18,6 +19,7 @@ from sca_hf.corpus.hub import File, FileStream
 from sca_hf.corpus.sources import MAX_FILE_BYTES
 from sca_hf.corpus.spdx import allows
 from sca_hf.filters.decontaminate import Contaminants, DecontaminateSettings, load_contaminants
+from sca_hf.filters.secrets import SecretSettings, secrets_in, without_secrets
 from sca_hf.identity import digest, row_id, row_random
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
@@ -27,10 +29,12 @@ _BATCH = 250
 
 
 class ExcerptSettings(SourceSettings):
-    """What is cut out of each file: `per_file` times between `min_lines` and `max_lines` consecutive lines.
+    """What is cut out of each file.
 
-    `min_letters`: letters and digits that an excerpt must have; one of brackets and blanks inspires nobody. `licenses`:
-    those that files may have (null: any). `decontaminate`: the benchmarks whose texts no excerpt may contain.
+    `per_file`: excerpts a file. `min_lines`, `max_lines`: consecutive lines of an excerpt. `min_letters`: letters and
+    digits that an excerpt must have; one of brackets and blanks inspires nobody. `licenses`: those that files may have
+    (null: any). `secrets`: what of secrets and addresses no excerpt may contain. `decontaminate`: the benchmarks whose
+    texts no excerpt may contain.
     """
 
     per_file: int = Field(default=1, ge=1, le=1000)
@@ -38,6 +42,7 @@ class ExcerptSettings(SourceSettings):
     max_lines: int = Field(default=15, ge=1)
     min_letters: int = Field(default=20, ge=0)
     licenses: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    secrets: SecretSettings | None = SecretSettings()
     decontaminate: DecontaminateSettings | None = None
 
     @model_validator(mode="after")
@@ -48,8 +53,9 @@ class ExcerptSettings(SourceSettings):
 
     def intent(self) -> dict[str, Any]:
         """Return all but the names of sources, whose content counts."""
-        rules = self.model_dump(mode="json", exclude={*WHERE, "decontaminate"})
-        return rules | {"decontaminate": self.decontaminate and self.decontaminate.intent()}
+        rules = {name: getattr(self, name) for name in ("secrets", "decontaminate")}
+        values = self.model_dump(mode="json", exclude={*WHERE, *rules})
+        return values | {name: rule and rule.intent() for name, rule in rules.items()}
 
     def published(self) -> dict[str, Any]:
         """Return the settings with the names of files and folders alone."""
@@ -108,6 +114,9 @@ def _cut(file: File, settings: ExcerptSettings, contaminants: Contaminants | Non
             begin = random.randint(0, len(lines) - size)
             text = "\n".join(lines[begin : begin + size])
         matches = contaminants.found_in(text) if contaminants and text else []
+        secrets = secrets_in(text, settings.secrets) if settings.secrets else []
+        reason = reason or (secrets[0].reason if secrets else None)
+        text = without_secrets(text, secrets)
         little = sum(map(str.isalnum, text)) < settings.min_letters
         yield {
             "id": row_id("excerpt", text) if text else row_id("file", path, number),
@@ -119,6 +128,7 @@ def _cut(file: File, settings: ExcerptSettings, contaminants: Contaminants | Non
             REJECT_REASON: reason
             or ("too-little" if little else f"contaminated-{matches[0].benchmark}" if matches else None),
             "benchmark_row": "\n".join(match.quoted for match in matches) or None,
+            "secret_kind": ", ".join(dict.fromkeys(secret.kind for secret in secrets)) or None,
         }
 
 
@@ -170,6 +180,7 @@ STAGE = Stage(
             Value("string"),
             "texts of benchmarks that it contains, one a line: benchmark, row, column, text",
         ),
+        Column("secret_kind", Value("string"), "kinds of secrets that it contained"),
     ),
     origin=origin("excerpts"),
 )

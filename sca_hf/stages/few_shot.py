@@ -24,8 +24,10 @@ Open = TypeVar("Open")
 class RepetitionSettings(Settings):
     """When a completion that repeats itself is ended (see `RepetitionDetection`).
 
+    `min_pattern_size`, `max_pattern_size`: tokens of what is repeated. `min_count`: ended when it was said so often.
+
     With the defaults a loop of a few words is ended after 88 tokens, and a table of ten equal rows, as code may well
-    hold, is none. At `min_count` 6 two of 30 responses of a 0.5B model that reached the jail were ended, at 11 none.
+    hold, is none. At a count of 6 two of 30 responses of a 0.5B model that reached the jail were ended, at 11 none.
     """
 
     max_pattern_size: int = Field(default=64, ge=1)

@@ -31,7 +31,13 @@ from sca_hf.stages.pass_rules import program_of
 PARTS = ("Instruction", "Failed Response", "Failed Tests", "Error", "Response", "Tests")
 
 _READ_ROWS = 1000
-_CARRIED: Row = {"tests_inferred": False, "tests_imports": [], "response_by": None, "tests_by": None}
+_CARRIED: Row = {
+    "tests_inferred": False,
+    "tests_imports": [],
+    "tests_cut": False,
+    "response_by": None,
+    "tests_by": None,
+}
 
 
 class RepairSettings(SamplingSettings):
@@ -140,6 +146,7 @@ class _Trial:
             "tests": tests,
             "tests_inferred": answer.tests_inferred,
             "tests_imports": list(imports),
+            "tests_cut": False,
             "response_by": self._context.writer,
             "tests_by": self._context.writer,
             "repair": number,
@@ -155,7 +162,7 @@ class _Trial:
             text, finish_reason = await self._context.complete(prompt, sampling)
         except RowFailure as failure:
             return Answer("", "", False, failure.reason)
-        return parse_answer(text, ended(text, finish_reason, sampling), infer_tests=True)
+        return parse_answer(text, ended(text, finish_reason, sampling), infer_tests=True, cut_tests=False)
 
     async def _verdicts_of(self, numbers: Sequence[int]) -> dict[str, Verdict | None]:
         """The verdicts on those of an instruction's attempts that are to be repaired, by their ids."""
@@ -208,6 +215,7 @@ STAGE = Stage(
         Column("tests", Value("string"), "the model's own tests of the answer: fenced code"),
         Column("tests_inferred", Value("bool"), "whether the tests had no label, but are the last code of the answer"),
         Column("tests_imports", List(Value("string")), "modules whose import the tests had forgotten, and were given"),
+        Column("tests_cut", Value("bool"), "whether the tests were cut off, and end with their last whole statement"),
         written_by("response"),
         written_by("tests"),
     ),

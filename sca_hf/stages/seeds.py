@@ -10,7 +10,7 @@ Reasons, in the order in which they are looked for. For a file, which then becom
 - `no-function`: its top level has nothing of `kinds` (functions) with a docstring.
 
 For a function:
-- `unparsable-function`: its file does not parse, and neither does its body;
+- `unparsable-function`: its file does not parse, and neither does it or its class: it is broken, or for a newer Python;
 - `no-return-value`: no `return` of its own, or of a class's methods, has a value other than None;
 - `no-arguments`: fewer parameters than `min_args`, `self` not counted;
 - `too-many-lines`, `too-long`: more lines than `max_lines`, more characters than `max_chars`, imports included;
@@ -19,6 +19,7 @@ For a function:
 - `relative-import`: needs or makes an import that only works inside its package;
 - `undefined-name`: reads a name that nothing in it, no builtin and no plain top-level import of the file binds;
 - `not-compilable`: does not compile with its imports;
+- `secret`, `email-address`: has one of these (see `secrets.py`); no row shows it, whatever its reason;
 - `contaminated-<benchmark>`: contains a text of that benchmark (see `decontaminate.py`; off unless set);
 - `duplicate`: same text as an earlier seed;
 - `near-duplicate`: near an earlier seed that is not one itself (see `near_duplicates.py`; off unless set);
@@ -86,7 +87,7 @@ class SeedSettings(SourceSettings, RuleSettings):
 
     def intent(self) -> dict[str, Any]:
         """Return all but the names of sources, whose content counts, and the Python whose grammar judges."""
-        rules = {name: getattr(self, name) for name in ("decontaminate", "near_duplicates", "type_check")}
+        rules = {name: getattr(self, name) for name in ("secrets", "decontaminate", "near_duplicates", "type_check")}
         return (
             self.model_dump(mode="json", exclude={*WHERE, *rules})
             | {"python": "{}.{}".format(*sys.version_info)}
@@ -264,7 +265,7 @@ def _known(license: Any) -> Any:
 
 STAGE = Stage(
     name="seeds",
-    version=6,
+    version=7,
     title="Documented, self-contained functions of real code, with the imports that they need.",
     uses=("content",),
     optional=("path", "license"),
@@ -295,6 +296,7 @@ STAGE = Stage(
             Value("string"),
             "texts of benchmarks that it contains, one a line: benchmark, row, column, text",
         ),
+        Column("secret_kind", Value("string"), "kinds of secrets that it contained"),
     ),
     origin=origin("seeds"),
 )

@@ -1,7 +1,7 @@
 """Tasks that ask for a function."""
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from demo_model.checks import draw_checks, guard_checks
 from demo_model.phrasing import capital, constant_words, describe_steps, in_one_sentence, plain_steps, third_person
@@ -16,7 +16,26 @@ _CONTEXTS = (
 _GUARDS = ("raise", "none", "minus")
 
 
+@dataclass(frozen=True)
+class FunctionTask:
+    """A task with what its tests are made of. `extra`: what goes after the first argument of a call (', 3'), or ''.
+
+    `guard`: what the empty list does in place of the pipeline's own, '' for nothing.
+    """
+
+    task: Task
+    pipeline: Pipeline
+    name: str
+    extra: str
+    guard: str
+
+
 def function_task(rng: random.Random, difficulty: str) -> Task:
+    return draw_function(rng, difficulty).task
+
+
+def draw_function(rng: random.Random, difficulty: str) -> FunctionTask:
+    """A task at random."""
     source = draw_source(rng)
     guard = (
         rng.choice(_GUARDS) if source.form == "list" and rng.random() < (0.35 if difficulty == "hard" else 0.12) else ""
@@ -41,7 +60,8 @@ def function_task(rng: random.Random, difficulty: str) -> Task:
     code = _function_code(rng, name, parameters, source, shown, guard)
     checks = guard_checks(rng, guard, name, call) if guard else []
     checks = draw_checks(rng, pipeline, name, call, checks, checks_empty=not guard)
-    return finished_task(rng, CATEGORIES[0], difficulty, instruction, code, shown, checks, "function", name)
+    task = finished_task(rng, CATEGORIES[0], difficulty, instruction, code, shown, checks, "function", name)
+    return FunctionTask(task, pipeline, name, call, guard)
 
 
 def _with_limit(rng: random.Random, pipeline: Pipeline) -> tuple[Pipeline, str, str]:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -40,9 +41,10 @@ class Loopback:
 
     `faults`: what the next requests meet, one each. `poison`: what prompts with a text in them always meet.
 
-    A fault is a status (with "retry" a 429 that says when), "hang", "cut", "garbage" (broken JSON), "utf-8" (invalid),
-    "surrogate", "empty", "forever" (words again until max_tokens), "repetition" (the same, but it was detected), "long"
-    (context exceeded), "no-template" (a conversation that it can't lay out) or "gone" (no such model).
+    A fault is a status (with "retry" a 429 that says when, with "date" one that says until when), "hang", "cut",
+    "garbage" (broken JSON), "utf-8" (invalid), "surrogate", "empty", "forever" (words again until max_tokens),
+    "repetition" (the same, but it was detected), "long" (context exceeded), "no-template" (a conversation that it can't
+    lay out) or "gone" (no such model).
     """
 
     def __init__(self, *, key: str | None = None, models: tuple[str, ...] = (MODEL,), port: int = 0) -> None:
@@ -110,6 +112,12 @@ class _Handler(BaseHTTPRequestHandler):
         fault = poison or (it.faults.popleft() if it.faults else None)
         if fault == "retry":
             self._answer(429, {"error": "slow down", "error_type": "overloaded"}, {"Retry-After": "0.3"})
+        elif fault == "date":
+            self._answer(
+                429,
+                {"error": "slow down", "error_type": "overloaded"},
+                {"Retry-After": formatdate(time.time() + 2, usegmt=True)},
+            )
         elif fault == "long":
             said = "inputs must have less than 9 tokens" if tgi else "This model's maximum context length is 9 tokens"
             self._answer(422 if tgi else 400, {"error": said, "error_type": "validation"})

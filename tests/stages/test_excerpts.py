@@ -87,6 +87,13 @@ def test_a_benchmarks_text_is_rejected(tmp_path: Path) -> None:
     assert "own/1" in row["benchmark_row"]
 
 
+def test_no_row_shows_a_secret() -> None:
+    secret = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0fG3hJ6"
+    (row,) = cut(f'connect_to_the_service(token="{secret}")')
+    assert (row[REJECT_REASON], row["secret_kind"]) == ("secret", "GitHub Token")
+    assert secret not in str(row)
+
+
 def test_bounds_that_dont_fit_are_told() -> None:
     with pytest.raises(ValidationError, match=r"min_lines 16 is above max_lines 15"):
         ExcerptSettings(min_lines=16)

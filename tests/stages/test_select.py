@@ -223,6 +223,17 @@ def test_a_kept_row_has_the_pass_rate_of_its_instruction_and_a_failure(tmp_path:
     assert row["failed_response"] == failed["response"]
 
 
+def test_samples_that_were_drawn_and_not_executed_count_in_the_pass_rate(tmp_path: Path) -> None:
+    same = {"instruction_id": "one", "instruction": "Write it.", "samples_drawn": 10}
+    rows = [attempt(0, **same), attempt(1, **same), attempt(2, **same, status="not-run")]
+    other = attempt(5, samples_drawn=1)
+    judged = select.select(Dataset.from_list([*rows, other]), select.SelectSettings(), Context(scratch=tmp_path))
+    assert judged["pass_rate"][:] == [0.2, 0.2, 0.2, 1.0]
+    # Rows that somebody else made don't say how many were drawn.
+    unsaid = select.select(Dataset.from_list(rows).remove_columns("samples_drawn"), select.SelectSettings(), Context())
+    assert set(unsaid["pass_rate"][:]) == {2 / 3}
+
+
 @pytest.mark.parametrize(
     "status", ["timeout", "out-of-memory", "killed", "early-exit", "no-assertion", "passed", "failed", "syntax-error"]
 )

@@ -19,6 +19,8 @@ import pytest
 from sca_hf.errors import StoreError
 from sca_hf.store import Store
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from tests.store.conftest import Toy
 

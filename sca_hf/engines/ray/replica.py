@@ -9,6 +9,7 @@ from dataclasses import astuple
 from typing import Any, Literal
 
 from sca_hf.engines import Completion, Prompt, RowFailure, Sampling
+from sca_hf.engines.gpu import gpu
 from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
 
@@ -63,10 +64,5 @@ class Replica:
 
 
 def _device() -> str:
-    """Return the kind of processor that computes: its name and, on GPUs, its compute capability."""
-    import torch
-
-    if torch.cuda.is_available():
-        major, minor = torch.cuda.get_device_capability()
-        return f"{torch.cuda.get_device_name()} sm_{major}{minor}"
-    return platform.machine()
+    """Return the kind of processor that computes."""
+    return str(gpu() or platform.machine())

@@ -11,7 +11,9 @@ from dataclasses import asdict
 from typing import Any, get_args
 
 from sca_hf.engines import Completion, Conversation, FinishReason, Prompt, RowFailure, Sampling
-from sca_hf.engines.model import EngineOption, engine_identity, resolve_model
+from sca_hf.engines.batch_invariance import BatchInvariant, is_invariant, set_for_vllm
+from sca_hf.engines.gpu import gpu, read_gpu
+from sca_hf.engines.model import EngineOption, engine_identity, resolve_model, runs_on_cpu
 from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.engines.vllm.launch import EngineProcesses, load_engine
 from sca_hf.errors import EngineUnavailable
@@ -22,7 +24,8 @@ class VllmEngine(ThreadedEngine):
 
     `model`: "demo", a folder, or a Hub id (`org/name@revision`). `max_model_len`: tokens of prompt and completion
     together, None for the model's own. `max_prompt_tokens`: a longer prompt is a RowFailure. `max_num_seqs`: sequences
-    in one batch at most. `options`: any other argument of vLLM's AsyncEngineArgs.
+    in one batch at most. `options`: any other argument of vLLM's AsyncEngineArgs. `batch_invariant`, `device`: see
+    `EngineSettings`.
 
     The constructor loads nothing; it raises EngineUnavailable where there is no such model.
     """
@@ -37,8 +40,16 @@ class VllmEngine(ThreadedEngine):
         max_num_seqs: int = 256,
         gpu_memory_utilization: float = 0.9,
         options: Mapping[str, EngineOption] | None = None,
+        batch_invariant: BatchInvariant = "auto",
+        device: str | None = None,
     ) -> None:
-        super().__init__(engine_identity(model, dtype, options), "vllm-engine")
+        super().__init__(engine_identity(model, dtype, options, batch_invariant, device), "vllm-engine")
+        self._device = device
+        self._invariant = (
+            None
+            if runs_on_cpu()
+            else is_invariant(batch_invariant, read_gpu(device) if device else gpu(), options or {})
+        )
         self._model = resolve_model(model)
         self._max_prompt_tokens = max_prompt_tokens
         self._arguments: dict[str, Any] = {
@@ -58,6 +69,10 @@ class VllmEngine(ThreadedEngine):
         self._processes.close()
 
     def _prepare(self) -> None:
+        if self._device is not None and not runs_on_cpu() and str(gpu()) != self._device:
+            raise EngineUnavailable(f"engine.device is {self._device!r}, and here is {gpu() or 'no GPU'}; change it")
+        if self._invariant is not None:
+            set_for_vllm(self._invariant)
         self._llm, self._tokenizer = load_engine(self._model, self._arguments, self._processes)
 
     def _interrupt(self) -> None:

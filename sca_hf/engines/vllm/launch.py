@@ -1,6 +1,5 @@
 """Launching vLLM in this process: its arguments, the environment of its processes, their log, and why a load failed."""
 
-import dataclasses
 import json
 import logging
 import multiprocessing
@@ -107,12 +106,6 @@ def _load(folder: str, arguments: Mapping[str, Any]) -> tuple[Any, Any]:
     from vllm.v1.engine.async_llm import AsyncLLM
 
     _hush()
-    known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
-    for name in arguments:
-        if name not in known:
-            raise EngineUnavailable(
-                f"engine.options has {name!r}, which this vLLM doesn't know; it takes {sorted(known)}"
-            )
     settings = {
         "model": folder,
         "trust_remote_code": False,
@@ -187,8 +180,6 @@ def _environment(processes: EngineProcesses) -> Iterator[None]:
         # One core is left to this process. OpenMP's threads spin: more of them than free cores make it 6 times slower.
         threads = max(1, len(os.sched_getaffinity(0)) - 1)
         wanted |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": str(threads)}
-    else:
-        wanted["VLLM_BATCH_INVARIANT"] = "1"  # the same text in any batch
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     try:
