@@ -234,7 +234,8 @@ def fit(stages: Sequence[Stage], before: Sequence[Column], makers: Sequence[Stag
 
 
 def _made_by(column: str, makers: Sequence[Stage]) -> str:
-    names = [stage.name for stage in makers if any(added.name == column for added in stage.adds)]
+    adding = [stage for stage in makers if any(added.name == column for added in stage.adds)]
+    names = [stage.name for stage in adding if column not in {*stage.uses, *stage.optional}]
     return f" (made by stage {', '.join(dict.fromkeys(names))})" if names and column != "id" else ""
 
 
