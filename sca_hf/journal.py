@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from sca_hf.console.interrupts import end_at_interrupts
+
 EXAMPLES = """\
 examples:
   python -m sca_hf.run --recipe demo --part 1/3           # and 2/3, 3/3: anywhere, in any order, killed or not
@@ -61,4 +63,5 @@ def _act(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    end_at_interrupts()
     sys.exit(main())

@@ -97,9 +97,15 @@ def test_it_runs_on_just_the_columns_that_it_uses() -> None:
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
-        ("[seeds, 'tests.test_own_stage:BREVITY']", "'brevity' needs column 'response' (made by stage responses, chat_responses)"),
+        (
+            "[seeds, 'tests.test_own_stage:BREVITY']",
+            "'brevity' needs column 'response' (made by stage responses, chat_responses)",
+        ),
         ("[seeds, responses]", "'responses' needs column 'instruction' (made by stage instructions, oss_instruct)"),
-        ("[concepts, seeds]", "stage 'concepts' needs column 'id', 'seed' (made by stage seeds, excerpts); there is no column"),
+        (
+            "[concepts, seeds]",
+            "stage 'concepts' needs column 'id', 'seed' (made by stage seeds, excerpts); there is no column",
+        ),
         ("[seeds, concepts, concepts]", "none of them twice"),
         ("[seeds, concept]", "there is no stage 'concept'; give one of seeds, excerpts"),
         ("['nowhere:STAGE']", "'nowhere:STAGE' can't be imported"),

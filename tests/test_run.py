@@ -1,5 +1,6 @@
 """The command as a user meets it: its help, its errors, and the stages that need no model."""
 
+import os
 import re
 import subprocess
 import sys
@@ -116,6 +117,17 @@ def test_a_dry_run_runs_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "to run" in done.stdout
     assert Store(tmp_path).versions() == []
+
+
+@pytest.mark.parametrize("model", ["gpt2", "my-org/none@v1", "./no-such-folder", "broken"])
+def test_a_model_that_can_not_be_reached_is_told_before_anything_is_made(tmp_path: Path, model: str) -> None:
+    (tmp_path / "broken").mkdir()
+    done = run(
+        "--recipe", "demo", "--store", "store", "--model", model, cwd=tmp_path, env=os.environ | {"HF_HUB_OFFLINE": "1"}
+    )
+    one_line_error(done, model.partition("@")[0].removeprefix("./"), "--model")
+    assert done.stdout == ""
+    assert Store(tmp_path / "store").versions() == []
 
 
 def answered(store: Path, tests: list[str], dataset: str = "demo-responses") -> None:

@@ -3,7 +3,6 @@
 import atexit
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,16 +11,17 @@ from typing import Any, Protocol
 import pyarrow as pa
 from datasets import Dataset, Features
 
-from sca_hf.engines import Engine, Prompt, Sampling, Usage
+from sca_hf.engines import Completion, Engine, Prompt, Sampling
 from sca_hf.errors import SandboxUnavailable, ScaError
 from sca_hf.identity import RUN_SEED, row_id
 from sca_hf.parallel.ordered_map import AHEAD, OrderedMap, Row
 from sca_hf.parallel.restore_order import restore_order
 from sca_hf.prompts.few_shot import FewShot
 from sca_hf.sandbox import Program, Verdict
-from sca_hf.stage import REJECT_REASON, Stage
+from sca_hf.stage import Stage
+from sca_hf.stages.progress import Progress, RowCalls, row_calls
 
-__all__ = ["Context", "PassRule", "Progress", "Row", "Runner", "Tokens"]
+__all__ = ["Context", "PassRule", "Row", "Runner", "Tokens"]
 
 
 class Runner(Protocol):
@@ -52,36 +52,6 @@ class Tokens:
 
     prompt: int = 0
     completion: int = 0
-
-
-@dataclass
-class Progress:
-    """Counts of a running stage. `usage`: what its engine has done, before this stage too; None without an engine.
-
-    `slots`: calls that the engine works on at once; `jails`: programs that run at once. `judged`: rows that became of
-    those done; `rejected`: how many of them by reason, with the first one of each in `examples`.
-    """
-
-    usage: Usage | None = None
-    slots: int = 0
-    jails: int = 0
-    rows: int = 0
-    rows_done: int = 0
-    calls: int = 0
-    programs: int = 0
-    programs_done: int = 0
-    passes: int = 0
-    judged: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def judge(self, row: Mapping[str, Any]) -> None:
-        """Count a judged row."""
-        self.judged += 1
-        reason = row.get(REJECT_REASON)
-        if reason is not None:
-            self.examples.setdefault(reason, row)
-            self.rejected[reason] += 1
 
 
 def _own_folder() -> Path:
@@ -123,23 +93,34 @@ class Context:
         return self.engine.identity.writer if self.engine is not None else None
 
     async def complete(self, prompt: Prompt, sampling: Sampling) -> tuple[str, str]:
-        """Return text and finish reason of one sample.
+        """Return text and finish reason of one sample. Raises as `completion` does."""
+        completion = await self.completion(prompt, sampling)
+        return completion.text, completion.finish_reason
 
-        Raises RowFailure for this call, EngineUnavailable for all.
-        """
+    async def completion(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        """Return one sample. Raises RowFailure for this call, EngineUnavailable for all."""
         if self.engine is None:
             raise ScaError("this stage needs an engine, and the context has none; give Context(engine=…)")
-        self.progress.calls += 1
+        progress = self.progress
+        progress.calls += 1
+        progress.max_tokens = max(progress.max_tokens, sampling.max_tokens)
+        if (row := row_calls.get()) is not None:
+            row.begun += 1
         try:
             completion = await self.engine.complete(prompt, sampling)
         finally:
-            self.progress.calls -= 1
+            progress.calls -= 1
+        progress.calls_done += 1
+        progress.tokens_done += completion.completion_tokens
         self.tokens.prompt += completion.prompt_tokens
         self.tokens.completion += completion.completion_tokens
-        return completion.text, completion.finish_reason
+        return completion
 
-    async def execute(self, program: Program) -> Verdict:
-        """Return the verdict on a program. Raises SandboxUnavailable, never for what the program did."""
+    async def execute(self, program: Program, *, is_attempt: bool = True) -> Verdict:
+        """Return the verdict on a program. Raises SandboxUnavailable, never for what the program did.
+
+        `is_attempt`: whether the stage's progress counts it among those that passed or not.
+        """
         if self.jails is None:
             raise SandboxUnavailable("this stage needs jails, and the context has none; give Context(jails=…)")
         self.progress.programs += 1
@@ -148,7 +129,9 @@ class Context:
         finally:
             self.progress.programs -= 1
         self.progress.programs_done += 1
-        self.progress.passes += verdict.status == "passed"
+        if is_attempt:
+            self.progress.attempts_done += 1
+            self.progress.passes += verdict.status == "passed"
         return verdict
 
     def map_rows(
@@ -171,8 +154,11 @@ class Context:
         self.progress.rows = len(rows)
 
         async def whole(row: Row) -> list[Row]:
+            row_calls.set(calls := RowCalls())
+            self.progress.rows_begun += 1
             added = await function(row)
             self.progress.rows_done += 1
+            self.progress.calls_of_rows_done += calls.begun
             if isinstance(added, list):
                 judged = [row | _ids(stage, row, index) | more for index, more in enumerate(added)]
             else:
@@ -200,15 +186,20 @@ class Context:
     def map_batches(self, stage: Stage, rows: Dataset, function: Callable[[Row], Row]) -> Dataset:
         """Map a function over batches, which returns the columns that `stage` adds to a batch, one value a row."""
 
+        self.progress.rows = len(rows)
+
         def whole(batch: Row) -> Row:
             carried = dict(batch)  # of the lazy one, `|` would lose what was not read yet
-            return carried | function(carried) | _batch_ids(stage, carried)
+            added = function(carried) | _batch_ids(stage, carried)
+            self.progress.rows_done += len(next(iter(added.values())))
+            return carried | added
 
         return self._map(stage, rows, whole, stage.features(rows.features), batch_size=self.batch_size)
 
     def add_columns(self, stage: Stage, rows: Dataset, columns: Mapping[str, Sequence[Any]]) -> Dataset:
         """Return the rows with what `stage` adds to them, one value a row; all else stays in Arrow as it is."""
         features = stage.features(rows.features)
+        self.progress.rows = len(rows)
 
         def whole(batch: pa.Table, indices: list[int]) -> pa.Table:
             here = slice(indices[0], indices[-1] + 1)
@@ -218,6 +209,7 @@ class Context:
                 pa.array(added[field.name], field.type) if field.name in added else batch[field.name].cast(field.type)
                 for field in features.arrow_schema
             ]
+            self.progress.rows_done += len(batch)
             return pa.table(arrays, features.arrow_schema)
 
         mapped = self._map(

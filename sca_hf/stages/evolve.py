@@ -16,6 +16,7 @@ from sca_hf.identity import published_name, row_id, row_random
 from sca_hf.prompts.build import STOP
 from sca_hf.prompts.chat_answers import is_refusal
 from sca_hf.prompts.parts import PartPrompts, load_part_prompts
+from sca_hf.settings import PATH
 from sca_hf.stage import REJECT_REASON, Column, Stage, written_by
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.few_shot import Part, SamplingSettings, ended
@@ -43,7 +44,7 @@ class EvolveSettings(SamplingSettings):
     max_words: int = Field(default=200, ge=1)
     max_tokens: int = Field(default=512, ge=1)
     shots: int = Field(default=5, ge=0, le=100)
-    prompts: str = Field(default="default", min_length=1)
+    prompts: str = Field(default="default", min_length=1, json_schema_extra=PATH)
 
     @field_validator("changes")
     @classmethod

@@ -152,7 +152,7 @@ class _Trial:
 
     async def _run(self, code: str) -> Verdict:
         self.runs += 1
-        return await self.context.execute(Program(code, self.program.tests))
+        return await self.context.execute(Program(code, self.program.tests), is_attempt=False)
 
 
 STAGE = Stage(

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sca_hf.engines.settings import EngineSettings
 from sca_hf.identity import published_name
-from sca_hf.settings import Settings
+from sca_hf.settings import PATH, Settings
 
 
 class ModelSettings(Settings):
@@ -16,7 +16,7 @@ class ModelSettings(Settings):
     not given is as `engine` has it by default.
     """
 
-    model: str | None = Field(default=None, min_length=1)
+    model: str | None = Field(default=None, min_length=1, json_schema_extra=PATH)
     engine: EngineSettings | None = None
 
     def intent(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ It comes in the place of `select` and `sft`, behind `execute`, and needs attempt
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -16,8 +16,7 @@ from sca_hf.stage import REJECT_REASON, Column, Format, Stage
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.formats import MESSAGES
 from sca_hf.stages.pass_rules import PASSED, WRONG, PassRules, PassSettings
-
-_READ_ROWS = 1000
+from sca_hf.stages.reading import rows_of
 
 
 class PreferencesSettings(PassSettings):
@@ -41,7 +40,8 @@ def preferences(attempts: Dataset, settings: PreferencesSettings, context: Conte
     passes: dict[str, dict[str, str]] = defaultdict(dict)
     failures: dict[str, dict[str, str]] = defaultdict(dict)
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for attempt in _rows(attempts, [*STAGE.uses, *STAGE.optional]):
+    columns = [name for name in (*STAGE.uses, *STAGE.optional) if name in attempts.column_names]
+    for attempt in rows_of(attempts, columns):
         name, own = attempt["instruction_id"], attempt["id"]
         reasons[own] = rules.ruling(attempt).reason
         counts[name][attempt["status"] == PASSED] += 1
@@ -64,7 +64,7 @@ def preferences(attempts: Dataset, settings: PreferencesSettings, context: Conte
             else:
                 partners[own] = wrong[number]
     needed = set(partners.values())
-    texts = {row["id"]: row["response"] for row in _rows(attempts, ["id", "response"]) if row["id"] in needed}
+    texts = {row["id"]: row["response"] for row in rows_of(attempts, ["id", "response"]) if row["id"] in needed}
 
     def judged(batch: Row) -> Row:
         others = [partners.get(own) for own in batch["id"]]
@@ -83,12 +83,6 @@ def preferences(attempts: Dataset, settings: PreferencesSettings, context: Conte
 
 def _said(role: str, text: str) -> list[dict[str, str]]:
     return [{"role": role, "content": text}]
-
-
-def _rows(attempts: Dataset, columns: list[str]) -> Iterator[Row]:
-    present = [name for name in columns if name in attempts.column_names]
-    for batch in attempts.select_columns(present).with_format("arrow").iter(batch_size=_READ_ROWS):
-        yield from batch.to_pylist()
 
 
 def _pair(row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -22,15 +22,16 @@ from sca_hf.prompts.errors import REPAIRABLE, error_text
 from sca_hf.prompts.forgotten_imports import with_forgotten_imports
 from sca_hf.prompts.parts import PartPrompts, load_part_prompts
 from sca_hf.sandbox import Verdict
+from sca_hf.settings import PATH
 from sca_hf.stage import REJECT_REASON, Column, Stage, written_by
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.few_shot import Part, SamplingSettings, ended
 from sca_hf.stages.first_samples import FirstSamples
 from sca_hf.stages.pass_rules import program_of
+from sca_hf.stages.reading import rows_of
 
 PARTS = ("Instruction", "Failed Response", "Failed Tests", "Error", "Response", "Tests")
 
-_READ_ROWS = 1000
 _CARRIED: Row = {
     "tests_inferred": False,
     "tests_imports": [],
@@ -53,7 +54,7 @@ class RepairSettings(SamplingSettings):
     when: Literal["no-pass", "all"] = "no-pass"
     max_output: int = Field(default=400, ge=0)
     shots: int = Field(default=3, ge=0, le=100)
-    prompts: str = Field(default="default", min_length=1)
+    prompts: str = Field(default="default", min_length=1, json_schema_extra=PATH)
 
     def load(self) -> PartPrompts:
         """Return the prompts. Raises InputError if there are none."""
@@ -71,7 +72,7 @@ class RepairSettings(SamplingSettings):
 def repair(responses: Dataset, settings: RepairSettings, context: Context) -> Dataset:
     """Return all responses (`repair` 0), each followed by its repairs (`repair` 1, 2, …).
 
-    A response passes by the context's pass rule. Only one whose program failed in a way that can be told is repaired;
+    A repair is another attempt of the same sample. A response passes by the context's pass rule. Only one whose program failed in a way that can be told is repaired;
     one that passed, and that another rule rejects, is not. Reasons, of repairs: `cut-off`, `repetition`, `no-response`,
     `no-tests`, `several-tests`, `no-code`, `unchanged` (the same program), `prompt-too-long`, `engine-error`.
     """
@@ -193,11 +194,8 @@ def _repairable(verdict: Verdict) -> Verdict | None:
 
 def _instructions(responses: Dataset) -> dict[str, _Instruction]:
     places: dict[str, list[tuple[int, str, int]]] = {}
-    number = 0
-    for batch in responses.select_columns(["instruction_id", "sample", "id"]).with_format("arrow").iter(_READ_ROWS):
-        for row in batch.to_pylist():
-            places.setdefault(row["instruction_id"], []).append((row["sample"], row["id"], number))
-            number += 1
+    for number, row in enumerate(rows_of(responses, ["instruction_id", "sample", "id"])):
+        places.setdefault(row["instruction_id"], []).append((row["sample"], row["id"], number))
     return {name: _Instruction([place[-1] for place in sorted(own)], len(own)) for name, own in places.items()}
 
 

@@ -54,6 +54,7 @@ from sca_hf.parallel.checkpoints import Checkpoints
 from sca_hf.parallel.crash_proof import CrashProofWorker
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context
+from sca_hf.stages.progress import Progress
 from sca_hf.stages.source_settings import WHERE, SourceSettings, origin
 
 Ids = NDArray[np.bytes_]
@@ -112,14 +113,21 @@ def seeds(files: Dataset | FileStream, settings: SeedSettings, context: Context)
     contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
     folder = context.checkpoints / STAGE.name if context.checkpoints else None
     checkpoints = Checkpoints(folder, str(STAGE.version), json.dumps(settings.intent()))
-    together = partial(_judged_together, settings=settings, checkpoints=checkpoints, folder=context.scratch)
+    progress = context.progress
+    progress.unit = "files"
+    together = partial(
+        _judged_together, settings=settings, checkpoints=checkpoints, folder=context.scratch, progress=progress
+    )
     with ExitStack() as stack:
         judge = partial(judge_files, settings=settings, contaminants=contaminants)
         worker = stack.enter_context(CrashProofWorker(judge))
         if isinstance(files, FileStream):
+            progress.counted = lambda: files.files
             stream = SeedStream(files, _judged, worker, checkpoints, context.workers, context.scratch, _FEATURES)
             judged, ids, reasons = _read(stack.enter_context(stream), settings.count, together)
         else:
+            progress.rows = len(files)
+            progress.counted = lambda: min(len(files), _PART * checkpoints.count())  # other processes judge them
             parts = Dataset.from_dict({"begin": range(0, len(files), _PART)})  # the same for any number of workers
             judged = parts.map(
                 partial(_columns, files=files, license=settings.license, worker=worker, checkpoints=checkpoints),
@@ -134,6 +142,7 @@ def seeds(files: Dataset | FileStream, settings: SeedSettings, context: Context)
                 desc="seeds",
             )
             ids, reasons = together(judged)
+    progress.counted, progress.rows_done = None, progress.done
     if settings.count is not None:
         _draw(ids, reasons, settings.count, context.seed)
     checkpoints.forget()
@@ -157,19 +166,22 @@ def _read(
 
 
 def _judged_together(
-    judged: Dataset, settings: SeedSettings, checkpoints: Checkpoints, folder: Path
+    judged: Dataset, settings: SeedSettings, checkpoints: Checkpoints, folder: Path, progress: Progress
 ) -> tuple[Ids, list[str | None]]:
     """Ids and reasons, after the rules that look at many seeds at once."""
     ids, reasons = _ids(judged), _reasons(judged)
     _reject_copies(ids, reasons)
     if near := settings.near_duplicates:
+        progress.phase = "looking for near-duplicates"
         compared = hashlib.sha256(ids[[reason is None for reason in reasons]].tobytes()).hexdigest()
         rule = partial(_near, settings=near, folder=folder)
         _reject(judged, reasons, lambda texts: checkpoints.part(["near", compared], partial(rule, texts)))
     if settings.type_check:
+        progress.phase = "checking types"
         _reject(
             judged, reasons, partial(_checked, settings=settings.type_check, checkpoints=checkpoints, folder=folder)
         )
+    progress.phase = ""
     return ids, reasons
 
 

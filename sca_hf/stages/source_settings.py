@@ -8,7 +8,7 @@ from sca_hf.corpus.hub import SCHEME
 from sca_hf.corpus.sources import Source, open_source
 from sca_hf.errors import InputError
 from sca_hf.identity import published_name
-from sca_hf.settings import Settings
+from sca_hf.settings import PATH, Settings
 from sca_hf.stage import Counts, Origin
 
 WHERE = ("source", "config", "data_dir", "split")
@@ -18,11 +18,13 @@ WHERE = ("source", "config", "data_dir", "split")
 class SourceSettings(Settings):
     """Where rows come from.
 
-    `source`, `column`, `license`: see `sca_hf.corpus.sources.open_source`; `config`, `data_dir`, `split`: which rows of
-    a source on the Hub. `count`: take at most this many of the rows, drawn by the run's seed.
+    `source`: "stdlib", a folder, git checkouts, a data file, the folder of a version, or hf://namespace/name. `column`:
+    which one of a data file, a version or a dataset on the Hub has the text. `license`: the SPDX id of files that
+    neither say their own nor have a license file above them. `config`, `data_dir`, `split`: which rows of a source on
+    the Hub. `count`: take at most this many of the rows, drawn by the run's seed.
     """
 
-    source: str = Field(default="stdlib", min_length=1)
+    source: str = Field(default="stdlib", min_length=1, json_schema_extra=PATH)
     config: str | None = Field(default=None, min_length=1)
     data_dir: str | None = Field(default=None, min_length=1)
     split: str = Field(default="train", min_length=1)

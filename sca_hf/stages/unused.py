@@ -10,7 +10,7 @@ from pydantic import Field
 from sca_hf.corpus.hub import FileStream
 from sca_hf.corpus.sources import Source, open_source
 from sca_hf.identity import published_name
-from sca_hf.settings import Settings
+from sca_hf.settings import PATH, Settings
 from sca_hf.stage import REJECT_REASON, Stage
 from sca_hf.stages.context import Context, Row
 
@@ -21,7 +21,7 @@ class UnusedSettings(Settings):
     """Which seeds were used. `earlier`: versions of stage `seeds`, or of any stage after it, or other data with a
     column `seed`: folders, Parquet or JSON files, or `hf://namespace/name@revision`."""
 
-    earlier: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    earlier: Annotated[tuple[str, ...], Field(strict=False)] = Field(default=(), json_schema_extra=PATH)
 
     def open(self) -> list[Source]:
         """Return the sources. Raises InputError or HubError if one of them isn't there, or has no column `seed`."""

@@ -21,6 +21,17 @@ def text_of(prompt: str, seed: int) -> str:
     return digest(prompt, seed)[:16]
 
 
+def doubles(prompt: str, seed: int) -> str:
+    """What a model writes at each step of the demo recipe that gets all of them right."""
+    if prompt.endswith("[Concepts]\n"):
+        return "addition, functions"
+    if prompt.endswith("[Instruction]\n"):
+        return f"Write a function `double` that doubles number {seed}."
+    if prompt.endswith("```python\n"):
+        return "assert double(2) == 4\nassert double(-1) == -2\n```"
+    return f"It is {seed}:\n\n```python\ndef double(x):\n    return 2 * x\n```\n\n[Tests]\n"
+
+
 def ended(text: str, stop: Sequence[str], max_tokens: int) -> tuple[str, str, str]:
     """The text up to the first stop text or of `max_tokens` words, why it ends, and the stop text."""
     found = [(text.index(each), each) for each in stop if each in text]
@@ -37,7 +48,8 @@ def laid_out(messages: Sequence[dict[str, str]]) -> str:
 
 
 class Loopback:
-    """`says`: what the model writes behind a prompt, with a seed, if nothing ends it.
+    """`says`: what the model writes behind a prompt, with a seed, if nothing ends it. `likely`: log-probabilities of
+    first tokens behind a prompt, where a request asks for some; None: it tells none.
 
     `faults`: what the next requests meet, one each. `poison`: what prompts with a text in them always meet.
 
@@ -57,6 +69,7 @@ class Loopback:
         self.version: str | None = "1.0"  # None: a server that is not vLLM
         self.says: Callable[[str, int], str] = text_of
         self.thinks: str | None = None  # what it gives apart from the answers of a chat model
+        self.likely: Callable[[str], dict[str, float] | None] = lambda prompt: None
         owner = self
 
         class Handler(_Handler):
@@ -150,7 +163,9 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = {"generated_text": text + stop, "details": details | {"tokens": [], "top_tokens": None}}
                 answer = [answer]
             else:
-                choice = {"text": text, "finish_reason": reason, "index": 0, "logprobs": None}
+                likely = it.likely(prompt) if body.get("logprobs") else None
+                logprobs = {"top_logprobs": [likely], "tokens": [text], "token_logprobs": [0.0], "text_offset": [0]}
+                choice = {"text": text, "finish_reason": reason, "index": 0, "logprobs": logprobs if likely else None}
                 if chat:
                     del choice["text"]
                     choice["message"] = {"role": "assistant", "content": text, "reasoning_content": it.thinks}

@@ -234,11 +234,42 @@ def test_what_was_finished_before_the_servers_died_is_kept(tmp_path: Path) -> No
     again.close()
 
 
+def test_a_server_that_dies_at_the_first_calls_is_not_one_that_is_not_up_yet() -> None:
+    server = Loopback()
+    engine = make_engine(MODEL, settings("openai", server.url, patience=1.0))
+    server.close()
+    with pytest.raises(EngineUnavailable) as died:
+        outcomes(engine, PROMPTS)
+    engine.close()
+    for part in (server.url, "up when this run began, gone since the first calls", "--no-enable-chunked-prefill"):
+        assert part in str(died.value)
+    assert "is up" not in str(died.value)
+
+
+def test_trouble_is_told_while_it_lasts(server: Any) -> None:
+    engine = make_engine(MODEL, settings("openai", server.url))
+    assert isinstance(engine, RemoteEngine)
+    usage = engine.usage
+    server.faults.append("retry")
+    told = []
+
+    async def watched() -> None:
+        call = asyncio.ensure_future(engine.complete(PROMPTS[0], sampling()))
+        while not call.done():
+            told.append(usage.trouble)
+            await asyncio.sleep(0.02)
+
+    asyncio.run(watched())
+    engine.close()
+    assert any(f"{server.url} does not answer (status 429" in trouble for trouble in told)
+    assert usage.trouble == ""
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_server_at_all(kind: str) -> None:
     gone = Loopback()
     gone.close()
-    with pytest.raises(EngineUnavailable, match=r"no server of engine\.urls answers.*start one"):
+    with pytest.raises(EngineUnavailable, match=r"no server of engine\.urls is up.*start one"):
         make_engine(MODEL, settings(kind, gone.url, patience=0.1))
 
 

@@ -30,7 +30,7 @@ class Replica:
     """An engine in an actor. `make` holds the arguments of VllmEngine. Ray calls the methods, in one event loop."""
 
     def __init__(self, model: str, make: Mapping[str, Any]) -> None:
-        self._engine = VllmEngine(model, **make)
+        self._engine = VllmEngine(model, **make, reload=False)
         self._joined = False
 
     async def join(self) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -45,9 +45,9 @@ class Replica:
         self._joined = True
         return self._engine.identity.intent() | {"device": _device()}, tuple(answers)
 
-    async def has_joined(self) -> bool:
-        """Return whether this replica has joined since it was started."""
-        return self._joined
+    async def live(self) -> tuple[int, ...] | None:
+        """Return what calls under way have done, the fields of `Work`; None: this has not joined since its start."""
+        return astuple(self._engine.usage.live()) if self._joined else None
 
     async def complete(self, prompt: Prompt, sampling: Sampling) -> Answer:
         """Return the answer to one call; only the death of the actor raises."""

@@ -6,10 +6,12 @@ import multiprocessing
 import multiprocessing.spawn
 import os
 import re
+import signal
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,10 @@ class EngineProcesses:
 
     @contextmanager
     def lifelines(self) -> Iterator[None]:
-        """Processes that this thread spawns meanwhile run `lifeline.py` in the place of the user's main module."""
+        """Processes that this thread spawns meanwhile run `lifeline.py` in the place of the user's main module.
+
+        They never see a SIGINT, which a terminal sends to all processes of a command: to end them is up to this one.
+        """
         self._others = set(multiprocessing.active_children())
         original = multiprocessing.spawn.get_preparation_data
         thread = threading.current_thread()
@@ -66,9 +71,12 @@ class EngineProcesses:
 
         multiprocessing.spawn.get_preparation_data = prepared
         os.environ[lifeline.PARENT_VARIABLE] = str(os.getpid())
+        resource_tracker.ensure_running()  # when it starts, it lets this thread have SIGINT again
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             yield
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             del os.environ[lifeline.PARENT_VARIABLE]
             multiprocessing.spawn.get_preparation_data = original
 
