@@ -72,9 +72,10 @@ class RepairSettings(SamplingSettings):
 def repair(responses: Dataset, settings: RepairSettings, context: Context) -> Dataset:
     """Return all responses (`repair` 0), each followed by its repairs (`repair` 1, 2, …).
 
-    A repair is another attempt of the same sample. A response passes by the context's pass rule. Only one whose program failed in a way that can be told is repaired;
-    one that passed, and that another rule rejects, is not. Reasons, of repairs: `cut-off`, `repetition`, `no-response`,
-    `no-tests`, `several-tests`, `no-code`, `unchanged` (the same program), `prompt-too-long`, `engine-error`.
+    A repair is another attempt of the same sample. A response passes by the context's pass rule. Only one whose program
+    failed in a way that can be told is repaired; one that passed, and that another rule rejects, is not. Reasons, of
+    repairs: `cut-off`, `repetition`, `no-response`, `no-tests`, `several-tests`, `no-code`, `unchanged` (the same
+    program), `prompt-too-long`, `engine-error`.
     """
     if context.jails is None or context.pass_rule is None:
         missing = "jails" if context.jails is None else "pass_rule"
