@@ -8,7 +8,7 @@ from pydantic import Field
 
 from sca_hf.engines import Conversation
 from sca_hf.errors import ScaError
-from sca_hf.filters.copies import ExemplarCopies, WrittenPart
+from sca_hf.filters.copies import ExemplarCopies, WrittenPart, written_parts
 from sca_hf.prompts.build import in_first_message
 from sca_hf.prompts.decks import Decks
 from sca_hf.prompts.few_shot import Exemplar, FewShot
@@ -49,7 +49,9 @@ class ChatStep(Generic[Open]):
             stage=stage,
         )
         exemplars = context.few_shot.exemplars
-        self._copies = None if settings.max_copied is None else ExemplarCopies(exemplars, settings.max_copied)
+        self._copies = (
+            None if settings.max_copied is None else ExemplarCopies(written_parts(exemplars), settings.max_copied)
+        )
 
     def conversation(self, parent_id: str, open_row: Open) -> Conversation:
         """Return the conversation about a row."""

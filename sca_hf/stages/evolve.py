@@ -5,35 +5,32 @@ code, or more complexity. A change that fails is a row of its own, with its reas
 last task that was none.
 """
 
-from typing import Any
-
 from datasets import Dataset, Value
 from pydantic import Field, field_validator
 
 from sca_hf.engines import RowFailure
 from sca_hf.filters.evolutions import leaks_prompt, says_the_same
-from sca_hf.identity import published_name, row_id, row_random
+from sca_hf.identity import row_id, row_random
 from sca_hf.prompts.build import STOP
 from sca_hf.prompts.chat_answers import is_refusal
 from sca_hf.prompts.parts import PartPrompts, load_part_prompts
-from sca_hf.settings import PATH
 from sca_hf.stage import REJECT_REASON, Column, Stage, written_by
 from sca_hf.stages.context import Context, Row
-from sca_hf.stages.few_shot import Part, SamplingSettings, ended
+from sca_hf.stages.few_shot import Part, ended
 from sca_hf.stages.instructions import reject_reason
+from sca_hf.stages.part_prompts import PartCopies, PartSettings
 
 PARTS = ("Instruction", "Change", "New Instruction")
 
 _STOP = (*STOP, "\n[Response]", "\n[Instruction]", "\n[Change]")
 
 
-class EvolveSettings(SamplingSettings):
+class EvolveSettings(PartSettings):
     """How tasks are made over. `rounds`: changes one after the other.
 
     `changes`: how often each kind of change is drawn, by the name that it has in the file of prompts. `keep_first`:
-    whether the tasks as they were stay among the rows. `max_words`: words of a task, at most. `shots`: exemplars a
-    prompt; `prompts`: file with the system text, the kinds of change and the exemplars (see `sca_hf.prompts.parts`), or
-    "default".
+    whether the tasks as they were stay among the rows. `max_words`: words of a task, at most. `prompts`: file with the
+    system text, the kinds of change and the exemplars (see `sca_hf.prompts.parts`), or "default".
     """
 
     rounds: int = Field(default=2, ge=1, le=100)
@@ -44,7 +41,6 @@ class EvolveSettings(SamplingSettings):
     max_words: int = Field(default=200, ge=1)
     max_tokens: int = Field(default=512, ge=1)
     shots: int = Field(default=5, ge=0, le=100)
-    prompts: str = Field(default="default", min_length=1, json_schema_extra=PATH)
 
     @field_validator("changes")
     @classmethod
@@ -59,23 +55,16 @@ class EvolveSettings(SamplingSettings):
         prompts.check("evolve.prompts", self.prompts, "Change", self.changes)
         return prompts
 
-    def intent(self) -> dict[str, Any]:
-        """Return the settings with what of the file the prompts show in place of its name."""
-        return super().intent() | {"prompts": self.load().sha}
-
-    def published(self) -> dict[str, Any]:
-        """Return the settings with the name of the file alone."""
-        return super().published() | {"prompts": published_name(self.prompts)}
-
 
 def evolve(instructions: Dataset, settings: EvolveSettings, context: Context) -> Dataset:
     """Return each task (`generation` 0), followed by what each round made of it.
 
     Reasons: `first-generation` (where `keep_first` is false), `same-as-parent`, `leaks-prompt` (it speaks of the
-    change, or of the task before it), `refusal`, `too-long`, `no-instruction`, `not-an-instruction`, `cut-off`,
-    `repetition`, `prompt-too-long`, `engine-error`.
+    change, or of the task before it), `refusal`, `too-long`, `no-instruction`, `not-an-instruction`,
+    `copied-exemplar-<number>`, `cut-off`, `repetition`, `prompt-too-long`, `engine-error`.
     """
     prompts = settings.load()
+    copies = PartCopies(prompts, settings.max_copied)
     part = Part(STAGE.name, _STOP, settings.max_tokens)
 
     async def changed(row: Row, parent: Row, change: str, number: int) -> tuple[str, str | None]:
@@ -90,6 +79,7 @@ def evolve(instructions: Dataset, settings: EvolveSettings, context: Context) ->
         evolved = said.strip()
         reason = reject_reason(evolved, ended(said, finish_reason, sampling))
         asked = [prompts.system, text]
+        reason = reason or copies.reason("New Instruction", evolved) or copies.reason("Instruction", evolved)
         return evolved, reason or _fault(parent["instruction"], evolved, asked, settings.max_words)
 
     async def generations(row: Row) -> list[Row]:

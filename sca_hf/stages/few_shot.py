@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from sca_hf.engines import Sampling
 from sca_hf.engines.repetition import RepetitionDetection, ends_in_repetition
 from sca_hf.errors import ScaError
-from sca_hf.filters.copies import ExemplarCopies, WrittenPart
+from sca_hf.filters.copies import ExemplarCopies, WrittenPart, written_parts
 from sca_hf.identity import row_seed
 from sca_hf.prompts.decks import Decks
 from sca_hf.prompts.few_shot import Exemplar, FewShot
@@ -145,7 +145,9 @@ class FewShotStep(Generic[Open]):
         self._context = context
         self._calls = FewShotCalls(context.few_shot, settings, context.seed, stage, prompt_of)
         max_copied = settings.max_copied if isinstance(settings, WritingSettings) else None
-        self._copies = None if max_copied is None else ExemplarCopies(context.few_shot.exemplars, max_copied)
+        self._copies = (
+            None if max_copied is None else ExemplarCopies(written_parts(context.few_shot.exemplars), max_copied)
+        )
 
     def prompt(self, parent_id: str, open_row: Open) -> str:
         """Return the prompt of a row."""

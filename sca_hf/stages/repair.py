@@ -8,25 +8,24 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from datasets import Dataset, List, Value
 from pydantic import Field
 
 from sca_hf.engines import RowFailure
 from sca_hf.errors import SandboxUnavailable
-from sca_hf.identity import published_name
 from sca_hf.prompts.answers import Answer, parse_answer
 from sca_hf.prompts.build import STOP
 from sca_hf.prompts.errors import REPAIRABLE, error_text
 from sca_hf.prompts.forgotten_imports import with_forgotten_imports
 from sca_hf.prompts.parts import PartPrompts, load_part_prompts
 from sca_hf.sandbox import Verdict
-from sca_hf.settings import PATH
 from sca_hf.stage import REJECT_REASON, Column, Stage, written_by
 from sca_hf.stages.context import Context, Row
-from sca_hf.stages.few_shot import Part, SamplingSettings, ended
+from sca_hf.stages.few_shot import Part, ended
 from sca_hf.stages.first_samples import FirstSamples
+from sca_hf.stages.part_prompts import PartCopies, PartSettings
 from sca_hf.stages.pass_rules import program_of
 from sca_hf.stages.reading import rows_of
 
@@ -41,32 +40,21 @@ _CARRIED: Row = {
 }
 
 
-class RepairSettings(SamplingSettings):
+class RepairSettings(PartSettings):
     """How failed attempts are repaired. `tries`: at most this many one after the other, each from the one before it.
 
     `when`: "no-pass" repairs the attempts at instructions that no attempt passed, so that rows without repairs are the
     same with this stage as without it; "all" repairs every failed attempt. `max_output`: characters of a program's
-    output that are shown, its last ones. `shots`: exemplars a prompt; `prompts`: file with the system text and the
-    exemplars (see `sca_hf.prompts.parts`), or "default".
+    output that are shown, its last ones.
     """
 
     tries: int = Field(default=1, ge=1, le=10)
     when: Literal["no-pass", "all"] = "no-pass"
     max_output: int = Field(default=400, ge=0)
-    shots: int = Field(default=3, ge=0, le=100)
-    prompts: str = Field(default="default", min_length=1, json_schema_extra=PATH)
 
     def load(self) -> PartPrompts:
         """Return the prompts. Raises InputError if there are none."""
         return load_part_prompts("repair.prompts", self.prompts, "repair.txt", PARTS, self.shots)
-
-    def intent(self) -> dict[str, Any]:
-        """Return the settings with what of the file the prompts show in place of its name."""
-        return super().intent() | {"prompts": self.load().sha}
-
-    def published(self) -> dict[str, Any]:
-        """Return the settings with the name of the file alone."""
-        return super().published() | {"prompts": published_name(self.prompts)}
 
 
 def repair(responses: Dataset, settings: RepairSettings, context: Context) -> Dataset:
@@ -75,7 +63,7 @@ def repair(responses: Dataset, settings: RepairSettings, context: Context) -> Da
     A repair is another attempt of the same sample. A response passes by the context's pass rule. Only one whose program
     failed in a way that can be told is repaired; one that passed, and that another rule rejects, is not. Reasons, of
     repairs: `cut-off`, `repetition`, `no-response`, `no-tests`, `several-tests`, `no-code`, `unchanged` (the same
-    program), `prompt-too-long`, `engine-error`.
+    program), `copied-exemplar-<number>`, `prompt-too-long`, `engine-error`.
     """
     if context.jails is None or context.pass_rule is None:
         missing = "jails" if context.jails is None else "pass_rule"
@@ -114,6 +102,7 @@ class _Trial:
         self._settings, self._context = settings, context
         self._rows = responses.select_columns(list(STAGE.uses))
         self._prompts = settings.load()
+        self._copies = PartCopies(self._prompts, settings.max_copied)
         self._part = Part(STAGE.name, STOP, settings.max_tokens)
         self._instructions = _instructions(responses)
 
@@ -143,6 +132,8 @@ class _Trial:
         reason = answer.reject_reason
         if reason is None and program_of(answer.response, tests) == program_of(failed["response"], failed["tests"]):
             reason = "unchanged"
+        if reason is None:
+            reason = self._copies.reason("Response", answer.response) or self._copies.reason("Tests", tests)
         return {
             "response": answer.response,
             "tests": tests,

@@ -81,6 +81,14 @@ def test_a_change_that_fails_has_its_reason(said: str, reason: str, tmp_path: Pa
     assert reasons(rows) == [None, reason]
 
 
+def test_a_copied_exemplar_is_rejected_if_the_prompt_shows_it(tmp_path: Path) -> None:
+    exemplars = EvolveSettings().load().exemplars
+    with served(lambda prompt, seed: exemplars[2]["New Instruction"]) as server:
+        rows = rows_of(STAGE, server, tmp_path / "5", TASKS[:1], EvolveSettings(rounds=1))
+        other = rows_of(STAGE, server, tmp_path / "2", TASKS[:1], EvolveSettings(rounds=1, shots=2))
+    assert (reasons(rows), reasons(other)) == ([None, "copied-exemplar-3"], [None, None])
+
+
 @pytest.mark.parametrize(("fault", "reason"), [("long", "prompt-too-long"), (500, "engine-error")])
 def test_a_fault_of_the_engine_costs_its_round(fault: Any, reason: str, tmp_path: Path) -> None:
     with served(says) as server:

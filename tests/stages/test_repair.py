@@ -1,5 +1,6 @@
 """Self-repair: what goes back to the model, what comes of it, and that rows say how they came about."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sca_hf.recipe import load_recipe
 from sca_hf.sandbox import Jails, Program, Verdict
 from sca_hf.stage import REJECT_REASON
 from sca_hf.stages.context import Context
+from sca_hf.stages.pass_rules import program_of
 from sca_hf.stages.repair import RepairSettings, repair
 from sca_hf.store import Store
 from tests.engines.loopback_server import Loopback
@@ -137,6 +139,24 @@ def test_a_repair_that_is_none_is_rejected_with_its_reason(said: str, reason: st
     with served(lambda prompt, seed: said) as server:
         rows = repaired(server, tmp_path, attempts(answer(WRONG, TESTS)), tries=3)
     assert [row[REJECT_REASON] for row in rows] == [None, reason]
+
+
+@pytest.mark.jail
+def test_a_copied_exemplar_is_rejected(tmp_path: Path) -> None:
+    exemplar = RepairSettings().load().exemplars[2]
+    with served(lambda prompt, seed: f"{exemplar['Response']}\n\n[Tests]\n{exemplar['Tests']}") as server:
+        rows = repaired(server, tmp_path, attempts(answer(WRONG, TESTS)))
+    assert [row[REJECT_REASON] for row in rows] == [None, "copied-exemplar-3"]
+
+
+@pytest.mark.jail
+def test_the_bundled_exemplars_are_true() -> None:
+    """What failed fails, with the error that they show, and what is corrected passes."""
+    for exemplar in RepairSettings().load().exemplars:
+        failed = program_of(exemplar["Failed Response"], exemplar["Failed Tests"])
+        corrected = program_of(exemplar["Response"], exemplar["Tests"])
+        assert error_text(failed, asyncio.run(Runner().run(failed)), 400) == exemplar["Error"]
+        assert asyncio.run(Runner().run(corrected)).status == "passed"
 
 
 @pytest.mark.jail
