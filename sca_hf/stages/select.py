@@ -98,8 +98,9 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
 @dataclass(slots=True)
 class _Attempts:
     """What selection knows of the attempts at one instruction. `samples`, `passed`: those that are here, and that did;
-    `drawn`: how many samples there were, as far as rows tell; `chosen`: the best candidate so far (how it ranks, place of its row), `failure`:
-    the same among the wrong ones."""
+    `drawn`: how many samples there were, as far as rows tell; `chosen`: the best candidate so far (how it ranks, place
+    of its row), `failure`: the same among the wrong ones.
+    """
 
     samples: set[int | str] = field(default_factory=set)
     passed: set[int | str] = field(default_factory=set)
