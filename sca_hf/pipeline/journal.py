@@ -23,6 +23,7 @@ from sca_hf.engines import Completion, Engine, EngineIdentity, Fleet, Sampling, 
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
 from sca_hf.sandbox import JAIL_VERSION, Jails, Program, Verdict
+from sca_hf.sandbox.ray_jails import RayJails
 from sca_hf.store.disk import network_kind
 
 T = TypeVar("T")
@@ -214,7 +215,7 @@ class JournaledJails:
     kept with what was measured.
     """
 
-    def __init__(self, jails: Jails, journal: Journal) -> None:
+    def __init__(self, jails: Jails | RayJails, journal: Journal) -> None:
         self.made = self.reused = self.earlier = 0
         self._jails = jails
         self._journal = journal
@@ -249,7 +250,7 @@ class JournaledJails:
         if entered:
             _in_a_loop_of_its_own(self._jails.__aexit__(None, None, None))
 
-    def _started(self) -> Jails:
+    def _started(self) -> Jails | RayJails:
         with self._lock:
             if not self._entered:
                 _in_a_loop_of_its_own(self._jails.__aenter__())
