@@ -3,6 +3,9 @@
 import os
 import threading
 
+_TRIES = 3
+_BUSY = "timed out during startup"
+
 _lock = threading.Lock()
 _users = 0
 _started_here = False
@@ -18,9 +21,16 @@ def join() -> None:
     import ray
 
     with _lock:
-        if not ray.is_initialized():
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-            _started_here = True
+        for attempt in range(1, _TRIES + 1):
+            if ray.is_initialized():
+                break
+            try:
+                ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+                _started_here = True
+            except Exception as error:
+                ray.shutdown()
+                if _BUSY not in str(error) or attempt == _TRIES:  # Ray gives its own processes 30 s, and no more
+                    raise
         _users += 1
 
 

@@ -90,14 +90,16 @@ def test_replicas_that_are_killed_at_random_lose_nothing(three: RayEngine) -> No
             async with turns:
                 return await outcome(three, number)
 
+        outcomes = await asyncio.gather(*(one(number) for number in range(300)))
         killer = threading.Thread(target=kill)
         killer.start()
-        outcomes: list[str] = []
-        while len(outcomes) < CALLS or (killed < KILLS and len(outcomes) < 20 * CALLS):
-            first = len(outcomes)
-            outcomes += await asyncio.gather(*(one(number) for number in range(first, first + 300)))
-        done.set()
-        await asyncio.to_thread(killer.join)
+        try:
+            while len(outcomes) < CALLS or (killed < KILLS and len(outcomes) < 20 * CALLS):
+                first = len(outcomes)
+                outcomes += await asyncio.gather(*(one(number) for number in range(first, first + 300)))
+        finally:
+            done.set()
+            await asyncio.to_thread(killer.join)
         return outcomes
 
     outcomes = asyncio.run(all_calls())
