@@ -70,6 +70,7 @@ class Console:
         """What the whole would take, with ranges of 95 %."""
         table = Table(title="Forecast of the whole, from the pilot", title_justify="left")
         table.caption = "at the pilot's speed; fuller batches are faster, and more rows have more duplicates"
+        replayed = [step.stage for step in forecasts if step.hours is None]
         for name in ("stage", "rows in", "calls", "tokens in", "tokens out", "kept", "hours", "GPU-hours"):
             table.add_column(name, justify="left" if name == "stage" else "right")
         for step in forecasts:
@@ -77,10 +78,15 @@ class Console:
             table.add_row(
                 step.stage,
                 *(_range(estimate, ",.0f") for estimate in (step.rows, step.calls, *tokens, step.kept)),
-                _range(step.hours, ".3g"),
+                _range(step.hours, ".3g") if step.hours else "unknown",
                 _range(step.gpu_hours, ".3g") if step.gpu_hours else "-",
             )
         self._terminal.print(table)
+        if replayed:
+            self._print(
+                f"hours unknown for {', '.join(replayed)}: the journal had all calls of the pilot. To measure them, "
+                "make these calls again, and keep nothing of it: the same command with --anew"
+            )
 
     def scaled(self, scales: Sequence[Scaled]) -> None:
         """What the engine's stages would take on other numbers of GPUs."""

@@ -29,7 +29,8 @@ class Estimate:
 class Forecast:
     """One stage of the whole run. `calls`: completions or programs; `hours`: at the pilot's speed, with one load.
 
-    `gpu_hours` is None where no GPU of this machine is used.
+    `hours` is None where the pilot made no call: the journal had them all, which tells nothing of how long they take.
+    `gpu_hours` is None there too, and where no GPU of this machine is used.
     """
 
     stage: str
@@ -38,7 +39,7 @@ class Forecast:
     prompt_tokens: Estimate
     completion_tokens: Estimate
     kept: Estimate
-    hours: Estimate
+    hours: Estimate | None
     gpu_hours: Estimate | None
 
 
@@ -75,7 +76,7 @@ def forecast(
                 completion_tokens=rows_in.times(tokens.completion / counts.rows_in),
                 kept=_estimate(rows, spread),
                 hours=hours,
-                gpu_hours=hours.times(gpus) if gpus and outcome.stage.needs == "engine" else None,
+                gpu_hours=hours.times(gpus) if hours and gpus and outcome.stage.needs == "engine" else None,
             )
         )
     return forecasts
@@ -87,11 +88,19 @@ def _calls_a_row(recipe: Recipe, stage: Stage) -> float:
     return stage.calls(settings) / stage.most_rows(settings) if stage.needs else 0.0
 
 
-def _hours(rows: Estimate, outcome: Outcome) -> Estimate:
-    """Return the hours of the rows, with one load of the model."""
+def _hours(rows: Estimate, outcome: Outcome) -> Estimate | None:
+    """Return the hours of the rows, with one load of the model, by the calls that were made; None if none was.
+
+    A call that the journal has from this very run counts as made: the whole run finds it there too.
+    """
     timings = outcome.version.timings
-    starting = timings.get("starting", 0.0)
-    work = rows.times((timings["seconds"] - starting) / 3600 / outcome.version.counts.rows_in)
+    starting, reused = timings.get("starting", 0.0), timings.get("reused", 0)
+    calls = timings.get("made", 0) + reused
+    made = calls - timings.get("earlier", reused)
+    if calls and not made:
+        return None
+    share = made / calls if calls else 1.0
+    work = rows.times((timings["seconds"] - starting) / 3600 / (outcome.version.counts.rows_in * share))
     return Estimate(*(hours + starting / 3600 for hours in (work.low, work.middle, work.high)))
 
 

@@ -135,6 +135,7 @@ class VllmEngine(ThreadedEngine):
             stop=list(sampling.stop),
             seed=sampling.seed,
             repetition_detection=RepetitionDetectionParams(**asdict(detection)) if detection else None,
+            logprobs=sampling.alternatives or None,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         try:
@@ -152,13 +153,17 @@ class VllmEngine(ThreadedEngine):
         """Look inside: an output for each token, as vLLM offers, would cost the event loop a turn for each."""
         if self._llm is None:
             return Work()
-        writing = [call for call in [*self._llm.output_processor.request_states.values()] if not call.is_prefilling]
-        return Work(
-            len(writing),
-            sum(call.prompt_len for call in writing),
-            sum(call.num_cached_tokens for call in writing),
-            sum(call.detokenizer.num_output_tokens() for call in writing),
-        )
+        try:
+            calls = [*self._llm.output_processor.request_states.values()]
+            writing = [call for call in calls if not call.is_prefilling]
+            return Work(
+                len(writing),
+                sum(call.prompt_len for call in writing),
+                sum(call.num_cached_tokens for call in writing),
+                sum(call.detokenizer.num_output_tokens() for call in writing),
+            )
+        except AttributeError:  # in another version of vLLM; calls are counted when they end
+            return Work()
 
     def _tokens(self, prompt: str, max_tokens: int) -> list[int]:
         try:
@@ -175,7 +180,8 @@ class VllmEngine(ThreadedEngine):
         if sample.finish_reason not in get_args(FinishReason):
             raise RowFailure("engine-error")
         self.usage.cached_prompt_tokens += final.num_cached_tokens or 0
-        return Completion(sample.text, sample.finish_reason, len(final.prompt_token_ids), len(sample.token_ids))
+        first = {each.decoded_token: each.logprob for each in sample.logprobs[0].values()} if sample.logprobs else None
+        return Completion(sample.text, sample.finish_reason, len(final.prompt_token_ids), len(sample.token_ids), first)
 
     async def _release(self) -> None:
         if self._llm is not None:
