@@ -3,9 +3,12 @@
 import sys
 from importlib import import_module
 
+from sca_hf.console.interrupts import end_at_interrupts
+
 COMMANDS = {
     "run": "run a recipe: rows from seeds to training data",
     "versions": "list, show, compare, push, pull and remove versions",
+    "journal": "unite the journals of a run's parts",
     "report": "write a run's report, one HTML page",
     "trace": "tell the life of a row",
     "train": "tune a model on a version",
@@ -36,5 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run `sca-hf` and exit."""
+    end_at_interrupts()
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    command()

@@ -1,11 +1,11 @@
 """The command that measures models: draws or reads answers, grades them in jails, prints scores with intervals."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from sca_hf.console.arguments import positive
+from sca_hf.console.interrupts import end_at_interrupts
 from sca_hf.errors import InputError
 
 EXAMPLES = """\
@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     from sca_hf.benchmarks import NAMES
     from sca_hf.evaluation.prompts import FORMATS
+    from sca_hf.recipe import usable_cores
 
     made = argparse.ArgumentParser(
         prog="python -m sca_hf.evaluate",
@@ -61,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
         "--card", type=Path, metavar="FILE", help="scores for a model's card: `versions card --results FILE`"
     )
     made.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="journal and versions (./store)")
-    made.add_argument("--jails", type=positive, default=os.cpu_count() or 1, help="programs at once (all cores)")
+    made.add_argument("--jails", type=positive, default=usable_cores(), help="programs at once (usable cores)")
     return made
 
 
@@ -82,4 +83,5 @@ def _evaluate(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    end_at_interrupts()
     sys.exit(main())

@@ -107,6 +107,8 @@ class Stage:
     `settings`: type of its section in a recipe, which has the stage's name. All of it enters the fingerprint.
     `needs`: what its rows call. `calls`: how many calls a row makes at most, `most_rows`: how many rows it becomes at
     most, both by its settings. `draws`: whether chance has a part in it, so that the run's seed enters the fingerprint.
+    `compares`: whether a row's fate depends on other rows (duplicates, a choice among attempts), so that parts of a run
+    end before it.
     `step`: the few-shot step whose prompts it sends. `writes`: whether what its model says becomes part of the rows.
     `origin`: for a stage that reads a source. Its rows have the columns `adds` alone.
     `check(settings)`: raises InputError before a run if the settings name something that is not there.
@@ -133,6 +135,7 @@ class Stage:
     needs: Literal["engine", "sandbox"] | None = None
     calls: Callable[[Any], int] = _one
     most_rows: Callable[[Any], int] = _one
+    compares: bool = False
     draws: bool = False
     step: Step | None = None
     writes: bool = True

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from sca_hf.console.interrupts import end_at_interrupts
+
 EXAMPLES = """\
 examples:
   python -m sca_hf.train --data my-org/cq7b-sft@v-0123456789abcdef
@@ -82,4 +84,5 @@ def _train(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    end_at_interrupts()
     sys.exit(main())

@@ -5,7 +5,8 @@
 
 STORE is a store with a finished run, such as that of the demo. Its executed attempts are repeated, ten an instruction,
 with other words: each copy of an instruction has names and nouns of its own in its task, its answers and its tests. The
-paper's size is 2,400,000 responses. Figures are of this machine, at this moment: compare those of one run only.
+paper's size is 2,400,000 responses; minutes for these are projected from the rows of this run. Figures are of this
+machine, at this moment: compare those of one run only. On a busy one the CPU seconds tell more than the clock.
 """
 
 import argparse
@@ -13,12 +14,13 @@ import asyncio
 import os
 import random
 import re
-import resource
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from datasets import Dataset, disable_progress_bars
 
@@ -33,6 +35,7 @@ from sca_hf.store import Store
 Row = dict[str, Any]
 
 SAMPLES = 10
+PAPER = 2_400_000
 _COLUMNS = ["id", "instruction_id", "instruction", "response", "tests", "status"]
 _WORD = re.compile(r"[A-Za-z]{4,}")
 _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
@@ -57,7 +60,7 @@ def main() -> None:
 
 
 def attempts_of(store: Path, count: int, scratch: Path) -> Dataset:
-    """Return `count` attempts, made from those of the latest executed version in a store."""
+    """Return `count` attempts, ten an instruction, made from those of the latest executed version in a store."""
     version = max(Store(store).versions(), key=lambda version: version.dataset.endswith("-execute"))
     if not version.dataset.endswith("-execute"):
         raise SystemExit(f"no version of stage execute in {store}; run the demo with --store {store} first")
@@ -65,8 +68,17 @@ def attempts_of(store: Path, count: int, scratch: Path) -> Dataset:
     for row in version.load().select_columns(_COLUMNS):
         by_instruction.setdefault(row["instruction_id"], []).append(row)
     originals = list(by_instruction.values())
+    workers = len(os.sched_getaffinity(0))
+    # A list among the arguments is split among the processes, a tuple is not.
+    parts = [
+        range(count // SAMPLES * part // workers, count // SAMPLES * (part + 1) // workers) for part in range(workers)
+    ]
     made: Dataset = Dataset.from_generator(
-        lambda: _copies(originals, count), cache_dir=str(scratch / "made"), keep_in_memory=False
+        _copies,
+        gen_kwargs={"originals": tuple(originals), "parts": parts},
+        num_proc=workers,
+        cache_dir=str(scratch / "made"),
+        keep_in_memory=False,
     )
     return made
 
@@ -74,15 +86,41 @@ def attempts_of(store: Path, count: int, scratch: Path) -> Dataset:
 def measure_select(attempts: Dataset, scratch: Path) -> None:
     """Print rows a second, the peak of memory, and what became of the rows."""
     settings = select.SelectSettings(near_duplicates=NearDuplicateSettings())
-    began = time.monotonic()
-    judged = select.select(attempts, settings, Context(scratch=scratch))
-    seconds = time.monotonic() - began
+    began, began_cpu = time.monotonic(), time.process_time()
+    with _Memory() as memory:
+        judged = select.select(attempts, settings, Context(scratch=scratch))
+    seconds, cpu = time.monotonic() - began, time.process_time() - began_cpu
     counts = split(select.STAGE, len(attempts), judged).counts
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    paper = PAPER / len(attempts) / 60
     print(
-        f"select: {len(attempts):,} rows in {seconds:.1f} s, {len(attempts) / seconds:,.0f} a second, {peak:,.0f} MiB"
+        f"select: {len(attempts):,} rows in {seconds:.1f} s, {len(attempts) / seconds:,.0f} a second; "
+        f"CPU {cpu:.1f} s, {100_000 * cpu / len(attempts):.1f} s per 100,000"
     )
+    print(f"peak {memory.own:,.0f} MiB of its own, and {memory.files:,.0f} MiB of Arrow files that the kernel may drop")
+    print(f"{PAPER:,} rows would take {seconds * paper:.1f} minutes, {cpu * paper:.1f} of CPU")
     print(f"kept {counts.kept:,}; rejected {dict(counts.rejected)}")
+
+
+class _Memory:
+    """Looks at this process while it works. `own`, `files`: peaks, MiB, of what it holds and of files mapped by it."""
+
+    own = files = 0.0
+
+    def __enter__(self) -> Self:
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.1):
+            status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+            own, files = (int(status[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile"))
+            self.own, self.files = max(self.own, own), max(self.files, files)
 
 
 def measure_mutants(attempts: Dataset, scratch: Path) -> None:
@@ -110,12 +148,12 @@ def measure_mutants(attempts: Dataset, scratch: Path) -> None:
     )
 
 
-def _copies(originals: list[list[Row]], count: int) -> Iterator[Row]:
-    for number in range(-(-count // SAMPLES)):
+def _copies(originals: Sequence[Sequence[Row]], parts: Sequence[range]) -> Iterator[Row]:
+    for number in chain.from_iterable(parts):
         rows = originals[number % len(originals)]
         words = _Words(number)
         instruction_id = row_id("instruction", number)
-        for sample in range(min(SAMPLES, count - SAMPLES * number)):
+        for sample in range(SAMPLES):
             row = rows[sample % len(rows)]
             texts = {name: words.in_place(row[name]) for name in ("instruction", "response", "tests")}
             if sample >= len(rows):

@@ -17,6 +17,9 @@ from sca_hf.sandbox import Jails
 GradeAnswers = Callable[[Benchmark, Sequence[Answer]], list[Grade]]
 _DATA = Path(__file__).parents[2] / "shared" / "data"
 
+_JAILED = {"sandbox", "benchmarks", "evaluation", "mutation"}
+"""Folders whose tests run programs in jails."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that load the engine or run programs in jails, which `make quick` leaves out."""
@@ -24,8 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & {"engine", "demo_store"}:
             item.add_marker("engine")
-        if item.path.parent.name == "sandbox" or fixtures & {"demo_store", "grade_answers"}:
+        if item.path.parent.name in _JAILED or fixtures & {"demo_store", "grade_answers"}:
             item.add_marker("jail")
+        if item.path.parent.name == "training":
+            item.add_marker("slow")  # importing TRL alone takes seconds
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The command as a user meets it: its help, its errors, and the stages that need no model."""
 
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from sca_hf.stage import REJECT_REASON, split
 from sca_hf.stages import responses
 from sca_hf.store import Build, Store
 from sca_hf.store.lineage import Making
+
+pytestmark = pytest.mark.slow
 
 GOOD = '''def double(x):
     """Twice x."""
@@ -116,6 +119,17 @@ def test_a_dry_run_runs_nothing(tmp_path: Path) -> None:
     assert Store(tmp_path).versions() == []
 
 
+@pytest.mark.parametrize("model", ["gpt2", "my-org/none@v1", "./no-such-folder", "broken"])
+def test_a_model_that_can_not_be_reached_is_told_before_anything_is_made(tmp_path: Path, model: str) -> None:
+    (tmp_path / "broken").mkdir()
+    done = run(
+        "--recipe", "demo", "--store", "store", "--model", model, cwd=tmp_path, env=os.environ | {"HF_HUB_OFFLINE": "1"}
+    )
+    one_line_error(done, model.partition("@")[0].removeprefix("./"), "--model")
+    assert done.stdout == ""
+    assert Store(tmp_path / "store").versions() == []
+
+
 def answered(store: Path, tests: list[str], dataset: str = "demo-responses") -> None:
     """A version of responses: one instruction, and one response with each of `tests`."""
     columns = [column for stage in load_recipe("demo").chain[:4] for column in stage.adds]
@@ -129,7 +143,10 @@ def answered(store: Path, tests: list[str], dataset: str = "demo-responses") -> 
             "instruction": f"Task {index}",
             "concepts": ["slicing"],
             "sample": 0,
+            "samples_drawn": 1,
+            "suite": 0,
             "tests_inferred": False,
+            "tests_cut": False,
             "response": f"Answer {index}:\n\n```python\ndef double(x):\n    return 2 * x\n```",
             "tests": f"```python\n{code}\n```",
             REJECT_REASON: None,

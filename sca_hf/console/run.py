@@ -12,7 +12,9 @@ from rich.text import Text
 from sca_hf.console.advice import loosen
 from sca_hf.console.commands import command, load_command, rows_command
 from sca_hf.console.funnel import funnel, rejected
-from sca_hf.pipeline.forecast import Estimate, Forecast
+from sca_hf.engines.settings import EngineSettings
+from sca_hf.pipeline.forecast import Estimate, Forecast, Scaled
+from sca_hf.pipeline.part import Part, PartOutcome
 from sca_hf.pipeline.pipeline import Outcome
 from sca_hf.pipeline.plan import Planned
 from sca_hf.reporting.reasons import meaning
@@ -30,16 +32,23 @@ class Console:
 
     def __init__(self) -> None:
         self._terminal = Terminal(highlight=False)
+        self._follows_cached = False
         if not self._terminal.is_terminal:  # a log file has no width to keep to
             self._terminal.width = 140
 
     def stage(self, stage: Stage, cached: Version | None) -> None:
         """Announce a stage."""
-        state = f"in the store as {cached.fingerprint}" if cached else "running"
-        self._terminal.print(f"[bold]{stage.name:<13}[/bold] [dim]{state}: {escape(stage.title)}[/dim]")
+        state = "the run goes on here" if self._follows_cached else "running"
+        if cached:
+            state = f"in the store as {cached.fingerprint}"
+        self._follows_cached = cached is not None
+        lines = textwrap.wrap(f"{state}: {stage.title}", self._terminal.width - 15)
+        self._terminal.print(f"[bold]{stage.name:<13}[/bold] [dim]{escape(lines[0])}[/dim]")
+        for line in lines[1:]:
+            self._terminal.print(f"{'':<13} [dim]{escape(line)}[/dim]")
 
-    def plan(self, planned: Sequence[Planned]) -> None:
-        """The plan of a dry run."""
+    def plan(self, planned: Sequence[Planned], engine: EngineSettings) -> None:
+        """The plan of a dry run. `engine`: of its recipe."""
         table = Table(title="Plan (nothing was run)", title_justify="left")
         for name in ("stage", "state", "fingerprint", "rows in", "calls"):
             table.add_column(name, justify="right" if name in {"rows in", "calls"} else "left")
@@ -53,11 +62,15 @@ class Console:
             table.add_row(step.stage.name, state, step.fingerprint or unknown, _bound(step.most_rows, exact), calls)
             exact = exact and step.cached is not None
         self._terminal.print(table)
+        if any(step.stage.needs == "engine" and not step.cached for step in planned):
+            many = {"vllm": "engine in this process", "ray": "replicas on Ray"}.get(engine.kind, "servers")
+            self._print(f"{engine.engines:,} {many} of {engine.max_num_seqs:,} seats: {engine.slots:,} calls at once")
 
     def forecast(self, forecasts: Sequence[Forecast]) -> None:
         """What the whole would take, with ranges of 95 %."""
         table = Table(title="Forecast of the whole, from the pilot", title_justify="left")
         table.caption = "at the pilot's speed; fuller batches are faster, and more rows have more duplicates"
+        replayed = [step.stage for step in forecasts if step.hours is None]
         for name in ("stage", "rows in", "calls", "tokens in", "tokens out", "kept", "hours", "GPU-hours"):
             table.add_column(name, justify="left" if name == "stage" else "right")
         for step in forecasts:
@@ -65,10 +78,22 @@ class Console:
             table.add_row(
                 step.stage,
                 *(_range(estimate, ",.0f") for estimate in (step.rows, step.calls, *tokens, step.kept)),
-                _range(step.hours, ".3g"),
+                _range(step.hours, ".3g") if step.hours else "unknown",
                 _range(step.gpu_hours, ".3g") if step.gpu_hours else "-",
             )
         self._terminal.print(table)
+        if replayed:
+            self._print(
+                f"hours unknown for {', '.join(replayed)}: the journal had all calls of the pilot. To measure them, "
+                "make these calls again, and keep nothing of it: the same command with --anew"
+            )
+
+    def scaled(self, scales: Sequence[Scaled]) -> None:
+        """What the engine's stages would take on other numbers of GPUs."""
+        for each in scales:
+            units = each.unit if each.gpus == 1 else f"{each.unit}s"
+            hours = _range(each.hours, ".3g")
+            self._print(f"on {each.gpus:>2} {units}: {hours} hours at {each.tokens_a_second:,.0f} tokens/s written")
 
     def outcomes(self, outcomes: Sequence[Outcome], arguments: Sequence[str], end: str) -> None:
         """The summary of the run of `python -m sca_hf.run` with these arguments. `end`: the recipe's last stage."""
@@ -86,6 +111,20 @@ class Console:
             commands.append(command("run", *arguments, "--to", end))
         for each in commands:
             self._print(f"  {each}")
+
+    def part(self, part: Part, outcome: PartOutcome) -> None:
+        """What a part of a run did, and how to go on."""
+        rows = outcome.stages[0][1].rows_in if outcome.stages else 0
+        self._print(f"\npart {part.number} of {part.count}: {rows:,} of {outcome.all_rows:,} rows")
+        for stage, counts in outcome.stages:
+            self._print(f"  {stage.name:<13} {counts.rows_in:,} rows in, {counts.kept:,} of {counts.judged:,} kept")
+        self._print(f"{outcome.made:,} calls made, {outcome.reused:,} were there; all are in {outcome.journal}")
+        if outcome.left:
+            names = ", ".join(stage.name for stage in outcome.left)
+            self._print(f"left to the run without --part, which has the rows of all parts: {names}")
+        self._heading("Next")
+        merging = command("journal", "merge", str(outcome.journal), "--into", str(outcome.into))
+        self._print(f"  {merging}  # with those of the other parts")
 
     def no_rows_left(self, outcomes: Sequence[Outcome]) -> None:
         """The summary of a run that ended because a stage kept no row, and how to go on."""

@@ -18,8 +18,12 @@ from sca_hf.reporting.reasons import meaning
 _HEAD, _TAIL = 4, 8  # lines of a prompt that are shown of each end
 _LONGEST = 40  # lines of any other text
 _OWN = ("verdict", "category", "language", "difficulty", "concepts")
-_MEASURED = ("cpu_seconds", "wall_seconds", "memory_mb", "assertions", "flags", "pass_rate")
-_MUTANTS = ("mutants", "mutants_killed", "mutation_score", "coverage")
+_NUMBERS: Mapping[str, Sequence[str]] = {
+    "execute": ("cpu_seconds", "wall_seconds", "memory_mb", "assertions", "flags"),
+    "mutants": ("mutants", "mutants_killed", "mutation_score", "coverage"),
+    "cross": ("suites", "agreement"),
+    "select": ("pass_rate",),
+}
 _ENDS = {"stop": "the model", "length": "max_tokens", "repetition": "repeating itself"}
 _SIGNS = {"passed": "[green]✓[/green]", "rejected": "[red]✗[/red]", "not asked": "[dim]·[/dim]"}
 
@@ -42,7 +46,7 @@ class TraceConsole:
         for event in life.before:
             self._event(event, traced=event.id == life.match.id)
         for attempt in life.attempts:
-            self._attempt(attempt, len(life.attempts))
+            self._attempt(attempt, len({attempt.sample for attempt in life.attempts}))
         self._terminal.print(Rule("[bold]versions that hold it[/bold]", align="left", style="dim"))
         for name, row, kept in life.holders:
             self._print(f"  {escape(name):<40} {row}  {'[green]kept[/green]' if kept else '[red]rejected[/red]'}")
@@ -62,7 +66,8 @@ class TraceConsole:
         mark = "  [bold yellow]◀ this row[/bold yellow]" if attempt.traced else ""
         last = attempt.events[-1]
         kept = "[green]kept[/green]" if last.reject_reason is None else f"[red]{escape(last.reject_reason)}[/red]"
-        title = f"[bold]sample {attempt.sample}[/bold] of {count}: {kept} at {last.step.stage}{mark}"
+        suite = f", suite {attempt.suite}," if attempt.suite else ""
+        title = f"[bold]sample {attempt.sample}[/bold]{suite} of {count}: {kept} at {last.step.stage}{mark}"
         self._terminal.print(Rule(title, align="left", style="yellow" if attempt.traced else "dim"))
         for event in attempt.events:
             self._event(event, traced=False, ruled=False)
@@ -155,8 +160,7 @@ def _facts(event: Event) -> Iterator[tuple[str, str]]:
         place = f" in line {row['line']}" if row.get("line") else ""
         ended = f" by {row['exception']}{place}" if row.get("exception") else ""
         yield "verdict", f"[{color}]{escape(row['status'])}[/{color}]{escape(ended)}"
-    names: Sequence[str] = _MEASURED if stage == "execute" else _MUTANTS if stage == "mutants" else ()
-    for name in names:
+    for name in _NUMBERS.get(stage, ()):
         if row.get(name) not in (None, []):
             yield name, escape(_value(row[name]))
 

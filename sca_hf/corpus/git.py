@@ -111,7 +111,11 @@ def _contents(root: Path, blobs: Sequence[str], most_bytes: int) -> Iterator[byt
     if not blobs:
         return
     with subprocess.Popen(
-        _command(root, "cat-file", "--batch"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(root)
+        _command(root, "cat-file", "--batch"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=_environment(root),
+        start_new_session=True,  # a Ctrl-C is this process's: git would look broken
     ) as git:
         assert git.stdin is not None
         assert git.stdout is not None
@@ -132,7 +136,13 @@ def _contents(root: Path, blobs: Sequence[str], most_bytes: int) -> Iterator[byt
 def _git(root: Path, *arguments: str, must: bool = False) -> bytes:
     """Return what git prints; b"" when it fails, unless it `must` not."""
     try:
-        done = subprocess.run(_command(root, *arguments), capture_output=True, env=_environment(root), check=False)
+        done = subprocess.run(
+            _command(root, *arguments),
+            capture_output=True,
+            env=_environment(root),
+            start_new_session=True,
+            check=False,
+        )
     except FileNotFoundError as error:
         raise InputError(f"git checkout {str(root)!r} can't be read without git; install it") from error
     if done.returncode and (must or done.returncode > 1):

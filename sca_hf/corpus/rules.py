@@ -15,6 +15,7 @@ from sca_hf.corpus.languages.python.salvage import BrokenFunction
 from sca_hf.corpus.sources import MAX_FILE_BYTES
 from sca_hf.corpus.spdx import allows
 from sca_hf.filters.decontaminate import Contaminants
+from sca_hf.filters.secrets import SecretSettings, secrets_in, without_secrets
 from sca_hf.identity import row_id
 from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON
@@ -24,6 +25,9 @@ SeedRow = dict[str, Any]
 Words = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]  # YAML has lists, no tuples
 
 WORDS = ("todo", "fixme", "bug")
+MEASURED = ("benchmark_row", "secret_kind")
+"""Columns of a row that say more of its reason."""
+
 IMPORTS = ("argparse", "os", "subprocess", "sys", "setuptools", "distutils", "matplotlib", "seaborn")
 
 
@@ -32,7 +36,9 @@ class RuleSettings(Settings):
 
     `language`: that of the files (see `sca_hf.corpus.languages`). `kinds`: what is taken from them; a method comes
     below the first line of its class, so that a type check leaves those that use nothing else of it. `licenses`: those
-    that files may have (null: any). `max_lines`, `max_chars` (null: any) count a seed with its imports.
+    that files may have (null: any). `max_lines`, `max_chars`: longest seed, with its imports (null: any). `min_args`:
+    arguments that a function must have. `forbidden_words`: a seed that contains one, in any case of letters, is
+    rejected. `forbidden_imports`: modules that a seed may not use.
     """
 
     language: LanguageName = "python"
@@ -43,6 +49,7 @@ class RuleSettings(Settings):
     min_args: int = Field(default=1, ge=0, le=100)
     forbidden_words: Words = WORDS
     forbidden_imports: Words = IMPORTS
+    secrets: SecretSettings | None = SecretSettings()
 
 
 def judge_files(
@@ -61,7 +68,7 @@ def judge_files(
 def no_function(path: str, content: bytes | None, reason: str) -> SeedRow:
     """Return the row of a file without functions."""
     file_id = row_id("file", path, hashlib.sha256(content or b"").hexdigest())
-    return {"id": file_id, "seed": "", "name": "", "sha1": "", REJECT_REASON: reason, "benchmark_row": None}
+    return {"id": file_id, "seed": "", "name": "", "sha1": "", REJECT_REASON: reason, **dict.fromkeys(MEASURED)}
 
 
 def _judge_file(
@@ -76,14 +83,19 @@ def _judge_file(
         else:
             seed = function.standalone
             reason = _reason(function, seed, settings)
+        secrets = secrets_in(seed, settings.secrets) if settings.secrets else []
+        if secrets and reason is None:
+            reason = secrets[0].reason
         matches = contaminants.found_in(seed) if contaminants and reason is None else []
         yield {
             "id": row_id(seed),
-            "seed": seed,
+            # Rows that are rejected for another reason are shown and published as well.
+            "seed": without_secrets(seed, secrets),
             "name": function.name,
             "sha1": hashlib.sha1(seed.encode()).hexdigest(),
             REJECT_REASON: f"contaminated-{matches[0].benchmark}" if matches else reason,
             "benchmark_row": "\n".join(text.quoted for text in matches) or None,
+            "secret_kind": ", ".join(dict.fromkeys(secret.kind for secret in secrets)) or None,
         }
 
 

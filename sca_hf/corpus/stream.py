@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 from datasets import Dataset, Features, concatenate_datasets
-from datasets.utils import tqdm
 
 from sca_hf.corpus.hub import File, FileStream
 from sca_hf.parallel.checkpoints import Checkpoints
@@ -56,7 +55,6 @@ class SeedStream:
         self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _start_worker, (worker,))
         self._pool.submit(os.getpid).result()  # forks all of them, before the connections to the Hub have threads
         self._parts = self._judged()
-        self._shown = tqdm(desc="seeds", unit=" files")
 
     def __enter__(self) -> "SeedStream":
         return self
@@ -64,7 +62,6 @@ class SeedStream:
     def __exit__(
         self, type: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._shown.close()
         self._pool.shutdown(cancel_futures=True)
 
     def read(self, enough: int | None) -> Dataset:
@@ -78,7 +75,6 @@ class SeedStream:
                     self.over = True
                     break
                 self._stream.files += part["files"]
-                self._shown.update(part["files"])
                 self.passed += sum(row[REJECT_REASON] is None for row in part["rows"])
                 writer.write_batch(pa.RecordBatch.from_pylist(part["rows"], schema))
         self._pieces.append(Dataset.from_file(str(path)))

@@ -1,6 +1,8 @@
 """What an engine is: one prompt in, one completion out, many at once."""
 
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, astuple, dataclass
 from typing import Literal, Protocol
 
 from sca_hf.engines.repetition import RepetitionDetection
@@ -14,6 +16,7 @@ class Sampling:
     """How one sample is drawn. The same sampling of the same prompt by the same engine gives the same completion.
 
     `repetition_detection`: where the engine ends a sample that repeats itself; None, or an engine that can't: nowhere.
+    `alternatives`: how many of the likeliest first tokens the completion has, if the engine can tell.
     """
 
     temperature: float
@@ -22,17 +25,20 @@ class Sampling:
     seed: int
     top_p: float = 1.0
     repetition_detection: RepetitionDetection | None = None
+    alternatives: int = 0
 
 
 @dataclass(frozen=True)
 class Completion:
     """One sample. `finish_reason` is "stop" (a stop text or the end of the text), "length" (max_tokens reached) or
-    "repetition" (detected by the engine)."""
+    "repetition" (detected by the engine). `first_tokens`: log-probabilities of the likeliest first tokens, by their
+    text; None if none were asked for, or the engine tells none."""
 
     text: str
     finish_reason: FinishReason
     prompt_tokens: int
     completion_tokens: int
+    first_tokens: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,18 +59,63 @@ class EngineIdentity:
         return self.intent() | {"model": published_name(self.model)}
 
 
+@dataclass(frozen=True)
+class Work:
+    """Calls, and the tokens that they read and wrote. `cached_prompt_tokens`: of those read, what the prefix cache
+    served."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(*(one + another for one, another in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: "Work") -> "Work":
+        return Work(*(one - another for one, another in zip(astuple(self), astuple(other), strict=True)))
+
+
 @dataclass
 class Usage:
-    """What an engine has done so far. `cached_prompt_tokens`: those of `prompt_tokens` that the prefix cache served.
+    """What an engine has done so far, in calls that have ended; in those under way it is `live()`, if it can tell.
 
-    `starting_seconds`: what it took to get ready, loading its model above all.
+    `starting_since`: when it began to get ready, by time.monotonic(), until it is; `starting_seconds`: what that took,
+    loading its model above all. `trouble`: why no call succeeds at the moment.
     """
 
     calls: int = 0
     prompt_tokens: int = 0
     cached_prompt_tokens: int = 0
     completion_tokens: int = 0
+    starting_since: float | None = None
     starting_seconds: float = 0.0
+    trouble: str = ""
+    live: Callable[[], Work] = Work
+
+    @property
+    def ended(self) -> Work:
+        """Return the calls that have ended."""
+        return Work(self.calls, self.prompt_tokens, self.cached_prompt_tokens, self.completion_tokens)
+
+    def start(self) -> None:
+        """Note that the engine begins to get ready."""
+        self.starting_since = time.monotonic()
+
+    def be_ready(self) -> None:
+        """Note that it is ready."""
+        if self.starting_since is not None:
+            self.starting_seconds += time.monotonic() - self.starting_since
+            self.starting_since = None
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """How many replicas or servers take calls, how many are waited for, and how often one was lost."""
+
+    up: int = 0
+    waiting: int = 0
+    lost: int = 0
 
 
 class RowFailure(Exception):

@@ -3,15 +3,20 @@
 Imports neither torch nor vllm: a run that finds every stage in the store must end in seconds.
 """
 
+import ast
 import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from sca_hf.engines import EngineIdentity
+from sca_hf.engines.batch_invariance import BatchInvariant, is_invariant
+from sca_hf.engines.gpu import gpu, read_gpu
 from sca_hf.errors import EngineUnavailable
 
 DEMO_MODEL = Path(__file__).parent.parent / "demo" / "model"
@@ -74,18 +79,61 @@ def resolve_model(model: str) -> Model:
     return Model(model, repo, _hub_commit(repo, revision or "main"))
 
 
-def engine_identity(model: str, dtype: str, options: Mapping[str, EngineOption] | None = None) -> EngineIdentity:
+def engine_identity(
+    model: str,
+    dtype: str,
+    options: Mapping[str, EngineOption] | None = None,
+    batch_invariant: BatchInvariant = "auto",
+    device: str | None = None,
+) -> EngineIdentity:
     """Identity of a vLLM engine of this model, without loading it. Raises EngineUnavailable.
 
-    `options` that can change a completion (quantization, compilation, …) are part of the build; those that only
-    change its speed are not.
+    `options` that can change a completion (quantization, parallelism, attention backend, …) are part of the build;
+    those that only change its speed are not. Of a build for GPUs it also says the kind of GPU, which is this machine's
+    unless `device` names another ("NVIDIA H100 80GB HBM3 sm_90"), and whether it is batch-invariant.
     """
-    changing = [f"{name}={value}" for name, value in sorted((options or {}).items()) if name not in _SPEED_OPTIONS]
+    options = options or {}
+    check_options(options)
+    changing = [f"{name}={value}" for name, value in sorted(options.items()) if name not in _SPEED_OPTIONS]
+    if runs_on_cpu():
+        is_invariant(batch_invariant, None, options)
+    else:
+        kind = gpu() if device is None else read_gpu(device)
+        changing.append(f"batch_invariant={str(is_invariant(batch_invariant, kind, options)).lower()}")
+        changing += [f"on {kind}"] if kind else []
     return EngineIdentity(
         model=model,
         revision=resolve_model(model).revision,
         build=" ".join([*installed_build(), *changing]),
         dtype=dtype,
+    )
+
+
+def check_options(options: Mapping[str, EngineOption]) -> None:
+    """Raise EngineUnavailable that names an option which the installed vLLM doesn't know, and the nearest ones."""
+    known = _vllm_arguments() if options else ()
+    for name in options:
+        if known and name not in known:
+            near = get_close_matches(name, known, cutoff=0.5)
+            fix = f"the nearest names are {', '.join(near)}" if near else "vllm serve --help lists what it takes"
+            raise EngineUnavailable(f"engine.options has {name!r}, which this vLLM doesn't know; {fix}")
+
+
+@cache
+def _vllm_arguments() -> tuple[str, ...]:
+    """The arguments of vLLM's engine, read from its source: importing it takes seconds. Empty where there is none."""
+    package = find_spec("vllm")
+    places = package.submodule_search_locations if package else None
+    source = Path(places[0], "engine", "arg_utils.py") if places else None
+    if source is None or not source.is_file():
+        return ()
+    classes = [node for node in ast.parse(source.read_bytes()).body if isinstance(node, ast.ClassDef)]
+    return tuple(
+        field.target.id
+        for each in classes
+        if each.name in {"EngineArgs", "AsyncEngineArgs"}
+        for field in each.body
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
     )
 
 
@@ -122,6 +170,7 @@ def download(model: Model) -> str:
 
 
 def _fetched(model: Model) -> str:
+    import httpx2
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
 
@@ -130,7 +179,7 @@ def _fetched(model: Model) -> str:
         return snapshot_download(model.where, revision=model.revision, allow_patterns=patterns)
     except GatedRepoError as error:
         raise _gated(model.where) from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except (LocalEntryNotFoundError, HfHubHTTPError, httpx2.HTTPError, OSError) as error:
         raise EngineUnavailable(
             f"the files of model {model.where!r} can't be fetched and are not in the Hub's cache ({_line(error)}); "
             "connect, or give --model a local folder"
@@ -168,7 +217,7 @@ def _content_hash(files: tuple[tuple[Path, int, int], ...]) -> str:
 def _hub_commit(repo: str, revision: str) -> str:
     if _COMMIT.fullmatch(revision):
         return revision
-    import httpx
+    import httpx2
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -185,7 +234,7 @@ def _hub_commit(repo: str, revision: str) -> str:
         raise EngineUnavailable(
             f"model {repo!r} has no revision {revision!r} on the Hub; check the part after '@'"
         ) from error
-    except (httpx.HTTPError, OSError) as error:  # offline, wanted or not
+    except (httpx2.HTTPError, OSError) as error:  # offline, wanted or not
         commit = _cached_commit(repo, revision)
         if commit is None:
             raise EngineUnavailable(

@@ -5,146 +5,126 @@ the in-process engine runs, and it gives the same completions; its defaults from
 overruled by each request.
 """
 
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast, get_args
+from functools import partial
+from typing import Any, cast, get_args
 
 from sca_hf.engines import Completion, EngineIdentity, FinishReason, RowFailure, Sampling
-from sca_hf.engines.remote import (
-    Busy,
-    Failed,
-    RemoteEngine,
-    TokenLimits,
-    Unreachable,
-    ask_first,
-    key_of,
-    shown,
-    without,
-)
+from sca_hf.engines.http import Busy, Failed, HttpServer, Unreachable, read_json, shown
+from sca_hf.engines.remote import RemoteEngine, Servers, TokenLimits
+from sca_hf.engines.server_list import ask_first
 from sca_hf.errors import EngineUnavailable
-
-if TYPE_CHECKING:
-    from openai import APIStatusError
 
 KEY = "OPENAI_API_KEY"
 
-_LOOK_SECONDS = 10.0
 _TOO_LONG = ("context length", "context_length", "max_model_len", "maximum model length", "context size", "too long")
 # What vLLM would else take from the model's generation config.
 _VLLM_DEFAULTS = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 
 
-def openai_identity(model: str, urls: Sequence[str], patience: float) -> EngineIdentity:
+def openai_identity(model: str, urls: Sequence[str], patience: float, *, mixed: bool = False) -> EngineIdentity:
     """Identity of what the servers run: the model's name as they know it, its revision if `model` has one after '@',
-    and the build, which vLLM tells. Raises EngineUnavailable."""
-    name, _, revision = model.partition("@")
-
-    def look(url: str) -> EngineIdentity:
-        models = [str(entry.get("id")) for entry in _get(url, "/models").get("data", [])]
-        if name not in models:
-            raise EngineUnavailable(
-                f"{shown(url)} has no model {name!r}; it has {models}: give --model one of them, or serve {name!r}"
-            )
-        version = _vllm_version(url)
-        build = "openai" if version is None else f"vllm serve {version}"
-        return EngineIdentity(name, f"{name}@{revision or 'as served'}", build, "as served")
-
-    return ask_first(urls, look, patience)
+    and what they report: the build and the context, which vLLM tells. Raises EngineUnavailable."""
+    return ask_first(urls, partial(_look, model), patience, mixed=mixed)[0]
 
 
 def openai_engine(
-    model: str, urls: Sequence[str], limits: TokenLimits, *, patience: float, request_seconds: float
+    model: str,
+    urls: Sequence[str] | str,
+    limits: TokenLimits,
+    *,
+    patience: float,
+    request_seconds: float,
+    mixed: bool = False,
 ) -> RemoteEngine:
     """Return an engine of these servers. Raises EngineUnavailable where none answers, or they have no such model."""
-    identity = openai_identity(model, urls, patience)
-    is_vllm = identity.build.startswith("vllm")
-    servers = [_OpenAiServer(url, identity.model, is_vllm, request_seconds) for url in urls]
-    return RemoteEngine(identity, servers, limits, patience)
+    name = model.partition("@")[0]
+    servers = Servers(
+        urls,
+        partial(_look, model),
+        lambda url, identity: _OpenAiServer(url, name, identity.build.startswith("vllm"), request_seconds),
+        mixed,
+    )
+    return RemoteEngine(servers, limits, patience)
 
 
-class _OpenAiServer:
+def _look(model: str, url: str) -> EngineIdentity:
+    """Return what the server at `url` says that it runs."""
+    name, _, revision = model.partition("@")
+    models = {str(entry.get("id")): entry for entry in read_json(f"{_base(url)}/models", KEY, url).get("data", [])}
+    if name not in models:
+        raise EngineUnavailable(
+            f"{shown(url)} has no model {name!r}; it has {list(models)}: give --model one of them, or serve {name!r}"
+        )
+    version, context = _vllm_version(url), models[name].get("max_model_len")
+    build = "openai" if version is None else f"vllm serve {version}"
+    if context is not None:
+        build += f" max_model_len={context}"
+    return EngineIdentity(name, f"{name}@{revision or 'as served'}", build, "as served")
+
+
+class _OpenAiServer(HttpServer):
     def __init__(self, url: str, model: str, is_vllm: bool, request_seconds: float) -> None:
-        from openai import AsyncOpenAI
-
-        self.url = url
+        super().__init__(url, KEY, request_seconds)
         self._model = model
         self._is_vllm = is_vllm
-        self._client = AsyncOpenAI(
-            base_url=_base(url), api_key=key_of(KEY) or "none", max_retries=0, timeout=request_seconds
-        )
+        self._address = f"{_base(url)}/completions"
 
     async def ask(self, prompt: str, sampling: Sampling) -> Completion:
-        import openai
-
+        body = {
+            "model": self._model,
+            "prompt": prompt,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+            "seed": sampling.seed,
+            **({"stop": list(sampling.stop)} if sampling.stop else {}),
+            **self._extra_of(sampling),
+        }
+        status, headers, content = await self._post(self._address, body)
+        if status != 200:
+            said = self._hidden(f"status {status} {content.decode(errors='replace')}")
+            if status in {400, 413, 422} and any(part in said.lower() for part in _TOO_LONG):
+                raise RowFailure("prompt-too-long")
+            if status == 404:
+                raise EngineUnavailable(
+                    f"{shown(self.url)} has no model {self._model!r} any more ({said}); serve it, or change --model"
+                )
+            raise self._refusal(status, headers, said)
+        answer = self._content(content)
         try:
-            answer = await self._client.completions.create(
-                model=self._model,
-                prompt=prompt,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                max_tokens=sampling.max_tokens,
-                seed=sampling.seed,
-                stop=list(sampling.stop) or None,
-                extra_body=self._extra_of(sampling),
-            )
-            choice, usage = answer.choices[0], answer.usage
-            reason: str = choice.finish_reason
-            counts = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-            text = choice.text
-        except openai.APITimeoutError:
-            raise Failed("no answer in time") from None
-        except openai.APIConnectionError as error:
-            why = without(str(error.__cause__ or error), key_of(KEY))
-            if type(error.__cause__).__name__ in {"ConnectError", "ConnectTimeout"}:
-                raise Unreachable(why or "can't connect") from None
-            raise Failed(why or "the connection was cut") from None
-        except openai.APIStatusError as error:
-            raise self._refusal(error) from None
-        except (openai.OpenAIError, ValueError, TypeError, AttributeError, IndexError) as error:
-            # Not what the protocol says: broken JSON, invalid UTF-8, no choice.
-            raise Failed(without(f"it answers nonsense: {type(error).__name__}", None)) from None
+            choice, usage = answer["choices"][0], answer.get("usage")
+            text, reason = choice["text"], choice["finish_reason"]
+            read, written = (usage["prompt_tokens"], usage["completion_tokens"]) if usage else (0, 0)
+            first_tokens = _first_tokens(choice) if sampling.alternatives else None
+        except (KeyError, IndexError, TypeError, AttributeError) as error:  # not what the protocol says
+            raise Failed(f"it answers nonsense: {type(error).__name__}") from None
         if reason not in get_args(FinishReason) or not isinstance(text, str):
             raise RowFailure("engine-error")
-        return Completion(text, cast(FinishReason, reason), *counts)
-
-    async def close(self) -> None:
-        await self._client.close()
+        return Completion(text, cast(FinishReason, reason), read, written, first_tokens)
 
     def _extra_of(self, sampling: Sampling) -> dict[str, Any]:
-        """Return what only vLLM knows. A version of it that can't detect repetitions doesn't mind being asked to."""
-        if not self._is_vllm:
-            return {}
-        detection = sampling.repetition_detection
-        return _VLLM_DEFAULTS | ({"repetition_detection": asdict(detection)} if detection else {})
+        """Return what is not always sent, and what only vLLM knows.
 
-    def _refusal(self, error: "APIStatusError") -> Exception:
-        status, said = error.status_code, without(f"status {error.status_code} {error.response.text}", key_of(KEY))
-        if status in {400, 413, 422} and any(part in said.lower() for part in _TOO_LONG):
-            return RowFailure("prompt-too-long")
-        if status == 429:
-            return Busy(said, _seconds(error.response.headers.get("retry-after")))
-        if status in {401, 403}:
-            return _wrong_key(self.url, status, KEY)
-        if status == 404:
-            return EngineUnavailable(
-                f"{shown(self.url)} has no model {self._model!r} any more ({said}); serve it, or change --model"
-            )
-        if status in {502, 503, 504}:
-            return Busy(said, _seconds(error.response.headers.get("retry-after")))
-        return Failed(said)
+        A version of it that can't detect repetitions doesn't mind being asked to.
+        """
+        extra: dict[str, Any] = {"logprobs": sampling.alternatives} if sampling.alternatives else {}
+        if not self._is_vllm:
+            return extra
+        detection = sampling.repetition_detection
+        return _VLLM_DEFAULTS | extra | ({"repetition_detection": asdict(detection)} if detection else {})
+
+
+def _first_tokens(choice: dict[str, Any]) -> dict[str, float] | None:
+    """Return the log-probabilities of the likeliest first tokens, None where the server tells none."""
+    places = (choice.get("logprobs") or {}).get("top_logprobs")
+    return dict(places[0]) if places and places[0] else None
 
 
 def _base(url: str) -> str:
     trimmed = url.rstrip("/")
     return trimmed if trimmed.endswith("/v1") else f"{trimmed}/v1"
-
-
-def _get(url: str, path: str) -> dict[str, Any]:
-    """Return what the server at `url` says at /v1`path`."""
-    return read_json(f"{_base(url)}{path}", KEY, url)
 
 
 def _vllm_version(url: str) -> str | None:
@@ -154,37 +134,3 @@ def _vllm_version(url: str) -> str | None:
     except (Failed, Busy, Unreachable, EngineUnavailable):
         return None
     return version if isinstance(version, str) else None
-
-
-def read_json(address: str, variable: str, url: str) -> dict[str, Any]:
-    """A JSON object from `address` of the server at `url`, with the key in `variable`. Raises as `Server.ask` does."""
-    key = key_of(variable)
-    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {key}"} if key else {})
-    try:
-        with urllib.request.urlopen(request, timeout=_LOOK_SECONDS) as answer:
-            content = json.load(answer)
-    except urllib.error.HTTPError as error:
-        if error.code in {401, 403}:
-            raise _wrong_key(url, error.code, variable) from None
-        if error.code in {429, 502, 503, 504}:
-            raise Busy(f"status {error.code}") from None
-        raise Failed(f"status {error.code}") from None
-    except (OSError, ValueError) as error:
-        raise Unreachable(without(str(error), key)) from None
-    if not isinstance(content, dict):
-        raise Failed("it answers nonsense")
-    return content
-
-
-def _wrong_key(url: str, status: int, variable: str) -> EngineUnavailable:
-    state = "is not the one that it takes" if key_of(variable) else "is not set"
-    return EngineUnavailable(
-        f"{shown(url)} refuses access (status {status}); {variable} {state}: set it to the server's key"
-    )
-
-
-def _seconds(header: str | None) -> float | None:
-    try:
-        return max(0.0, float(header)) if header else None
-    except ValueError:  # a date: as good as none
-        return None

@@ -3,10 +3,9 @@
 import asyncio
 import atexit
 import threading
-import time
 from abc import ABC, abstractmethod
 
-from sca_hf.engines import Completion, EngineIdentity, Sampling, Usage
+from sca_hf.engines import Completion, EngineIdentity, Sampling, Usage, Work
 from sca_hf.errors import EngineUnavailable
 
 _CLOSE_SECONDS = 60.0
@@ -19,8 +18,10 @@ class ThreadedEngine(ABC):
     as soon as they ask.
     """
 
+    _ready_when_prepared = True
+
     def __init__(self, identity: EngineIdentity, thread_name: str) -> None:
-        self.usage = Usage()
+        self.usage = Usage(live=self._live)
         self._identity = identity
         self._thread_name = thread_name
         self._failure: str | None = None
@@ -72,6 +73,10 @@ class ThreadedEngine(ABC):
     def _prepare(self) -> None:  # noqa: B027 - servers need nothing
         """Before the first call, in the thread: the calls wait behind it. May raise EngineUnavailable."""
 
+    def _live(self) -> Work:
+        """Return what calls under way have done; asked from any thread. Nothing where it can't be told."""
+        return Work()
+
     def _interrupt(self) -> None:  # noqa: B027
         """When the engine is closed, in the closer's thread: end a `_prepare` under way."""
 
@@ -87,12 +92,13 @@ class ThreadedEngine(ABC):
             atexit.register(self.close)
 
     def _prepare_or_fail(self) -> None:
-        began = time.monotonic()
+        self.usage.start()
         try:
             self._prepare()
         except EngineUnavailable as error:
             self._failure = self._failure or str(error)
-        self.usage.starting_seconds = time.monotonic() - began
+        if self._failure or self._ready_when_prepared:
+            self.usage.be_ready()
 
     async def _complete(self, prompt: str, sampling: Sampling) -> Completion:
         self._check()

@@ -5,6 +5,9 @@
 
 Rather silent than wrong: a name counts only where the text says that it is to be written, and not where it may as well
 be something that exists (a builtin, a method of a builtin type that the response calls, an imported name).
+
+Of 194 answers that were read one by one (`tests/filters/other_names.jsonl`) it rejects 71, rightly, and misses five; of
+505 answers to HumanEval, and of ClassEval's and HumanEval's own solutions, it rejects none.
 """
 
 import ast
@@ -16,7 +19,7 @@ from collections.abc import Set as AbstractSet
 from itertools import chain
 
 from sca_hf.prompts.code_blocks import blocks_of, code_blocks, markdown_tokens
-from sca_hf.prompts.syntax import Function, last_name, parsed
+from sca_hf.prompts.syntax import Function, definitions, last_name, nodes_in, parsed
 
 _NAME = r"[A-Za-z_]\w*"
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
@@ -63,6 +66,9 @@ def other_names(instruction: str, response: str, tests: str) -> list[str]:
     code, testing = parsed("\n".join(code_blocks(response))), parsed("\n".join(code_blocks(tests)))
     if code is None or testing is None:
         return []
+    plain = {node.name for node in definitions(code)} & _names(testing.body)
+    if plain.issuperset(asked):
+        return []  # as nearly always; what follows takes three times as long
     defined, used = _defined(code), _reached(testing, code)
     lacking = [name for name in asked if not (name in defined and name in used)]
     if not lacking:
@@ -114,7 +120,7 @@ def _is_open(node: ast.stmt) -> bool:
 def _defined(tree: ast.Module) -> set[str]:
     """What the code defines at any depth, values too (`Point = namedtuple(…)`, `self.total = …`)."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes_in(tree):
         if isinstance(node, Function | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
@@ -124,7 +130,7 @@ def _defined(tree: ast.Module) -> set[str]:
 
 def _inherits(tree: ast.Module, defined: AbstractSet[str]) -> bool:
     """Whether a class may have methods that the code doesn't show: from a base elsewhere, or made when asked for."""
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    classes = [node for node in definitions(tree) if isinstance(node, ast.ClassDef)]
     known = {node.name for node in classes} | {"object", "ABC", "Generic", "Protocol", "Exception", "ValueError"}
     bases = {last_name(base.value if isinstance(base, ast.Subscript) else base) for c in classes for base in c.bases}
     return bool(bases - known) or bool({"__getattr__", "__getattribute__"} & defined)
@@ -133,10 +139,10 @@ def _inherits(tree: ast.Module, defined: AbstractSet[str]) -> bool:
 def _existing(tree: ast.Module) -> set[str]:
     """Names that the code has from elsewhere: imports, what it calls of a module, methods of builtin types."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes_in(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names |= {alias.asname or alias.name for alias in node.names}
-    called = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    called = {node.func for node in nodes_in(tree) if isinstance(node, ast.Call)}
     attributes = [function for function in called if isinstance(function, ast.Attribute)]
     modules = {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id in names}
     return names | modules | ({node.attr for node in attributes} & _METHODS)
@@ -148,7 +154,7 @@ def _reached(tests: ast.Module, code: ast.Module) -> set[str]:
     Of a class, the methods are reached by their own names, but those that Python calls (`__init__`, `__add__`) by its.
     """
     inside: dict[str, set[str]] = {}
-    for node in ast.walk(code):
+    for node in definitions(code):
         if isinstance(node, Function):
             inside.setdefault(node.name, set()).update(_names(node.body))
         elif isinstance(node, ast.ClassDef):
@@ -168,7 +174,7 @@ def _reached(tests: ast.Module, code: ast.Module) -> set[str]:
 def _names(nodes: Sequence[ast.AST]) -> set[str]:
     """Names, attributes and texts, which may be names for `getattr` or `patch`."""
     names: set[str] = set()
-    for node in chain.from_iterable(map(ast.walk, nodes)):
+    for node in chain.from_iterable(map(nodes_in, nodes)):
         if isinstance(node, ast.Name | ast.Attribute):
             names.add(last_name(node))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):

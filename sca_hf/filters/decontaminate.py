@@ -16,7 +16,7 @@ from pydantic import Field
 from sca_hf.benchmarks.texts import BENCHMARKS, BenchmarkText, load_texts
 from sca_hf.filters.shingles import shingles
 from sca_hf.identity import digest, published_name
-from sca_hf.settings import Settings
+from sca_hf.settings import PATH, Settings
 
 _COMMENT = re.compile(r"#[^\n]*")
 # The automaton looks for this many bytes out of the middle of each text, where two texts differ soonest; the whole text
@@ -33,11 +33,13 @@ class DecontaminateSettings(Settings):
     `files`: a file by name, in place of the Hub, or for a benchmark of your own. Without `benchmarks`, those with files
     count, or, without these, all. `min_chars`: letters, digits and signs that a text must have to be looked for; a
     shorter solution counts in a text that also defines the function asked for. `ngram`: reject also what shares this
-    many words in a row with a benchmark (null: don't; the paper doesn't).
+    many words in a row with a benchmark (null: don't; the paper doesn't). `min_words`: a task's text with fewer words
+    is common speech, and no hit. `max_rows`: what more rows of the benchmarks than this contain is common too (null:
+    all are hits).
     """
 
     benchmarks: Annotated[tuple[Name, ...], Field(strict=False)] | None = None
-    files: dict[Name, str] = Field(default={})
+    files: dict[Name, str] = Field(default={}, json_schema_extra=PATH)
     min_chars: int = Field(default=30, ge=10)
     ngram: int | None = Field(default=None, ge=4, le=100)
     min_words: int = Field(default=8, ge=1)

@@ -7,7 +7,7 @@ import tokenize
 from collections.abc import Collection, Iterator, Sequence
 
 from sca_hf.prompts.code_blocks import blocks_of, markdown_tokens
-from sca_hf.prompts.syntax import Function, decorator_names, last_name, parsed, raised_name
+from sca_hf.prompts.syntax import Function, decorator_names, definitions, last_name, parsed, raised_name
 
 _ABSTRACT_DECORATORS = {"abstractmethod", "abstractproperty", "overload"}
 _ABSTRACT_BASES = {"ABC", "ABCMeta", "Protocol"}
@@ -75,9 +75,9 @@ def _comments(code: str) -> Iterator[str]:
 
 
 def _docstrings(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | Function):
-            yield ast.get_docstring(node) or ""
+    for node in (tree, *definitions(tree)):
+        if docstring := ast.get_docstring(node, clean=False):
+            yield docstring
 
 
 def _has_unwritten(trees: Sequence[ast.Module]) -> bool:
@@ -85,7 +85,7 @@ def _has_unwritten(trees: Sequence[ast.Module]) -> bool:
 
     It may be so in an abstract base: a class that says that it is one, or of which another redefines the method.
     """
-    nodes = [node for tree in trees for node in ast.walk(tree)]
+    nodes = [node for tree in trees for node in definitions(tree)]
     classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
     abstract = {id(method) for cls in classes for method in _methods(cls) if _is_abstract(cls, method.name, classes)}
     return any(

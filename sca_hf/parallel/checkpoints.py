@@ -48,6 +48,10 @@ class Checkpoints:
         except (FileNotFoundError, ValueError):
             return None
 
+    def count(self) -> int:
+        """Return how many parts are kept."""
+        return sum(1 for _ in self.folder.glob("*.json")) if self.folder is not None else 0
+
     def forget(self) -> None:
         """Remove what was kept."""
         if self.folder is not None:

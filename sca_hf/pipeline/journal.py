@@ -2,8 +2,8 @@
 
 `Dataset.map` loses all rows of a map that is killed. So every completion and every verdict is written here before
 anybody is told of it, and a run that is started again finds it here. SQLite in WAL mode: what `put` has written
-survives the death of the process at any moment (not that of the machine), and two runs may share a journal. It belongs
-on a local disk.
+survives the death of the process at any moment (not that of the machine), and two runs may share a journal. WAL mode
+needs memory that all who open the file share, so it must lie on a disk of this machine.
 """
 
 import asyncio
@@ -12,22 +12,29 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sca_hf.engines import Completion, Engine, EngineIdentity, Sampling, Usage
+from sca_hf.engines import Completion, Engine, EngineIdentity, Fleet, Sampling, Usage
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
+from sca_hf.pipeline.once import Once
+from sca_hf.pipeline.read_only import open_read_only
 from sca_hf.sandbox import JAIL_VERSION, Jails, Program, Verdict
+from sca_hf.store.disk import network_kind
+from sca_hf.store.store import CALL_BYTES, digests_in
 
 T = TypeVar("T")
 
 SCHEMA = 1
 """Version of the table; a journal with a higher one is refused."""
+
+ELSEWHERE = "set run.journal to a file on a disk of this machine, such as /tmp/journal.sqlite"
+"""What to do about a journal on a network."""
 
 _BUSY_SECONDS = 60.0
 _RETRY_SECONDS = 0.02
@@ -36,28 +43,46 @@ _RETRY_SECONDS = 0.02
 class Journal:
     """Values by key, in a SQLite file, for all threads of a process. StoreError: it can't be read or written."""
 
-    def __init__(self, path: Path) -> None:
+    _earlier = 0
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._used = bytearray()
         self._path = path
         self._lock = threading.Lock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        if kind := network_kind(path):
+            raise StoreError(
+                f"journal {str(path)!r} would lie on a network file system ({kind}), where its locks don't hold; "
+                f"{ELSEWHERE}"
             )
-            self._open()
+        try:
+            if read_only:
+                self._connection = open_read_only(path)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._connection = sqlite3.connect(
+                    path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                )
+                self._open()
         except (sqlite3.Error, OSError) as error:
             raise self._failure(error) from error
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the value of `key` (hex digits), or None."""
+        return self.find(key)[0]
+
+    def find(self, key: str) -> tuple[dict[str, Any] | None, bool]:
+        """Return the value of `key`, or None, and whether it was there when the journal was opened."""
         with self._lock:
             try:
                 row = self._connection.execute(
-                    "SELECT value FROM calls WHERE key = ?", (bytes.fromhex(key),)
+                    "SELECT value, rowid FROM calls WHERE key = ?", (bytes.fromhex(key),)
                 ).fetchone()
             except sqlite3.Error as error:
                 raise self._failure(error) from error
-        return None if row is None else json.loads(row[0])
+            if row is None:
+                return None, False
+            self._used += bytes.fromhex(key)[:CALL_BYTES]
+        return json.loads(row[0]), row[1] <= self._earlier
 
     def put(self, key: str, value: dict[str, Any]) -> None:
         """Write a JSON-able value. Once this has returned it is there for good; a key that has a value keeps it."""
@@ -67,6 +92,14 @@ class Journal:
                 self._connection.execute("INSERT OR IGNORE INTO calls VALUES (?, ?)", (bytes.fromhex(key), text))
             except sqlite3.Error as error:
                 raise self._failure(error) from error
+            self._used += bytes.fromhex(key)[:CALL_BYTES]
+
+    @contextmanager
+    def calls_used(self) -> Iterator[bytearray]:
+        """Gather CALL_BYTES of each key that is written or found meanwhile, each once, in order."""
+        begin, calls = len(self._used), bytearray()
+        yield calls
+        calls += b"".join(sorted(digests_in(self._used[begin:])))
 
     def close(self) -> None:
         """Give the file up."""
@@ -91,6 +124,7 @@ class Journal:
                     "CREATE TABLE IF NOT EXISTS calls (key BLOB NOT NULL UNIQUE, value TEXT NOT NULL)"
                 )
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
+                self._earlier = self._connection.execute("SELECT max(rowid) FROM calls").fetchone()[0] or 0
                 return
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
@@ -98,6 +132,11 @@ class Journal:
                 time.sleep(_RETRY_SECONDS)
 
     def _failure(self, error: Exception) -> StoreError:
+        if "locking protocol" in str(error):
+            return StoreError(
+                f"journal {str(self._path)!r} can't be locked ({error}): it lies on a file system without locks that "
+                f"hold, as networks have; {ELSEWHERE}"
+            )
         return StoreError(
             f"journal {str(self._path)!r} can't be used ({error}); "
             "free disk space or check its permissions, or choose another --store"
@@ -106,14 +145,14 @@ class Journal:
 
 def find_completion(journal: Journal, engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> Completion | None:
     """The completion of a call that was made by the engine of this identity (`EngineIdentity.intent`), or None."""
-    return _find(journal, *_keys(_maker(engine), prompt, sampling), sampling.max_tokens)
+    return _find(journal, *_keys(_maker(engine), prompt, sampling), sampling.max_tokens)[0]
 
 
-def _find(journal: Journal, stopped: str, cut: str, max_tokens: int) -> Completion | None:
-    value = journal.get(stopped)
+def _find(journal: Journal, stopped: str, cut: str, max_tokens: int) -> tuple[Completion | None, bool]:
+    value, is_earlier = journal.find(stopped)
     if value is None or value["completion_tokens"] > max_tokens:
-        value = journal.get(cut)
-    return None if value is None else Completion(**value)
+        value, is_earlier = journal.find(cut)
+    return None if value is None else Completion(**value), is_earlier
 
 
 def _maker(engine: Mapping[str, Any]) -> str:
@@ -124,9 +163,12 @@ def _keys(maker: str, prompt: str, sampling: Sampling) -> tuple[str, str]:
     """Return the key of a completion that ended with "stop", and that of one that max_tokens cut off."""
     settings = dict(vars(sampling))  # `asdict` copies all of it, which takes longer than all else here
     max_tokens = settings.pop("max_tokens")
-    detection = settings.pop("repetition_detection")
-    if detection is not None:  # left out as in journals of versions that knew of none
+    # What is not asked for is left out, as in journals of versions that knew of none.
+    detection, alternatives = settings.pop("repetition_detection"), settings.pop("alternatives")
+    if detection is not None:
         settings["repetition_detection"] = vars(detection)
+    if alternatives:
+        settings["alternatives"] = alternatives
     stopped = digest("completion", maker, prompt, json.dumps(settings, sort_keys=True))
     return stopped, digest(stopped, max_tokens)
 
@@ -138,15 +180,14 @@ class JournaledEngine:
     that repeats itself, serves its own `max_tokens` only: any other is asked again. A RowFailure is not kept: what a
     prompt may have in tokens is no part of the key.
 
-    `made`: calls that the engine has answered; `reused`: calls that it was spared.
+    `made`: calls that the engine has answered; `reused`: calls that it was spared; `earlier`: those of an earlier run.
     """
 
     def __init__(self, engine: Engine, journal: Journal) -> None:
-        self.made = 0
-        self.reused = 0
+        self.made = self.reused = self.earlier = 0
         self._engine = engine
         self._journal = journal
-        self._once = _Once()
+        self._once = Once()
         self._maker = _maker(engine.identity.intent())
 
     @property
@@ -159,14 +200,19 @@ class JournaledEngine:
         """What the engine has done, if it counts."""
         return getattr(self._engine, "usage", None)
 
+    def fleet(self) -> Fleet | None:
+        """Return how its replicas or servers are now; None for one engine in this process."""
+        return getattr(self._engine, "fleet", None)
+
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
         """Return one sample, from the journal or the engine. Raises what the engine raises, and StoreError."""
         stopped, cut = _keys(self._maker, prompt, sampling)
 
         async def make() -> Completion:
-            record = _find(self._journal, stopped, cut, sampling.max_tokens)
+            record, is_earlier = _find(self._journal, stopped, cut, sampling.max_tokens)
             if record is not None:
                 self.reused += 1
+                self.earlier += is_earlier
                 return record
             completion = await self._engine.complete(prompt, sampling)
             self._journal.put(stopped if completion.finish_reason == "stop" else cut, asdict(completion))
@@ -185,15 +231,15 @@ class JournaledEngine:
 class JournaledJails:
     """Jails whose verdicts are in the journal. They are entered at the first program that it does not hold.
 
-    `made`: programs that ran; `reused`: programs that were spared. A verdict is kept with what was measured.
+    `made`: programs that ran; `reused`: programs that were spared; `earlier`: those of an earlier run. A verdict is
+    kept with what was measured.
     """
 
     def __init__(self, jails: Jails, journal: Journal) -> None:
-        self.made = 0
-        self.reused = 0
+        self.made = self.reused = self.earlier = 0
         self._jails = jails
         self._journal = journal
-        self._once = _Once()
+        self._once = Once()
         self._lock = threading.Lock()
         self._entered = False
         self._maker = json.dumps([JAIL_VERSION, sys.version, asdict(jails.limits), jails.repeat], sort_keys=True)
@@ -203,9 +249,10 @@ class JournaledJails:
         key = digest("verdict", self._maker, program.code, program.tests)
 
         async def make() -> Verdict:
-            record = self._journal.get(key)
+            record, is_earlier = self._journal.find(key)
             if record is not None:
                 self.reused += 1
+                self.earlier += is_earlier
                 return Verdict(**record | {"flags": tuple(record["flags"])})
             verdict = await self._started().run(program)
             self._journal.put(key, asdict(verdict))
@@ -229,48 +276,6 @@ class JournaledJails:
                 _in_a_loop_of_its_own(self._jails.__aenter__())
                 self._entered = True
             return self._jails
-
-
-class _Abandoned(Exception):
-    """Whoever made the call was cancelled."""
-
-
-class _Once:
-    """Of equal calls that come at once, from any event loops, makes the first; the others wait for it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._under_way: dict[str, Future[Any]] = {}
-
-    async def make(self, key: str, make: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
-        """Return the result of `make`, and whether it was another's."""
-        while True:
-            with self._lock:
-                other = self._under_way.get(key)
-                if other is None:
-                    mine: Future[T] = Future()
-                    mine.set_running_or_notify_cancel()  # so that no waiter can cancel it for the others
-                    self._under_way[key] = mine
-            if other is None:
-                return await self._make(key, make, mine), False
-            with suppress(_Abandoned):
-                return await asyncio.wrap_future(other), True
-
-    async def _make(self, key: str, make: Callable[[], Awaitable[T]], mine: Future[T]) -> T:
-        error: BaseException = _Abandoned()
-        try:
-            result = await make()
-        except Exception as failure:
-            error = failure
-            raise
-        else:
-            mine.set_result(result)
-            return result
-        finally:
-            with self._lock:
-                del self._under_way[key]
-            if not mine.done():
-                mine.set_exception(error)
 
 
 def _in_a_loop_of_its_own(call: Coroutine[Any, Any, T]) -> T:

@@ -1,34 +1,26 @@
 """Runs the stages of a recipe in order. A stage whose version is in the store is not run again."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
-
-from datasets import Dataset
 
 from sca_hf import __version__
 from sca_hf.corpus.hub import FileStream
 from sca_hf.errors import HubError, InputError
 from sca_hf.pipeline.input_files import load_input
 from sca_hf.pipeline.inputs import first_stage, read_input
-from sca_hf.pipeline.journal import JournaledJails
-from sca_hf.pipeline.plan import Intents, Planned, StageInput, executing, from_version, most_calls, most_kept
+from sca_hf.pipeline.part import Part, PartOutcome, run_part, stages_of_a_part
+from sca_hf.pipeline.plan import Intents, Planned, StageInput, from_version, most_calls, most_kept
 from sca_hf.pipeline.reproduce import command
-from sca_hf.pipeline.resources import Resources
-from sca_hf.pipeline.unreadable import parted, with_unreadable
+from sca_hf.pipeline.resources import Resources, journal_path
+from sca_hf.pipeline.stage_work import StageWork, Watch
 from sca_hf.pipeline.versions import VersionResolver
 from sca_hf.recipe import Recipe
-from sca_hf.stage import Column, Stage, fit, split
-from sca_hf.stages.context import Context, Progress
+from sca_hf.stage import Stage
 from sca_hf.store import Build, Store, Version
 from sca_hf.store.hub.hub import Hub
 from sca_hf.store.lineage import Making, Parent, TokenCounts, Writer
-
-Watch = Callable[[str, Progress], AbstractContextManager[None]]
 
 _PACKAGES = ("datasets", "huggingface_hub", "pyarrow")
 
@@ -44,10 +36,16 @@ class Outcome:
 
 
 class NoRowsLeft(InputError):
-    """A stage kept no row, so that the next one has none to work on. `outcomes`: the run up to that stage."""
+    """A stage kept no row, so that the next one has none to work on. `outcomes`: the run up to that stage.
 
-    def __init__(self, message: str, outcomes: Sequence[Outcome]) -> None:
-        super().__init__(message)
+    `reasons`: which stage that was, and for what it rejected them.
+    """
+
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        last = outcomes[-1]
+        counts = ", ".join(f"{reason}: {count}" for reason, count in last.version.counts.rejected.items())
+        self.reasons = f"no row left after stage {last.stage.name!r} ({counts or 'it got none'})"
+        super().__init__(f"{self.reasons}; loosen its settings, or look at the rejected rows in {last.version.path}")
         self.outcomes = outcomes
 
 
@@ -57,6 +55,9 @@ class Pipeline:
     With `first`, its input is the latest version of the stage before it in the store; or, with `revision`, that of the
     Hub. `rows`: a folder, file or dataset repository that `first` reads instead (see `sca_hf.pipeline.inputs`). With
     `hub`, a version that is there is pulled and not made, and one that is not is pushed.
+
+    `pilot`: what this run makes is to be looked at, and no later run starts from it. With `apart`, all of it goes into
+    that store, and nothing of `store` is used but the input of `first`.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class Pipeline:
         hub: Hub | None = None,
         revision: str | None = None,
         rows: str | None = None,
+        pilot: bool = False,
+        apart: Store | None = None,
     ) -> None:
         chain = recipe.chain
         loaded = load_input(rows) if rows is not None else None
@@ -84,9 +87,13 @@ class Pipeline:
         if limit is not None and origin is not None and loaded is None:
             recipe = recipe.with_settings(chain[start].name, origin.limited(recipe[chain[start].name], limit))
             limit = None
-        self.recipe, self.store, self.limit = recipe, store, limit
+        if apart is not None:
+            recipe = recipe.model_copy(update={"run": recipe.run.model_copy(update={"journal": None})})
+        self.recipe, self.store, self.limit = recipe, apart or store, limit
         self.stages = chain[start : end + 1]
-        self._versions, self._revision = VersionResolver(store, hub), revision
+        self._inputs, self._revision = VersionResolver(store, hub), revision
+        self._versions = VersionResolver(self.store, hub, pilot=pilot)
+        self._pilot = pilot
         if hub is not None:
             for stage in self.stages:
                 hub.check_name(stage.name)
@@ -125,44 +132,66 @@ class Pipeline:
     ) -> list[Outcome]:
         """Run the stages. `announce` is told of each stage before it runs, with its version if it is there already.
 
-        A stage that needs an engine or a sandbox runs inside `watch`, given its name and its progress. Raises
-        NoRowsLeft if a stage keeps none.
+        A stage runs inside `watch`, given its name and its progress. Raises NoRowsLeft if a stage keeps none.
         """
         outcomes: list[Outcome] = []
+        self.store.check_writable()
+        if any(stage.needs == "engine" for stage in self.stages):
+            self._intents.engine()  # one that can't be reached is found before hours of other work
         source = self._input(fetch=True)
         with ExitStack() as stack:
-            resources = stack.enter_context(Resources(self.recipe, self.store.root))
+            resources = stack.enter_context(Resources(self.recipe, journal_path(self.recipe, self.store.root)))
+            work = StageWork(self.recipe, self.stages, self._intents, resources, watch)
             for stage in self.stages:
                 key = self._intents.fingerprint(stage, source)
                 cached = self._versions.find(stage, self._dataset(stage), key)
                 announce(stage, cached)
-                version = cached or self._make(stage, source, key, resources, watch)
+                version = cached or self._make(stage, source, key, work)
                 outcomes.append(Outcome(stage, version, cached is not None, self._versions.keep(version)))
                 source = from_version(version)
                 if not source.rows:
-                    reasons = ", ".join(f"{reason}: {count}" for reason, count in version.counts.rejected.items())
-                    raise NoRowsLeft(
-                        f"no row left after stage {stage.name!r} ({reasons or 'it got none'}); "
-                        f"loosen its settings, or look at the rejected rows in {version.path}",
-                        outcomes,
-                    )
+                    raise NoRowsLeft(outcomes)
         return outcomes
 
-    def _make(self, stage: Stage, source: StageInput, key: str, resources: Resources, watch: Watch) -> Version:
-        self._versions.check_writable()
-        loaded = source.load()
-        rows, unreadable = (loaded, None) if isinstance(loaded, FileStream) else parted(loaded)
-        before = self.recipe.chain[: self.recipe.place(stage.name)]
-        fit([stage], _columns(rows, before), self.recipe.chain, f"recipe {self.recipe.name!r}")
-        with self.store.scratch() as scratch:
-            context = self._context(stage, resources, scratch)
-            shown = watch(stage.name, context.progress) if stage.needs else nullcontext()
-            with _measured(resources) as timings, shown:
-                judged_rows = stage.run(rows, self.recipe[stage.name], context)
-            judged_rows = with_unreadable(stage, judged_rows, unreadable)
-            judged = split(
-                stage, rows.files if isinstance(rows, FileStream) else len(rows) + len(unreadable or ()), judged_rows
+    def run_part(
+        self,
+        part: Part,
+        announce: Callable[[Stage, Version | None], object] = lambda stage, version: None,
+        watch: Watch = lambda stage, progress: nullcontext(),
+    ) -> PartOutcome:
+        """Make the calls of the rows that fall to `part`, into its own journal, and write no version.
+
+        Parts begin at the first stage whose version is not there yet. Raises InputError if no call is left to be made
+        before a stage that needs the rows of all parts.
+        """
+        source = self._input(fetch=True)
+        done = 0
+        for stage in self.stages:
+            cached = self._versions.find(stage, self._dataset(stage), self._intents.fingerprint(stage, source))
+            if cached is None:
+                break
+            announce(stage, cached)
+            source, done = from_version(cached), done + 1
+        stages = stages_of_a_part(self.stages[done:])
+        if not stages:
+            names = ", ".join(stage.name for stage in self.stages[done:]) or "all stages are in the store"
+            raise InputError(
+                f"--part {part.number}/{part.count}: no calls are left for parts ({names}); run without --part"
             )
+        whole = journal_path(self.recipe, self.store.root)
+        journal = part.journal(whole)
+        with Resources(self.recipe, journal) as resources:
+            work = StageWork(self.recipe, stages, self._intents, resources, watch)
+            loaded = source.load()
+            all_rows, outcomes = run_part(part, loaded, stages, work, lambda stage: announce(stage, None))
+            calls = resources.calls()
+        left = self.stages[done + len(stages) :]
+        return PartOutcome(journal, whole, all_rows, tuple(outcomes), calls["made"], calls["reused"], left)
+
+    def _make(self, stage: Stage, source: StageInput, key: str, work: StageWork) -> Version:
+        self._versions.check_writable()
+        with self.store.scratch() as scratch:
+            worked = work.run(stage, source.load(), scratch)
             making = Making(
                 stage=stage.name,
                 stage_version=stage.version,
@@ -177,56 +206,18 @@ class Pipeline:
                 command=command(self.recipe, stage.name, self._start()),
                 model=Writer(**self._intents.engine().published()) if stage.needs == "engine" else None,
                 packages=_packages(),
-                tokens=TokenCounts(prompt=context.tokens.prompt, completion=context.tokens.completion),
+                tokens=TokenCounts(prompt=worked.tokens.prompt, completion=worked.tokens.completion),
             )
             build = Build(
                 stage,
-                _columns(judged.kept, [*before, stage]),
-                judged,
+                worked.columns,
+                worked.judged,
                 making,
-                timings,
+                worked.timings,
                 [parent.lineage for parent in source.parents],
+                worked.calls,
             )
-            return self.store.write(self._dataset(stage), key, build)
-
-    def _context(self, stage: Stage, resources: Resources, scratch: Path) -> Context:
-        run, settings = self.recipe.run, self.recipe[stage.name]
-        engine = resources.engine() if stage.needs == "engine" else None
-        jails = self._jails(stage, resources)
-        until_pass = stage.until_pass is not None and stage.until_pass(settings)
-        execution: dict[str, Any] = {}
-        if jails and stage.until_pass is not None:
-            executor = self.recipe[executing(self.recipe, stage).name]
-            execution = {"give_up_after": executor.give_up_after, "status_of": executor.status_of}
-        return Context(
-            seed=self.recipe.seed,
-            scratch=scratch,
-            engine=engine,
-            jails=jails,
-            few_shot=self._intents.few_shot,
-            pass_rule=self._intents.pass_rule(stage) if until_pass else None,
-            **execution,
-            concurrency=run.concurrency,
-            batch_size=run.batch_size,
-            workers=run.workers,
-            checkpoints=scratch.parent,
-            progress=Progress(
-                usage=engine.usage if engine else None,
-                slots=self.recipe.engine.slots,
-                jails=run.jails if jails else 0,
-            ),
-        )
-
-    def _jails(self, stage: Stage, resources: Resources) -> JournaledJails | None:
-        """Also for attempts that are to run in this run: they do so while others are written."""
-        if stage.jails is not None:
-            return resources.jails(stage)
-        if stage.until_pass is None:
-            return None
-        runs_later = any(later.jails is not None for later in self.stages[self.stages.index(stage) :])
-        if runs_later or stage.until_pass(self.recipe[stage.name]):
-            return resources.jails(executing(self.recipe, stage), beside_engine=True)
-        return None
+            return self.store.write(self._dataset(stage), key, build, pilot=self._pilot)
 
     def _input(self, fetch: bool) -> StageInput:
         """Return what the first stage is made from. `fetch`: have it in the store, if it is on the Hub."""
@@ -243,12 +234,12 @@ class Pipeline:
             return StageInput(lambda: source.rows, source.sha, files, (), name=source.name)
         assert self._before is not None
         dataset = self._dataset(self._before)
-        parent = self._versions.before(self._before, dataset, self._revision)
+        parent = self._inputs.before(self._before, dataset, self._revision)
         if parent is None:
             raise InputError(
-                f"--from {first.name}: no version of {dataset} in {self.store.root}; run without --from first"
+                f"--from {first.name}: no version of {dataset} in {self._inputs.store.root}; run without --from first"
             )
-        return from_version(self._versions.fetched(parent, dataset) if fetch else parent, self.limit)
+        return from_version(self._inputs.fetched(parent, dataset) if fetch else parent, self.limit)
 
     def _start(self) -> list[str]:
         """Arguments of the run that made a stage from rows which the recipe alone does not lead to."""
@@ -258,30 +249,6 @@ class Pipeline:
 
     def _dataset(self, stage: Stage) -> str:
         return f"{self.recipe.name}-{stage.name}"
-
-
-def _columns(rows: Dataset | FileStream, stages: Sequence[Stage]) -> tuple[Column, ...]:
-    """Return the columns of rows that `stages` made, as they declare them."""
-    declared = {column.name: column for stage in stages for column in stage.adds}
-    features = {} if isinstance(rows, FileStream) else rows.features
-    return tuple(
-        declared.get(name) or Column(name, features.get(name), "carried along from the rows that were read")
-        for name in rows.column_names
-    )
-
-
-@contextmanager
-def _measured(resources: Resources) -> Iterator[dict[str, Any]]:
-    """Measure what one stage takes: `seconds`, of these `starting` (loading the model), calls `made`, calls `reused`
-    from the journal, and tokens `written` by the engine."""
-    timings: dict[str, Any] = {}
-    calls, starting, began = resources.calls(), resources.starting_seconds, time.monotonic()
-    written = resources.written
-    yield timings
-    after = resources.calls()
-    timings |= {"seconds": round(time.monotonic() - began, 3)} | {name: after[name] - calls[name] for name in after}
-    timings["written"] = resources.written - written
-    timings["starting"] = round(resources.starting_seconds - starting, 3)
 
 
 def _packages() -> dict[str, str]:

@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from sca_hf.corpus.hub import FileStream
 from sca_hf.engines import EngineIdentity
-from sca_hf.engines.registry import identity_of
+from sca_hf.engines.registry import check_engine, identity_of
 from sca_hf.errors import InputError
 from sca_hf.identity import fingerprint
 from sca_hf.prompts.build import step_sha
@@ -59,10 +59,12 @@ class StageInput:
 class Intents:
     """What determines the rows of each stage of a recipe, and nothing else.
 
-    Raises InputError for a file of exemplars that can't be read, or that has fewer of them than a prompt is to show.
+    Raises InputError for a file of exemplars that can't be read, or that has fewer of them than a prompt is to show,
+    EngineUnavailable for engine options that don't exist.
     """
 
     def __init__(self, recipe: Recipe) -> None:
+        check_engine(recipe.engine)
         self.few_shot = _few_shot(recipe)
         for stage in recipe.chain:
             if stage.check is not None:

@@ -27,7 +27,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[s
     for name in dict.fromkeys((*new, *old)):
         before, value = old.get(name), new.get(name)
         if isinstance(before, Mapping) and isinstance(value, Mapping):
-            yield from ((f"{name}.{key}", setting) for key, setting in value.items() if setting != before[key])
+            yield from ((f"{name}.{key}", setting) for key, setting in value.items() if setting != before.get(key))
         elif value != before:
             yield name, value
 

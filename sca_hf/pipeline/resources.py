@@ -1,6 +1,7 @@
 """The engine and the jails of a run: started when a stage first needs them, ended with the run."""
 
 from collections import Counter
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,12 +12,17 @@ from sca_hf.recipe import Recipe
 from sca_hf.stage import Stage
 
 
-class Resources:
-    """Lends the engine and the jails, each behind the journal of the store at `root`."""
+def journal_path(recipe: Recipe, root: Path) -> Path:
+    """Return where the journal of a run over the store at `root` is."""
+    return root / "journal.sqlite" if recipe.run.journal is None else Path(recipe.run.journal).expanduser()
 
-    def __init__(self, recipe: Recipe, root: Path) -> None:
+
+class Resources:
+    """Lends the engine and the jails, each behind the journal at `journal`."""
+
+    def __init__(self, recipe: Recipe, journal: Path) -> None:
         self._recipe = recipe
-        self._journal = Journal(root / "journal.sqlite")
+        self._journal = Journal(journal)
         self._engine: JournaledEngine | None = None
         self._jails: dict[str, JournaledJails] = {}
 
@@ -28,9 +34,23 @@ class Resources:
         return self._engine
 
     def calls(self) -> Counter[str]:
-        """Count completions and programs so far: `made` by the engine or a jail, `reused` from the journal."""
-        lent = [each for each in (self._engine, *self._jails.values()) if each is not None]
-        return Counter({name: sum(getattr(each, name) for each in lent) for name in ("made", "reused")})
+        """Count completions and programs so far: `made` by the engine or a jail, `reused` from the journal, and of
+        these the `earlier` ones, which an earlier run had left there."""
+        return Counter(
+            {name: sum(getattr(each, name) for each in self._lent) for name in ("made", "reused", "earlier")}
+        )
+
+    def calls_used(self) -> AbstractContextManager[bytearray]:
+        """Gather the digests of the calls that are made or found meanwhile; see `Journal.calls_used`."""
+        return self._journal.calls_used()
+
+    def earlier_calls(self, *, engine: bool) -> int:
+        """Return how many completions (else: programs) so far an earlier run had left in the journal."""
+        return sum(each.earlier for each in self._lent if (each is self._engine) == engine)
+
+    @property
+    def _lent(self) -> list[JournaledEngine | JournaledJails]:
+        return [each for each in (self._engine, *self._jails.values()) if each is not None]
 
     @property
     def starting_seconds(self) -> float:

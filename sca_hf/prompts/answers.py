@@ -11,7 +11,8 @@ from itertools import pairwise
 from markdown_it.token import Token
 
 from sca_hf.prompts.build import CUT, OPENING_FENCE
-from sca_hf.prompts.code_blocks import blocks_of, closed, code_blocks, markdown_tokens, normal_text
+from sca_hf.prompts.code_blocks import CodeBlock, blocks_of, closed, code_blocks, fenced, markdown_tokens, normal_text
+from sca_hf.prompts.cut_tests import whole_tests
 from sca_hf.prompts.only_tests import only_tests
 
 # On a line of its own: with blanks, a colon, in bold; the parser takes the marks of a heading, list or quote off.
@@ -22,29 +23,34 @@ _LABEL = re.compile(r"[*_]*\[ *tests *\][*_]* *:? *[*_]*", re.IGNORECASE)
 class Answer:
     """Both parts of a completion. `reject_reason` is null when both are there and hold Python code.
 
-    `tests_inferred`: there was no label, and the last code blocks were taken for the tests.
+    `tests_inferred`: there was no label, and the last code blocks were taken for the tests. `tests_cut`: the tests were
+    cut off, and are what was whole of them.
     """
 
     response: str
     tests: str
     tests_inferred: bool
     reject_reason: str | None
+    tests_cut: bool = False
 
 
-def parse_answer(completion: str, finish_reason: str, *, infer_tests: bool) -> Answer:
+def parse_answer(completion: str, finish_reason: str, *, infer_tests: bool, cut_tests: bool) -> Answer:
     """Take a completion of I->R apart. What was cut off keeps its text, for people to look at.
 
-    One that was cut off behind its tests, a closed block of Python below the label, counts as ended there.
+    One that was cut off behind its tests, a closed block of Python below the label, counts as ended there; with
+    `cut_tests`, one that was cut off within them counts as ended where their last whole statement does.
 
     Reasons: `cut-off`, `repetition`, `no-response`, `no-tests`, `several-tests`, `no-code`.
     """
     lines = normal_text(completion).split("\n")
     tokens = markdown_tokens("\n".join(lines))
     starts, inferred = _starts_of_tests(lines, tokens, infer_tests)
-    if finish_reason in CUT and starts and not inferred:
-        end = _end_of_tests(tokens, starts[0][1])
-        if end is not None:
-            finish_reason, lines, starts = "stop", lines[:end], starts[:1]
+    block = _tests_block(tokens, starts[0][1]) if finish_reason in CUT and starts and not inferred else None
+    whole = _whole(block, finish_reason) if cut_tests else None
+    if block is not None and block.is_closed:
+        finish_reason, lines, starts = "stop", lines[: block.end], starts[:1]
+    elif block is not None and whole is not None:
+        finish_reason, lines, starts = "stop", [*lines[: block.line], *whole.split("\n")], starts[:1]
     begins = [0, *(end for _, end in starts)]
     ends = [*(begin for begin, _ in starts), len(lines)]
     response, *tests = (_trimmed(lines[begin:end]) for begin, end in zip(begins, ends, strict=True))
@@ -56,7 +62,7 @@ def parse_answer(completion: str, finish_reason: str, *, infer_tests: bool) -> A
         reason = "several-tests" if tests else "no-tests"
     else:
         reason = None if code_blocks(response) and code_blocks(tests[0]) else "no-code"
-    return Answer(response, "\n\n".join(tests), inferred, reason)
+    return Answer(response, "\n\n".join(tests), inferred, reason, tests_cut=whole is not None)
 
 
 def parse_response(completion: str, finish_reason: str, *, infer_tests: bool) -> tuple[str, str | None]:
@@ -79,17 +85,29 @@ def parse_response(completion: str, finish_reason: str, *, infer_tests: bool) ->
     return response, None if code_blocks(response) else "no-code"
 
 
-def parse_tests(completion: str, finish_reason: str) -> tuple[str, str | None]:
-    """Return the tests whose code a completion goes on with behind their opening fence, and why they are rejected.
+def parse_tests(completion: str, finish_reason: str, *, cut_tests: bool) -> tuple[str, bool, str | None]:
+    """Return the tests whose code a completion goes on with behind their opening fence, whether they were cut off and
+    are what was whole of them (`cut_tests`), and why they are rejected.
 
     Reasons: `cut-off-tests`, `repetition`, `no-code`.
     """
     text = OPENING_FENCE + normal_text(completion)
     block = next(blocks_of(markdown_tokens(text)))
+    whole = _whole(block, finish_reason) if cut_tests else None
+    if whole is not None:
+        return whole, True, None
     tests = "\n".join(text.split("\n")[: block.end]).rstrip() + ("" if block.is_closed else "\n```")
     if finish_reason in CUT and not block.is_closed:
-        return tests, _cut_part(finish_reason, "tests")
-    return tests, None if block.is_python else "no-code"
+        return tests, False, _cut_part(finish_reason, "tests")
+    return tests, False, None if block.is_python else "no-code"
+
+
+def _whole(block: CodeBlock | None, finish_reason: str) -> str | None:
+    """The whole statements of a block that was cut off, as a block; None if it was not, or if they check nothing."""
+    if block is None or block.is_closed or finish_reason not in CUT:
+        return None
+    whole = whole_tests(block.code, repeats=finish_reason == "repetition")
+    return None if whole is None else fenced(whole)
 
 
 def _cut_part(finish_reason: str, part: str) -> str:
@@ -106,10 +124,9 @@ def _starts_of_tests(
     return (labels, False) if inferred is None else ([(inferred, inferred)], True)
 
 
-def _end_of_tests(tokens: Sequence[Token], begin: int) -> int | None:
-    """The line after the first block of Python from line `begin` on, None if it is not closed or not there."""
-    block = next((block for block in blocks_of(tokens) if block.is_python and block.line >= begin), None)
-    return block.end if block is not None and block.is_closed else None
+def _tests_block(tokens: Sequence[Token], begin: int) -> CodeBlock | None:
+    """The first block of Python from line `begin` on, None if there is none."""
+    return next((block for block in blocks_of(tokens) if block.is_python and block.line >= begin), None)
 
 
 def _labels(tokens: Sequence[Token]) -> Iterator[tuple[int, int]]:

@@ -2,18 +2,48 @@
 
 import ast
 import warnings
+from collections.abc import Iterator
+from functools import lru_cache
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+# Fields of statements that hold statements, or what holds them (`except` and `case`).
+_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
+
+
+@lru_cache(maxsize=4)  # what is asked of one text is asked at once
 def parsed(code: str) -> ast.Module | None:
-    """Return the syntax tree of `code`, None if it has none."""
+    """Return the syntax tree of `code`, None if it has none. Others have the same tree: copy it to change it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the model's code, in the user's terminal
         try:
             return ast.parse(code)
         except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
             return None
+
+
+def nodes_in(root: ast.AST) -> list[ast.AST]:
+    """Return a node and all below it, level by level, as `ast.walk` does in twice the time."""
+    nodes = [root]
+    for node in nodes:
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                nodes += [child for child in value if isinstance(child, ast.AST)]
+            elif isinstance(value, ast.AST):
+                nodes.append(value)
+    return nodes
+
+
+def definitions(tree: ast.Module) -> Iterator[Function | ast.ClassDef]:
+    """Yield the functions and classes at any depth. Expressions, which hold none, are not looked into."""
+    pending: list[ast.AST] = [tree]
+    for node in pending:
+        if isinstance(node, Function | ast.ClassDef):
+            yield node
+        for name in _BLOCKS:
+            pending += getattr(node, name, ())
 
 
 def last_name(node: ast.expr) -> str:

@@ -14,10 +14,10 @@ from typing import Any, Self
 
 from sca_hf.engines import Completion, Sampling
 from sca_hf.errors import InputError
-from sca_hf.identity import row_id, row_seed
+from sca_hf.identity import row_seed
 from sca_hf.pipeline.journal import Journal, find_completion
 from sca_hf.prompts.answers import parse_response
-from sca_hf.prompts.build import STOP, concepts_prompt, instruction_prompt, response_prompt, step_sha, tests_prompt
+from sca_hf.prompts.build import concepts_prompt, instruction_prompt, response_prompt, step_sha, tests_prompt
 from sca_hf.prompts.few_shot import FewShot, Property, load_few_shot
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.reporting.runs import Row, Run
@@ -25,7 +25,8 @@ from sca_hf.reporting.runs import Step as RunStep
 from sca_hf.stage import Step
 from sca_hf.stages import concepts, instructions
 from sca_hf.stages.few_shot import FewShotCalls, Part, ShotSettings, ended
-from sca_hf.stages.responses import ResponsesSettings, response_part, tests_part
+from sca_hf.stages.judge import JudgeSettings, sampling_of
+from sca_hf.stages.responses import ResponsesSettings, attempt_id, response_part, tests_part
 
 CallOf = Callable[[Row], tuple[str, Sampling]]
 
@@ -50,7 +51,7 @@ class Calls(AbstractContextManager["Calls"]):
 
     def __init__(self, run: Run, journal: Path | None, prompts: str | None = None) -> None:
         self._run, self._prompts = run, prompts
-        self._journal = Journal(journal) if journal is not None else None
+        self._journal = Journal(journal, read_only=True) if journal is not None else None
         self._made = cache(self._calls_of)
 
     def of(self, stage: str, row: Row) -> Call | None:
@@ -146,17 +147,16 @@ def _tests_call(step: RunStep, row: Row, call: Call) -> tuple[str, Sampling] | N
     if reason is not None:
         return None
     part = tests_part(settings)
-    seed = row_seed(
-        step.lineage.recipe.get("seed", 3407), part.name, row_id(row["instruction_id"], step.stage, row["sample"])
-    )
+    response_id = attempt_id(row["instruction_id"], row["sample"])
+    seed = row_seed(step.lineage.recipe.get("seed", 3407), part.name, response_id, row.get("suite", 0))
     sampling = replace(call.sampling, stop=part.stop, max_tokens=part.max_tokens, seed=seed)
     return tests_prompt(call.prompt, response), sampling
 
 
 def _judge_calls(step: RunStep, prompts: str | None) -> CallOf:
     section = step.lineage.recipe.get(step.stage, {})
-    judge = load_judge_prompts(section.get("prompts", "default"), section.get("shots", 8))
-    sampling = Sampling(temperature=0.0, max_tokens=section.get("max_tokens", 5), stop=STOP, seed=0)
+    settings = JudgeSettings(**{name: value for name, value in section.items() if name in JudgeSettings.model_fields})
+    judge, sampling = load_judge_prompts(settings.prompts, settings.shots), sampling_of(settings)
     return lambda row: (judge.of(row["seed"]), sampling)
 
 

@@ -28,6 +28,8 @@ _FACTS: Mapping[str, str] = {
     "mutants": "mutants",
     "mutants_killed": "killed",
     "coverage": "coverage",
+    "suites": "other suites",
+    "agreement": "of them passed",
     "cpu_seconds": "CPU time",
     "memory_mb": "memory",
     "license": "license",
@@ -126,8 +128,8 @@ def _entry(run: Run, row: dict[str, Any], calls: Calls, tally: Mapping[str, tupl
         place = f" in line {row['line']}" if row.get("line") else ""
         facts.insert(0, ("exception", f"{row['exception']}{place}"))
     if row.get("instruction_id") in tally:
-        passed, drawn = tally[row["instruction_id"]]
-        facts.insert(0, ("passes", f"{passed} of {drawn} samples"))
+        passed, executed = tally[row["instruction_id"]]
+        facts.insert(0, ("passes", f"{passed} of {row.get('samples_drawn') or executed} samples"))
     return Entry(
         id=row["id"],
         title=_title(row),
@@ -220,14 +222,14 @@ def _tally(run: Run, rows: Sequence[Row]) -> dict[str, tuple[int, int]]:
     """Passes and executed samples of the rows' instructions."""
     step = run.first_with("status", "instruction_id")
     wanted = {row.get("instruction_id") for row in rows}
-    drawn: Counter[str] = Counter()
+    executed: Counter[str] = Counter()
     passed: Counter[str] = Counter()
     for batch in step.batches(["instruction_id", "status"]) if step else ():
         for instruction, status in zip(batch["instruction_id"], batch["status"], strict=True):
             if instruction in wanted:
-                drawn[instruction] += 1
+                executed[instruction] += 1
                 passed[instruction] += status == "passed"
-    return {instruction: (passed[instruction], count) for instruction, count in drawn.items()}
+    return {instruction: (passed[instruction], count) for instruction, count in executed.items()}
 
 
 def _spaced(rows: Sequence[Row], count: int) -> list[Row]:

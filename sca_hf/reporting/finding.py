@@ -85,8 +85,9 @@ def _by_derivation(run: Run, prefix: str) -> Iterator[Match]:
     for parent, step in zip(run.steps, run.steps[1:], strict=False):
         samples: list[tuple[int, ...]] = [()]
         if step.stage == "responses":
-            count = step.lineage.recipe.get(step.stage, {}).get("samples", 0)
-            samples = [(sample,) for sample in range(count)]
+            settings = step.lineage.recipe.get(step.stage, {})
+            suites = [(), *((suite,) for suite in range(1, settings.get("suites", 1)))]
+            samples = [(sample, *suite) for sample in range(settings.get("samples", 0)) for suite in suites]
         for batch in parent.batches(["id"]):
             for parent_id in batch["id"]:
                 for sample in samples:

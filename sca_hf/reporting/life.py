@@ -6,6 +6,7 @@ what the model wrote is in the journal.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from sca_hf.errors import InputError
@@ -17,6 +18,7 @@ from sca_hf.reporting.reasons import Outcome, outcomes
 from sca_hf.reporting.runs import Row, Run, Step, id_column
 from sca_hf.stage import REJECT_REASON
 from sca_hf.stages.few_shot import ended
+from sca_hf.stages.responses import attempt_id
 
 UNRECORDED = "not kept"
 """Stands for the reason of a row that is neither among a version's rows nor among the rejected ones that it keeps."""
@@ -36,9 +38,13 @@ class Event:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One sample of an instruction, from the completion on. `traced`: it is the row that was asked for."""
+    """One sample of an instruction with one of its suites, from the completion on.
+
+    `traced`: it is the row that was asked for.
+    """
 
     sample: int
+    suite: int
     events: Sequence[Event]
     traced: bool
 
@@ -104,7 +110,7 @@ def _events(run: Run, step: Step, parents: Sequence[Event], calls: Calls, known:
         elif not any(row[column] == parent.id for row in rows):
             made = parent.id if column == "id" else row_id(parent.id, step.stage)
             events.append(_unrecorded(step, made, parent.row, calls))
-    return sorted(events, key=lambda event: (event.row.get("sample") or 0, event.id))
+    return sorted(events, key=lambda event: (event.row.get("sample") or 0, event.row.get("suite") or 0, event.id))
 
 
 def _event(step: Step, row: Row, calls: Calls) -> Event:
@@ -139,33 +145,33 @@ def _unrecorded(step: Step, event_id: str, parent: Row, calls: Calls) -> Event:
 def _unkept_samples(step: Step, task: Event, calls: Calls) -> Iterator[Event]:
     """Samples of a task that were rejected, as the journal has them."""
     settings = step.lineage.recipe.get(step.stage, {})
-    for sample in range(settings.get("samples", 0)):
-        row = {**task.row, "instruction_id": task.id, "sample": sample}
+    for sample, suite in product(range(settings.get("samples", 0)), range(settings.get("suites", 1))):
+        row = {**task.row, "instruction_id": task.id, "sample": sample, "suite": suite}
         call = calls.of(step.stage, row)
         if call is None or call.completion is None or call.sampling is None:
             continue  # with `until` it was perhaps never drawn
         text = call.completion.text
         finish_reason = ended(text, call.completion.finish_reason, call.sampling)
         answer = _answer(text, finish_reason, call, settings)
-        if answer.reject_reason is not None:
+        if answer.reject_reason is not None and (answer.tests or not suite):  # a response that is none has one row
             made = row | {"response": answer.response, "tests": answer.tests}
             rules = outcomes(step.counts["rejected"], answer.reject_reason)
-            yield Event(step, row_id(task.id, step.stage, sample), made, answer.reject_reason, rules, call)
+            yield Event(step, attempt_id(task.id, sample, suite), made, answer.reject_reason, rules, call)
 
 
 def _answer(text: str, finish_reason: str, call: Call, settings: Mapping[str, Any]) -> Answer:
     """The answer in a sample's completions, but for the rule on copies, which takes exemplars."""
-    infer_tests = settings.get("infer_tests", False)
+    infer_tests, cut_tests = settings.get("infer_tests", False), settings.get("cut_tests", False)
     if settings.get("parts", "together") == "together":
-        return parse_answer(text, finish_reason, infer_tests=infer_tests)
+        return parse_answer(text, finish_reason, infer_tests=infer_tests, cut_tests=cut_tests)
     response, reason = parse_response(text, finish_reason, infer_tests=infer_tests)
     then = call.then
     if reason is not None or then is None or then.completion is None or then.sampling is None:
         return Answer(response, "", False, reason)
-    tests, reason = parse_tests(
-        then.completion.text, ended(then.completion.text, then.completion.finish_reason, then.sampling)
-    )
-    return Answer(response, tests, False, reason)
+    text = then.completion.text
+    finish_reason = ended(text, then.completion.finish_reason, then.sampling)
+    tests, is_cut, reason = parse_tests(text, finish_reason, cut_tests=cut_tests)
+    return Answer(response, tests, False, reason, is_cut)
 
 
 def _attempts(family: Sequence[Sequence[Event]], traced: str) -> Iterator[Attempt]:
@@ -179,7 +185,8 @@ def _attempts(family: Sequence[Sequence[Event]], traced: str) -> Iterator[Attemp
             if not children:
                 break
             events.append(children[0])
-        yield Attempt(first.row.get("sample") or 0, events, any(event.id == traced for event in events))
+        place = first.row.get("sample") or 0, first.row.get("suite") or 0
+        yield Attempt(*place, events, any(event.id == traced for event in events))
 
 
 def _is_child(event: Event, parent: Event) -> bool:

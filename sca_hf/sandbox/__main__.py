@@ -1,4 +1,7 @@
-"""`python -m sca_hf.sandbox check`: what this machine can isolate and how to allow the rest. Exits with 0 or 2."""
+"""`python -m sca_hf.sandbox check`: what this machine can isolate and how to allow the rest.
+
+Exit codes: 0 all of it, 2 not all, 130 interrupted.
+"""
 
 import argparse
 import sys
@@ -11,7 +14,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sca_hf.sandbox", description=__doc__)
     parser.add_argument("command", choices=["check"], help="build a jail and try what it holds")
     parser.parse_args(arguments)
-    return check()
+    try:
+        return check()
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 from sca_hf.errors import RecipeError, one_line
 from sca_hf.stage import Stage
 
-BUNDLED = ("seeds", "judge", "concepts", "instructions", "responses", "execute", "mutants", "select", "sft")
+BUNDLED = ("seeds", "judge", "concepts", "instructions", "responses", "execute", "mutants", "cross", "select", "sft")
 
 
 def __getattr__(name: str) -> Any:

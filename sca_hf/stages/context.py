@@ -3,24 +3,25 @@
 import atexit
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import pyarrow as pa
 from datasets import Dataset, Features
 
-from sca_hf.engines import Engine, Sampling, Usage
+from sca_hf.engines import Completion, Engine, Sampling
 from sca_hf.errors import SandboxUnavailable, ScaError
 from sca_hf.identity import RUN_SEED, row_id
 from sca_hf.parallel.ordered_map import AHEAD, OrderedMap, Row
 from sca_hf.parallel.restore_order import restore_order
 from sca_hf.prompts.few_shot import FewShot
 from sca_hf.sandbox import Program, Verdict
-from sca_hf.stage import REJECT_REASON, Stage
+from sca_hf.stage import Stage
+from sca_hf.stages.progress import Progress, RowCalls, row_calls
 
-__all__ = ["Context", "PassRule", "Progress", "Row", "Runner", "Tokens"]
+__all__ = ["Context", "PassRule", "Row", "Runner", "Tokens"]
 
 
 class Runner(Protocol):
@@ -51,36 +52,6 @@ class Tokens:
 
     prompt: int = 0
     completion: int = 0
-
-
-@dataclass
-class Progress:
-    """Counts of a running stage. `usage`: what its engine has done, before this stage too; None without an engine.
-
-    `slots`: calls that the engine works on at once; `jails`: programs that run at once. `judged`: rows that became of
-    those done; `rejected`: how many of them by reason, with the first one of each in `examples`.
-    """
-
-    usage: Usage | None = None
-    slots: int = 0
-    jails: int = 0
-    rows: int = 0
-    rows_done: int = 0
-    calls: int = 0
-    programs: int = 0
-    programs_done: int = 0
-    passes: int = 0
-    judged: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def judge(self, row: Mapping[str, Any]) -> None:
-        """Count a judged row."""
-        self.judged += 1
-        reason = row.get(REJECT_REASON)
-        if reason is not None:
-            self.examples.setdefault(reason, row)
-            self.rejected[reason] += 1
 
 
 def _own_folder() -> Path:
@@ -117,23 +88,34 @@ class Context:
     progress: Progress = field(default_factory=Progress)
 
     async def complete(self, prompt: str, sampling: Sampling) -> tuple[str, str]:
-        """Return text and finish reason of one sample.
+        """Return text and finish reason of one sample. Raises as `completion` does."""
+        completion = await self.completion(prompt, sampling)
+        return completion.text, completion.finish_reason
 
-        Raises RowFailure for this call, EngineUnavailable for all.
-        """
+    async def completion(self, prompt: str, sampling: Sampling) -> Completion:
+        """Return one sample. Raises RowFailure for this call, EngineUnavailable for all."""
         if self.engine is None:
             raise ScaError("this stage needs an engine, and the context has none; give Context(engine=…)")
-        self.progress.calls += 1
+        progress = self.progress
+        progress.calls += 1
+        progress.max_tokens = max(progress.max_tokens, sampling.max_tokens)
+        if (row := row_calls.get()) is not None:
+            row.begun += 1
         try:
             completion = await self.engine.complete(prompt, sampling)
         finally:
-            self.progress.calls -= 1
+            progress.calls -= 1
+        progress.calls_done += 1
+        progress.tokens_done += completion.completion_tokens
         self.tokens.prompt += completion.prompt_tokens
         self.tokens.completion += completion.completion_tokens
-        return completion.text, completion.finish_reason
+        return completion
 
-    async def execute(self, program: Program) -> Verdict:
-        """Return the verdict on a program. Raises SandboxUnavailable, never for what the program did."""
+    async def execute(self, program: Program, *, is_attempt: bool = True) -> Verdict:
+        """Return the verdict on a program. Raises SandboxUnavailable, never for what the program did.
+
+        `is_attempt`: whether the stage's progress counts it among those that passed or not.
+        """
         if self.jails is None:
             raise SandboxUnavailable("this stage needs jails, and the context has none; give Context(jails=…)")
         self.progress.programs += 1
@@ -142,7 +124,9 @@ class Context:
         finally:
             self.progress.programs -= 1
         self.progress.programs_done += 1
-        self.progress.passes += verdict.status == "passed"
+        if is_attempt:
+            self.progress.attempts_done += 1
+            self.progress.passes += verdict.status == "passed"
         return verdict
 
     def map_rows(
@@ -152,7 +136,8 @@ class Context:
         function: Callable[[Row], Awaitable[Row | list[Row]]],
         order: Sequence[int] | None = None,
     ) -> Dataset:
-        """Map an async function over the rows, which returns what `stage` adds to a row, or a list: one a new row.
+        """Map an async function over the rows, which returns what `stage` adds to a row, or a list: one a new row. New
+        rows get ids by their places in the list, but for those that have one.
 
         The result has the columns of `rows`, then those that the stage adds, in the order of `rows`. At most
         `concurrency` rows are in the works, started in `order` (indices of all rows; None: as they are). Works inside a
@@ -164,10 +149,13 @@ class Context:
         self.progress.rows = len(rows)
 
         async def whole(row: Row) -> list[Row]:
+            row_calls.set(calls := RowCalls())
+            self.progress.rows_begun += 1
             added = await function(row)
             self.progress.rows_done += 1
+            self.progress.calls_of_rows_done += calls.begun
             if isinstance(added, list):
-                judged = [row | more | _ids(stage, row, index) for index, more in enumerate(added)]
+                judged = [row | _ids(stage, row, index) | more for index, more in enumerate(added)]
             else:
                 ids = _ids(stage, row)
                 row |= added
@@ -193,18 +181,39 @@ class Context:
     def map_batches(self, stage: Stage, rows: Dataset, function: Callable[[Row], Row]) -> Dataset:
         """Map a function over batches, which returns the columns that `stage` adds to a batch, one value a row."""
 
+        self.progress.rows = len(rows)
+
         def whole(batch: Row) -> Row:
             carried = dict(batch)  # of the lazy one, `|` would lose what was not read yet
-            added = function(carried)
-            if stage.parent_id is not None:
-                parents = carried["id"]
-                added |= {"id": [row_id(parent, stage.name) for parent in parents], stage.parent_id: parents}
+            added = function(carried) | _batch_ids(stage, carried)
+            self.progress.rows_done += len(next(iter(added.values())))
             return carried | added
 
         return self._map(stage, rows, whole, stage.features(rows.features), batch_size=self.batch_size)
 
+    def add_columns(self, stage: Stage, rows: Dataset, columns: Mapping[str, Sequence[Any]]) -> Dataset:
+        """Return the rows with what `stage` adds to them, one value a row; all else stays in Arrow as it is."""
+        features = stage.features(rows.features)
+        self.progress.rows = len(rows)
+
+        def whole(batch: pa.Table, indices: list[int]) -> pa.Table:
+            here = slice(indices[0], indices[-1] + 1)
+            added = {name: values[here] for name, values in columns.items()}
+            added |= _batch_ids(stage, batch.select(["id"]).to_pydict())
+            arrays = [
+                pa.array(added[field.name], field.type) if field.name in added else batch[field.name].cast(field.type)
+                for field in features.arrow_schema
+            ]
+            self.progress.rows_done += len(batch)
+            return pa.table(arrays, features.arrow_schema)
+
+        mapped = self._map(
+            stage, rows.with_format("arrow"), whole, features, batch_size=self.batch_size, with_indices=True
+        )
+        return mapped.with_format(None)
+
     def _map(
-        self, stage: Stage, rows: Dataset, function: Callable[..., Row], features: Features, **how: Any
+        self, stage: Stage, rows: Dataset, function: Callable[..., Any], features: Features, **how: Any
     ) -> Dataset:
         if not len(rows):
             return _empty(features)
@@ -227,6 +236,13 @@ def _ids(stage: Stage, row: Mapping[str, Any], *sample: int) -> Row:
     if stage.parent_id is None:
         return {}
     return {"id": row_id(row["id"], stage.name, *sample), stage.parent_id: row["id"]}
+
+
+def _batch_ids(stage: Stage, batch: Mapping[str, Sequence[str]]) -> Row:
+    """Return the same for a batch of rows, each of which becomes one."""
+    if stage.parent_id is None:
+        return {}
+    return {"id": [row_id(parent, stage.name) for parent in batch["id"]], stage.parent_id: batch["id"]}
 
 
 def _empty(features: Features) -> Dataset:

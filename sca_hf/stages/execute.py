@@ -22,8 +22,12 @@ _NOT_RUN = {"status": NOT_RUN, "exception": None, "line": None, "assertions": 0,
 
 
 class ExecuteSettings(Settings):
-    """Limits of one program (`sca_hf.sandbox.Limits` says what each means; the reference's are 10 s and 4 GB).
+    """Limits of one program; the reference's are 10 s and 4 GB.
 
+    `cpu_seconds`: CPU time of all threads together. `wall_seconds`: time on the clock. `memory_mb`: address space,
+    MiB, that of the interpreter included. `output_bytes`: of stdout, and of stderr; who writes more is ended.
+    `file_bytes`: of one file, and of all files together. `files`: files and folders that there may be. `open_files`:
+    descriptors open at once. `threads`: threads at once.
     `repeat`: 2 runs what passes again under another hash seed, and fails it with the flag `flaky` where that differs.
     `give_up_after`: where the first so many samples of an instruction all are a `timeout`, the later ones are not
     executed, and their status is `not-run`; null executes all.

@@ -23,8 +23,10 @@ Open = TypeVar("Open")
 class RepetitionSettings(Settings):
     """When a completion that repeats itself is ended (see `RepetitionDetection`).
 
+    `min_pattern_size`, `max_pattern_size`: tokens of what is repeated. `min_count`: ended when it was said so often.
+
     With the defaults a loop of a few words is ended after 88 tokens, and a table of ten equal rows, as code may well
-    hold, is none. At `min_count` 6 two of 30 responses of a 0.5B model that reached the jail were ended, at 11 none.
+    hold, is none. At a count of 6 two of 30 responses of a 0.5B model that reached the jail were ended, at 11 none.
     """
 
     max_pattern_size: int = Field(default=64, ge=1)
@@ -46,11 +48,13 @@ class RepetitionSettings(Settings):
 
 
 class ShotSettings(Settings):
-    """How one few-shot step is sampled: exemplars a prompt, temperature, longest completion in tokens.
+    """How one few-shot step is sampled.
 
-    `decks`: the rows share this many fixed hands of exemplars, which a prefix cache can serve; "per-row" draws
-    exemplars for each row, as the paper does. `repetition_detection`: end a completion that repeats itself where the
-    engine can (vLLM), with the reason `repetition`; null: it goes on to `max_tokens`, and is `cut-off`.
+    `shots`: exemplars a prompt. `temperature`, `top_p`: of the sampling, as vLLM has them. `max_tokens`: longest
+    completion; what reaches it is cut off. `decks`: the rows share this many fixed hands of exemplars, which a prefix
+    cache can serve; "per-row" draws exemplars for each row, as the paper does. `repetition_detection`: end a completion
+    that repeats itself where the engine can (vLLM), with the reason `repetition`; null: it goes on to `max_tokens`, and
+    is `cut-off`.
     """
 
     shots: int = Field(default=8, ge=0, le=100)

@@ -5,19 +5,19 @@ What is given up depends on the order of samples alone, not on which program end
 
 import asyncio
 from bisect import insort
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import numpy as np
 from datasets import Dataset
 
 from sca_hf.parallel.ordered_map import Row
 from sca_hf.sandbox import Verdict
+from sca_hf.stages.reading import rows_of
 
 NOT_RUN = "not-run"
 """Status of a sample that was not executed."""
 
 _TIMEOUT = "timeout"
-_READ_ROWS = 1000
 _COLUMNS = ["id", "instruction_id", "sample"]
 
 
@@ -70,12 +70,12 @@ class Instructions:
         if count is None or not set(_COLUMNS) <= set(responses.column_names):
             return
         smallest: dict[str, list[tuple[int, str]]] = {}
-        for row in _rows(responses):
+        for row in rows_of(responses, _COLUMNS):
             kept = smallest.setdefault(row["instruction_id"], [])
             insort(kept, _place(row))
             del kept[count + 1 :]
         self._last = {name: kept[count - 1] for name, kept in smallest.items() if len(kept) > count}
-        later = np.fromiter((not self._is_first(row) for row in _rows(responses)), bool, len(responses))
+        later = np.fromiter((not self._is_first(row) for row in rows_of(responses, _COLUMNS)), bool, len(responses))
         if later.any():
             self.order = np.argsort(later, kind="stable").tolist()
 
@@ -94,10 +94,3 @@ class Instructions:
 
 def _place(response: Row) -> tuple[int, str]:
     return response["sample"], response["id"]
-
-
-def _rows(responses: Dataset) -> Iterator[Row]:
-    for batch in responses.select_columns(_COLUMNS).iter(_READ_ROWS):
-        columns = dict(batch)
-        for values in zip(*columns.values(), strict=True):
-            yield dict(zip(columns, values, strict=True))

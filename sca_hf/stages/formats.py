@@ -61,6 +61,25 @@ def reinforcement(row: Row) -> dict[str, Any] | None:
     }
 
 
+def reference(row: Row) -> dict[str, Any]:
+    """Return a row in the columns of the reference's final dataset (`bigcode/self-oss-instruct-sc2-exec-filter-50k`).
+
+    As there, `instruction` is what trainers read, sometimes with tests. `prompt`, there the few-shot prompt that was
+    sent, is the bare instruction that the response was written for. `id` is the number that the first 15 digits of the
+    row's id are, `fingerprint` always null.
+    """
+    return {
+        "fingerprint": None,
+        "sha1": row["sha1"],
+        "seed": row["seed"],
+        "response": row["response"],
+        "concepts": row["concepts"],
+        "prompt": row["instruction"],
+        "instruction": row["messages"][-2]["content"],
+        "id": int(row["id"][:15], 16),
+    }
+
+
 def entry_point(code: str, tests: str) -> str | None:
     """Return the first function or class of `code` that `tests` use, in the tests' order; None if there is none."""
     tree, used = parsed(code), parsed(tests)
@@ -104,5 +123,24 @@ FORMATS = (
         "a prompt, the tests that reward an answer, the name that they use, and the share of the base model's samples "
         "that passed",
         needs=("tests",),
+    ),
+    Format(
+        "reference",
+        Features(
+            {
+                "fingerprint": Value("null"),
+                "sha1": Value("string"),
+                "seed": Value("string"),
+                "response": Value("string"),
+                "concepts": List(Value("string")),
+                "prompt": Value("string"),
+                "instruction": Value("string"),
+                "id": Value("int64"),
+            }
+        ),
+        reference,
+        "the columns and types of the reference's final dataset, so that the two can be concatenated; `prompt` is the "
+        "bare instruction, `id` the first 15 digits of ours as a number",
+        needs=("sha1", "seed", "concepts"),
     ),
 )

@@ -17,9 +17,10 @@ _LABEL = re.compile(r"^\[(" + "|".join(PARTS) + r")\]", re.MULTILINE)
 
 
 class InstructionsSettings(WritingSettings):
-    """How instructions are asked for. The weights of the properties are relative; the paper's categories are 2:1:1.
+    """How instructions are asked for.
 
-    `languages`: those in which a response can be executed, which is Python.
+    `categories`, `difficulties`: what a prompt asks for, drawn for each row by these relative weights (the paper's
+    categories are 2:1:1). `languages`: those in which a response can be executed, which is Python.
     """
 
     categories: dict[str, int] = Field(

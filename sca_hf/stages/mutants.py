@@ -35,9 +35,11 @@ _UNMEASURED: Row = {"mutants": None, "mutants_killed": None, "mutation_score": N
 
 
 class MutantsSettings(Settings):
-    """How hard the tests of a response are tried. `runs`: programs a response at most, the one that measures its
-    coverage included; `kills`: stop when this many mutants are killed. The rest are limits of one program: mutants that
-    have no end shall not take long.
+    """How hard the tests of a response are tried.
+
+    `runs`: programs a response at most, the one that measures its coverage included. `kills`: stop when this many
+    mutants are killed. `cpu_seconds`, `wall_seconds`, `memory_mb`: limits of one program, as of `execute`; a mutant
+    without an end shall not take long.
     """
 
     runs: int = Field(default=12, ge=2)
@@ -150,7 +152,7 @@ class _Trial:
 
     async def _run(self, code: str) -> Verdict:
         self.runs += 1
-        return await self.context.execute(Program(code, self.program.tests))
+        return await self.context.execute(Program(code, self.program.tests), is_attempt=False)
 
 
 STAGE = Stage(

@@ -22,6 +22,17 @@ def program_of(response: str, tests: str) -> Program:
     return Program(code="\n".join(code_blocks(response)), tests="\n".join(code_blocks(tests)))
 
 
+def sample_of(attempt: Row) -> int | str:
+    """Return which sample of its instruction an attempt is of: its index, or the attempt's id where it has none."""
+    sample: int | None = attempt.get("sample")
+    return attempt["id"] if sample is None else sample
+
+
+def is_vacuous(attempt: Row) -> bool:
+    """Return whether stage `mutants` has tried an attempt's tests, and they noticed none."""
+    return bool(attempt.get("mutants")) and not attempt["mutants_killed"]
+
+
 class PassSettings(Settings):
     """Rules for one attempt alone; the defaults are the paper's (METHOD.md, section 5), but for `leftover_rule`.
 
@@ -69,7 +80,7 @@ class PassRules:
         instruction, response, tests = attempt["instruction"], attempt["response"], attempt["tests"]
         if attempt["status"] != PASSED:
             return Ruling(f"execution-{attempt['status']}")
-        if attempt.get("mutants") and not attempt["mutants_killed"]:
+        if is_vacuous(attempt):
             return Ruling("vacuous-tests")
         if self._has_leftover([response, tests]):
             return Ruling("leftover")

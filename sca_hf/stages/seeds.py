@@ -10,7 +10,7 @@ Reasons, in the order in which they are looked for. For a file, which then becom
 - `no-function`: its top level has nothing of `kinds` (functions) with a docstring.
 
 For a function:
-- `unparsable-function`: its file does not parse, and neither does its body;
+- `unparsable-function`: its file does not parse, and neither does it or its class: it is broken, or for a newer Python;
 - `no-return-value`: no `return` of its own, or of a class's methods, has a value other than None;
 - `no-arguments`: fewer parameters than `min_args`, `self` not counted;
 - `too-many-lines`, `too-long`: more lines than `max_lines`, more characters than `max_chars`, imports included;
@@ -19,6 +19,7 @@ For a function:
 - `relative-import`: needs or makes an import that only works inside its package;
 - `undefined-name`: reads a name that nothing in it, no builtin and no plain top-level import of the file binds;
 - `not-compilable`: does not compile with its imports;
+- `secret`, `email-address`: has one of these (see `secrets.py`); no row shows it, whatever its reason;
 - `contaminated-<benchmark>`: contains a text of that benchmark (see `decontaminate.py`; off unless set);
 - `duplicate`: same text as an earlier seed;
 - `near-duplicate`: near an earlier seed that is not one itself (see `near_duplicates.py`; off unless set);
@@ -53,8 +54,10 @@ from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicate
 from sca_hf.identity import digest, published_name, row_id
 from sca_hf.parallel.checkpoints import Checkpoints
 from sca_hf.parallel.crash_proof import CrashProofWorker
+from sca_hf.settings import PATH
 from sca_hf.stage import REJECT_REASON, Column, Counts, Origin, Stage
 from sca_hf.stages.context import Context
+from sca_hf.stages.progress import Progress
 
 Ids = NDArray[np.bytes_]
 
@@ -64,13 +67,15 @@ _PART = 50  # files: what a killed call loses of its work at most, per worker
 class SeedSettings(RuleSettings):
     """Where seeds come from and which are kept; the defaults are the paper's (METHOD.md, section 1).
 
-    `source`, `column`, `license`: see `sca_hf.corpus.sources.open_source`; `config`, `data_dir`, `split`: which rows of
-    a source on the Hub. `count`: take at most this many of the seeds, drawn by the run's seed. `decontaminate`: the
+    `source`: "stdlib", a folder, git checkouts, a data file, the folder of a version, or hf://namespace/name.
+    `column`: which one of a data file, a version or a dataset on the Hub has the text. `license`: the SPDX id of files
+    that neither say their own nor have a license file above them. `config`, `data_dir`, `split`: which rows of a source
+    on the Hub. `count`: take at most this many of the seeds, drawn by the run's seed. `decontaminate`: the
     benchmarks whose texts no seed may contain, `near_duplicates`: how near two seeds may be, `type_check`: who checks
     the types of Python (null: no such rule).
     """
 
-    source: str = Field(default="stdlib", min_length=1)
+    source: str = Field(default="stdlib", min_length=1, json_schema_extra=PATH)
     config: str | None = Field(default=None, min_length=1)
     data_dir: str | None = Field(default=None, min_length=1)
     split: str = Field(default="train", min_length=1)
@@ -109,7 +114,7 @@ class SeedSettings(RuleSettings):
 
     def intent(self) -> dict[str, Any]:
         """Return all but the names of sources, whose content counts, and the Python whose grammar judges."""
-        rules = {name: getattr(self, name) for name in ("decontaminate", "near_duplicates", "type_check")}
+        rules = {name: getattr(self, name) for name in ("secrets", "decontaminate", "near_duplicates", "type_check")}
         return (
             self.model_dump(mode="json", exclude={"source", "config", "data_dir", "split", *rules})
             | {"python": "{}.{}".format(*sys.version_info)}
@@ -135,14 +140,21 @@ def seeds(files: Dataset | FileStream, settings: SeedSettings, context: Context)
     contaminants = load_contaminants(settings.decontaminate) if settings.decontaminate else None
     folder = context.checkpoints / STAGE.name if context.checkpoints else None
     checkpoints = Checkpoints(folder, str(STAGE.version), json.dumps(settings.intent()))
-    together = partial(_judged_together, settings=settings, checkpoints=checkpoints, folder=context.scratch)
+    progress = context.progress
+    progress.unit = "files"
+    together = partial(
+        _judged_together, settings=settings, checkpoints=checkpoints, folder=context.scratch, progress=progress
+    )
     with ExitStack() as stack:
         judge = partial(judge_files, settings=settings, contaminants=contaminants)
         worker = stack.enter_context(CrashProofWorker(judge))
         if isinstance(files, FileStream):
+            progress.counted = lambda: files.files
             stream = SeedStream(files, _judged, worker, checkpoints, context.workers, context.scratch, _FEATURES)
             judged, ids, reasons = _read(stack.enter_context(stream), settings.count, together)
         else:
+            progress.rows = len(files)
+            progress.counted = lambda: min(len(files), _PART * checkpoints.count())  # other processes judge them
             parts = Dataset.from_dict({"begin": range(0, len(files), _PART)})  # the same for any number of workers
             judged = parts.map(
                 partial(_columns, files=files, license=settings.license, worker=worker, checkpoints=checkpoints),
@@ -157,6 +169,7 @@ def seeds(files: Dataset | FileStream, settings: SeedSettings, context: Context)
                 desc="seeds",
             )
             ids, reasons = together(judged)
+    progress.counted, progress.rows_done = None, progress.done
     if settings.count is not None:
         _draw(ids, reasons, settings.count, context.seed)
     checkpoints.forget()
@@ -180,19 +193,22 @@ def _read(
 
 
 def _judged_together(
-    judged: Dataset, settings: SeedSettings, checkpoints: Checkpoints, folder: Path
+    judged: Dataset, settings: SeedSettings, checkpoints: Checkpoints, folder: Path, progress: Progress
 ) -> tuple[Ids, list[str | None]]:
     """Ids and reasons, after the rules that look at many seeds at once."""
     ids, reasons = _ids(judged), _reasons(judged)
     _reject_copies(ids, reasons)
     if near := settings.near_duplicates:
+        progress.phase = "looking for near-duplicates"
         compared = hashlib.sha256(ids[[reason is None for reason in reasons]].tobytes()).hexdigest()
         rule = partial(_near, settings=near, folder=folder)
         _reject(judged, reasons, lambda texts: checkpoints.part(["near", compared], partial(rule, texts)))
     if settings.type_check:
+        progress.phase = "checking types"
         _reject(
             judged, reasons, partial(_checked, settings=settings.type_check, checkpoints=checkpoints, folder=folder)
         )
+    progress.phase = ""
     return ids, reasons
 
 
@@ -309,7 +325,7 @@ def _known(license: Any) -> Any:
 
 STAGE = Stage(
     name="seeds",
-    version=6,
+    version=7,
     title="Documented, self-contained functions of real code, with the imports that they need.",
     uses=("content",),
     optional=("path", "license"),
@@ -340,6 +356,7 @@ STAGE = Stage(
             Value("string"),
             "texts of benchmarks that it contains, one a line: benchmark, row, column, text",
         ),
+        Column("secret_kind", Value("string"), "kinds of secrets that it contained"),
     ),
     origin=Origin(SeedSettings.open, _limited, lambda settings: settings.count, _all_rows),
 )

@@ -2,10 +2,10 @@
 
 import ast
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
 
 from datasets import Dataset, List, Value
 
@@ -15,11 +15,13 @@ from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.prompts.syntax import parsed
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
-from sca_hf.stages.pass_rules import PASSED, PassRules, PassSettings, Ruling
+from sca_hf.stages.pass_rules import PASSED, PassRules, PassSettings, sample_of
+from sca_hf.stages.reading import rows_of
+
+T = TypeVar("T")
 
 _WRONG = frozenset({"failed", "syntax-error"})
-_NOTHING = Ruling(None)
-_READ_ROWS = 1000
+_PART = 1000  # texts that are read at once
 
 
 class SelectSettings(PassSettings):
@@ -50,108 +52,169 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
     One attempt alone: `execution-<status>` (did not pass), `vacuous-tests` (they notice no mutant of the response),
     `leftover` (in response or tests, by `leftover_rule`), `long-instruction`, `other-names` (it defines, or its tests
     use, other names than the instruction asks for), `contaminated-<benchmark>` (instruction or response contains a text
-    of that benchmark). Among the rest of an instruction one is drawn: `not-chosen`. Among the chosen, in the order of
-    rows, the first is kept:
+    of that benchmark). Among the rest of an instruction one is drawn, from those with the highest `agreement` where
+    stage `cross` has run: the others are `not-chosen`. Among the chosen, in the order of rows, the first is kept:
     `duplicate-instruction`, `duplicate-response` (equal but for whitespace), `duplicate-names` (the same set of
     functions and classes); then, text by text, `near-duplicate-instruction`, `near-duplicate-response` and
     `near-duplicate-code`.
 
-    `pass_rate` is the share of an instruction's attempts whose program passed. `failed_response` of a kept row is drawn
-    from the attempts at its instruction that are wrong: they ended with an exception, or aren't Python. One that a
-    limit of the machine ended says nothing about its response.
+    A sample with several suites (`suite`) has an attempt for each. It passes if one of them does, and its chance to be
+    chosen doesn't depend on how many do.
+
+    `pass_rate` is the share of an instruction's samples that passed: of all that were drawn where rows say how many
+    (`samples_drawn`), those that were cut off or have no tests included, else of those that are here. With
+    `responses.until` they are drawn until enough pass, so it's higher than the share of many samples would be.
+    `failed_response` of a kept row is drawn from the samples of its instruction that are wrong: they ended with an
+    exception, or aren't Python, and passed no suite. One that a limit of the machine ended says nothing about its
+    response.
     """
     rules = PassRules(settings)
     columns = [name for name in (*STAGE.uses, *STAGE.optional) if name in attempts.column_names]
-    reasons: dict[str, str | None] = {}
-    rulings: dict[str, Ruling] = {}
-    candidates: dict[str, list[str]] = defaultdict(list)
-    passes: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    failures: dict[str, tuple[str, str]] = {}
-    for attempt in _rows(attempts, columns):
+    instructions = _instructions(attempts)
+    reasons: list[str | None] = []
+    others: list[tuple[str, ...]] = []
+    benchmark_rows: list[str | None] = []
+    for place, attempt in enumerate(rows_of(attempts, columns)):
         ruling = rules.ruling(attempt)
-        if ruling.other_names or ruling.benchmark_texts:
-            rulings[attempt["id"]] = ruling
-        reasons[attempt["id"]] = ruling.reason
-        if ruling.reason is None:
-            candidates[attempt["instruction_id"]].append(attempt["id"])
-        passes[attempt["instruction_id"]][attempt["status"] == PASSED] += 1
-        if attempt["status"] in _WRONG:
-            drawn = digest(context.seed, "choice among failures", attempt["id"]), attempt["id"]
-            failures[attempt["instruction_id"]] = min(drawn, failures.get(attempt["instruction_id"], drawn))
-    for ids in candidates.values():
-        chosen = min(ids, key=partial(digest, context.seed, "choice among passes"))
-        reasons |= {attempt_id: "not-chosen" for attempt_id in ids if attempt_id != chosen}
-    chosen_rows = attempts.select([index for index, reason in enumerate(reasons.values()) if reason is None])
-    for name, key in _duplicate_keys(settings):
-        seen: set[str] = set()
-        for attempt in _rows(chosen_rows, columns):
-            if reasons[attempt["id"]] is None:
-                attempt_key = key(attempt)
-                if attempt_key in seen:
-                    reasons[attempt["id"]] = name
-                seen.add(attempt_key)
-    if settings.near_duplicates:
-        for name, text in _NEAR_TEXTS.items():
-            _reject_near(chosen_rows, columns, reasons, name, text, settings.near_duplicates)
+        reasons.append(ruling.reason)
+        others.append(ruling.other_names)
+        benchmark_rows.append("\n".join(text.quoted for text in ruling.benchmark_texts) or None)
+        same = instructions[attempt["instruction_id"]]
+        same.note_failure(attempt, place, context.seed)
+        if ruling.reason is None and (loser := same.choose(attempt, place, context.seed)) is not None:
+            reasons[loser] = "not-chosen"
+    _reject_duplicates(attempts, reasons, settings, context)
+    of_rows = [instructions[row["instruction_id"]] for row in rows_of(attempts, ["instruction_id"])]
+    added: dict[str, Sequence[Any]] = {
+        "pass_rate": [same.pass_rate for same in of_rows],
+        "failed_response": _failed_responses(attempts, reasons, of_rows),
+        REJECT_REASON: reasons,
+        "other_names": others,
+        "benchmark_row": benchmark_rows,
+    }
+    return context.add_columns(STAGE, attempts, added)
 
-    failed = _failed_responses(attempts, reasons, failures)
 
-    def judged(batch: Row) -> Row:
-        counts = [passes[instruction_id] for instruction_id in batch["instruction_id"]]
-        found = [rulings.get(attempt_id, _NOTHING) for attempt_id in batch["id"]]
-        return {
-            "pass_rate": [passed / (passed + others) for others, passed in counts],
-            "failed_response": [failed.get(attempt_id) for attempt_id in batch["id"]],
-            REJECT_REASON: [reasons[attempt_id] for attempt_id in batch["id"]],
-            "other_names": [list(ruling.other_names) for ruling in found],
-            "benchmark_row": ["\n".join(text.quoted for text in ruling.benchmark_texts) or None for ruling in found],
-        }
+@dataclass(slots=True)
+class _Attempts:
+    """What selection knows of the attempts at one instruction. `passed`: samples that did; `drawn`: how many samples
+    there were, as far as rows tell; `chosen`: the best candidate so far (how it ranks, place of its row), `failure`:
+    the same among the wrong ones."""
 
-    return context.map_batches(STAGE, attempts, judged)
+    rows: int = 0
+    passed: set[int | str] = field(default_factory=set)
+    drawn: int = 0
+    chosen: tuple[tuple[float, str, str], int] | None = None
+    failure: tuple[str, int] | None = None
+
+    def note_failure(self, attempt: Row, place: int, seed: int) -> None:
+        """Make an attempt a candidate for the failure, if its sample is wrong."""
+        if attempt["status"] in _WRONG and sample_of(attempt) not in self.passed:
+            failure = digest(seed, "choice among failures", attempt["id"]), place
+            self.failure = min(failure, self.failure or failure)
+
+    def choose(self, attempt: Row, place: int, seed: int) -> int | None:
+        """Make an attempt a candidate, and return the place of the one that is none any more."""
+        own = digest(seed, "choice among passes", attempt["id"])
+        several = attempt.get("suite") is not None
+        drawn = digest(seed, "choice among passes", attempt["instruction_id"], sample_of(attempt)) if several else own
+        rank = -(attempt.get("agreement") or 0.0), drawn, own
+        before, self.chosen = self.chosen, min((rank, place), self.chosen or (rank, place))
+        return None if before is None else place if before == self.chosen else before[1]
+
+    @property
+    def pass_rate(self) -> float:
+        """The share of the samples drawn that passed; of the rows, where these don't say how many were drawn."""
+        return len(self.passed) / (self.drawn or self.rows)
+
+
+def _instructions(attempts: Dataset) -> dict[str, _Attempts]:
+    """Read how the attempts at each instruction ended, all of them before the first is judged."""
+    names = ("id", "instruction_id", "sample", "samples_drawn", "status")
+    instructions: dict[str, _Attempts] = {}
+    for attempt in rows_of(attempts, [name for name in names if name in attempts.column_names]):
+        same = instructions.setdefault(attempt["instruction_id"], _Attempts())
+        same.rows += 1
+        if attempt["status"] == PASSED:
+            same.passed.add(sample_of(attempt))
+        same.drawn = max(same.drawn, attempt.get("samples_drawn") or 0)
+    return instructions
 
 
 def _failed_responses(
-    attempts: Dataset, reasons: dict[str, str | None], failures: dict[str, tuple[str, str]]
-) -> dict[str, str]:
-    """The text of the failure that was drawn, by the id of the kept attempt at the same instruction."""
-    columns = ["id", "instruction_id", "response"]
-    kept = {row["instruction_id"]: row for row in _rows(attempts, columns) if reasons[row["id"]] is None}
-    drawn = {failures[instruction_id][1] for instruction_id in kept if instruction_id in failures}
-    return {
-        kept[row["instruction_id"]]["id"]: row["response"]
-        for row in _rows(attempts, columns)
-        if row["id"] in drawn and row["response"] != kept[row["instruction_id"]]["response"]
-    }
+    attempts: Dataset, reasons: Sequence[str | None], of_rows: Sequence[_Attempts]
+) -> list[str | None]:
+    """For each kept attempt the failure that was drawn, if its text is another one."""
+    failed: list[str | None] = [None] * len(reasons)
+    responses = attempts.select_columns(["response"])
+    pairs = (
+        (place, same.failure[1])
+        for place, (reason, same) in enumerate(zip(reasons, of_rows, strict=True))
+        if reason is None and same.failure is not None
+    )
+    for part in _parts(pairs):
+        kept, wrong = (responses[list(places)]["response"] for places in zip(*part, strict=True))
+        for (place, _), right, text in zip(part, kept, wrong, strict=True):
+            failed[place] = text if text != right else None
+    return failed
 
 
-def _duplicate_keys(settings: SelectSettings) -> Iterator[tuple[str, Callable[[Row], str]]]:
-    yield "duplicate-instruction", lambda attempt: digest("".join(attempt["instruction"].split()))
-    yield "duplicate-response", lambda attempt: digest("".join(attempt["response"].split()))
-    if settings.once_per_names:
-        # What defines no name is compared by its id, so it is nobody's duplicate.
-        yield "duplicate-names", lambda attempt: digest(*defined_names(attempt["response"]) or ["", attempt["id"]])
-
-
-def _reject_near(
-    attempts: Dataset,
-    columns: list[str],
-    reasons: dict[str, str | None],
-    name: str,
-    text: Callable[[Row], str],
-    settings: NearDuplicateSettings,
+def _reject_duplicates(
+    attempts: Dataset, reasons: list[str | None], settings: SelectSettings, context: Context
 ) -> None:
-    left = [(attempt["id"], text(attempt)) for attempt in _rows(attempts, columns) if reasons[attempt["id"]] is None]
-    batches = ([text for _, text in left[begin : begin + 1000]] for begin in range(0, len(left), 1000))
-    for (attempt_id, _), original in zip(left, near_duplicates(batches, settings), strict=True):
-        if original is not None:
-            reasons[attempt_id] = f"near-duplicate-{name}"
+    """Give a reason to all candidates that are like an earlier one."""
+    places = [place for place, reason in enumerate(reasons) if reason is None]
+    candidates = attempts.select(places)
+
+    def left(column: str) -> Iterator[tuple[int, str]]:
+        """Candidates without a reason yet: place and text."""
+        for place, attempt in zip(places, rows_of(candidates, [column]), strict=True):
+            if reasons[place] is None:
+                yield place, attempt[column]
+
+    for reason, column, key in _duplicate_keys(settings):
+        seen: set[str] = set()
+        for place, text in left(column):
+            text_key = key(text)
+            if text_key in seen:
+                reasons[place] = reason
+            if text_key is not None:
+                seen.add(text_key)
+    if settings.near_duplicates is None:
+        return
+    for name, column, bare in _NEAR_TEXTS:
+        near = [place for place in places if reasons[place] is None]
+        texts = _parts(bare(text) for _, text in left(column))
+        for place, original in zip(
+            near, near_duplicates(texts, settings.near_duplicates, context.scratch), strict=True
+        ):
+            if original is not None:
+                reasons[place] = f"near-duplicate-{name}"
 
 
-_NEAR_TEXTS: dict[str, Callable[[Row], str]] = {
-    "instruction": lambda attempt: str(attempt["instruction"]),
-    "response": lambda attempt: str(attempt["response"]),
-    "code": lambda attempt: re.sub(r"#[^\n]*", "", "\n".join(code_blocks(attempt["response"]))),
-}
+def _duplicate_keys(settings: SelectSettings) -> Iterator[tuple[str, str, Callable[[str], str | None]]]:
+    """Yield a reason, the column that it is about, and what is equal of duplicates; None: of nobody's."""
+    yield "duplicate-instruction", "instruction", lambda text: digest("".join(text.split()))
+    yield "duplicate-response", "response", lambda text: digest("".join(text.split()))
+    if settings.once_per_names:
+        yield "duplicate-names", "response", lambda text: " ".join(defined_names(text)) or None
+
+
+def _code(response: str) -> str:
+    return re.sub(r"#[^\n]*", "", "\n".join(code_blocks(response)))
+
+
+_NEAR_TEXTS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
+    ("instruction", "instruction", str),
+    ("response", "response", str),
+    ("code", "response", _code),
+)
+
+
+def _parts(values: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(values)
+    while part := list(islice(rest, _PART)):
+        yield part
 
 
 def defined_names(response: str) -> list[str]:
@@ -166,22 +229,16 @@ def defined_names(response: str) -> list[str]:
     return sorted({node.name for node in tree.body if isinstance(node, kinds)})
 
 
-def _rows(attempts: Dataset, columns: list[str]) -> Iterator[Row]:
-    """Row by row, read in parts: `datasets` takes six times as long for single rows."""
-    for batch in attempts.select_columns(columns).with_format("arrow").iter(batch_size=_READ_ROWS):
-        yield from batch.to_pylist()
-
-
 STAGE = Stage(
     name="select",
-    version=5,
+    version=6,
     title="One passing response per instruction, drawn at random; duplicates and leftovers go.",
     uses=("id", "instruction_id", "instruction", "response", "tests", "status"),
-    optional=("mutants", "mutants_killed"),
+    optional=("mutants", "mutants_killed", "agreement", "sample", "samples_drawn", "suite"),
     adds=(
         Column("id", Value("string"), "hash of the executed attempt's id and the stage"),
         Column("execute_id", Value("string"), "id of the executed attempt"),
-        Column("pass_rate", Value("float64"), "share of the attempts at its instruction that passed their tests"),
+        Column("pass_rate", Value("float64"), "share of the samples drawn of its instruction that passed their tests"),
         Column(
             "failed_response", Value("string"), "a response to its instruction that failed its own tests, if there is"
         ),
@@ -189,6 +246,7 @@ STAGE = Stage(
     parent_id="execute_id",
     settings=SelectSettings,
     run=select,
+    compares=True,
     draws=True,
     pass_rule=PassRules,
     measured=(

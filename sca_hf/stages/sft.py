@@ -14,7 +14,11 @@ from sca_hf.stages.formats import FORMATS, MESSAGES
 
 
 class SftSettings(Settings):
-    """Short tests join the instruction with this probability (the paper: one half, at most 5 lines)."""
+    """What is put together for trainers.
+
+    `tests_probability`: how often short tests join their instruction (the paper: one half). `max_tests_lines`: longest
+    tests that may (the paper: 5).
+    """
 
     tests_probability: float = Field(default=0.5, ge=0.0, le=1.0)
     max_tests_lines: int = Field(default=5, ge=1)

@@ -7,6 +7,7 @@ from typing import Any
 
 from datasets.utils.logging import disable_progress_bar as hide_bars_of_datasets
 from datasets.utils.logging import enable_progress_bar as show_bars_of_datasets
+from datasets.utils.logging import is_progress_bar_enabled as shows_bars_of_datasets
 from transformers import TrainerCallback
 from transformers.utils import logging as transformers_logging
 
@@ -18,14 +19,15 @@ _SECONDS = 15.0
 @contextmanager
 def silence() -> Iterator[None]:
     """Keep the libraries' bars and warnings off the terminal, where lines of a training stand."""
-    level = transformers_logging.get_verbosity()
+    level, shows_bars = transformers_logging.get_verbosity(), shows_bars_of_datasets()
     hide_bars_of_datasets()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     try:
         yield
     finally:
-        show_bars_of_datasets()
+        if shows_bars:
+            show_bars_of_datasets()
         transformers_logging.enable_progress_bar()
         transformers_logging.set_verbosity(level)
 

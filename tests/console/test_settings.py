@@ -20,6 +20,8 @@ def test_every_setting_of_every_recipe_is_listed_and_has_a_meaning() -> None:
         for section in recipe.chain:
             assert {f"{section.name}.{key}" for key in type(recipe[section.name]).model_fields} <= listed.keys()
     assert [each.key for each in listed.values() if not (each.meaning and each.kind and each.default)] == []
+    own = {each.meaning for each in listed.values() if each.kind.startswith("section")}
+    assert [each.key for each in listed.values() if not each.kind.startswith("section") and each.meaning in own] == []
     until = listed["responses.until"]
     assert (until.kind, until.default) == ("integer 1 to 10000 or all", "all")
     assert until.meaning.startswith("stop at this many passes")

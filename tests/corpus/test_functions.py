@@ -51,6 +51,7 @@ def _agreed(content: bytes) -> int:
     return len(functions)
 
 
+@pytest.mark.slow
 def test_extraction_agrees_with_a_plain_walk_of_every_file_of_the_standard_library() -> None:
     assert sum(map(_agreed, open_source("stdlib").rows["content"])) > 1000
 

@@ -135,6 +135,7 @@ def test_rules_that_look_at_many_seeds_make_it_read_on(
     assert 30 < stream.files < 90
 
 
+@pytest.mark.slow
 def test_finished_parts_are_neither_judged_nor_asked_for_again(
     hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,8 @@ SEEDS = {
 # A checker that dies of one seed, or spins, in the words of Pyright.
 FAKE = """#!{python}
 import json, os, pathlib
+
+pytestmark = pytest.mark.slow
 files = sorted(pathlib.Path(".").glob("*.py"))
 if any("die" in file.read_text() for file in files):
     while not {signal}:

@@ -30,6 +30,7 @@ def test_golden_snippets(code: str, expected: set[str]) -> None:
     assert expected <= set(concept_labels(code))
 
 
+@pytest.mark.slow
 def test_labels_are_two_to_five_and_of_the_vocabulary() -> None:
     known = set(vocabulary())
     functions = stdlib_functions()[::10]

@@ -96,7 +96,7 @@ def test_categories_and_difficulties_come_up_as_the_recipes_ask_for_them() -> No
 
 def test_completions_are_what_the_response_stage_takes_apart() -> None:
     for task in tasks(50):
-        answer = parse_answer(response_completion(task), "stop", infer_tests=True)
+        answer = parse_answer(response_completion(task), "stop", infer_tests=True, cut_tests=False)
         assert (answer.response, answer.tests, answer.reject_reason) == (task.response, task.tests, None)
 
 

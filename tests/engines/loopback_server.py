@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -20,6 +21,17 @@ def text_of(prompt: str, seed: int) -> str:
     return digest(prompt, seed)[:16]
 
 
+def doubles(prompt: str, seed: int) -> str:
+    """What a model writes at each step of the demo recipe that gets all of them right."""
+    if prompt.endswith("[Concepts]\n"):
+        return "addition, functions"
+    if prompt.endswith("[Instruction]\n"):
+        return f"Write a function `double` that doubles number {seed}."
+    if prompt.endswith("```python\n"):
+        return "assert double(2) == 4\nassert double(-1) == -2\n```"
+    return f"It is {seed}:\n\n```python\ndef double(x):\n    return 2 * x\n```\n\n[Tests]\n"
+
+
 def ended(text: str, stop: Sequence[str], max_tokens: int) -> tuple[str, str, str]:
     """The text up to the first stop text or of `max_tokens` words, why it ends, and the stop text."""
     found = [(text.index(each), each) for each in stop if each in text]
@@ -31,13 +43,14 @@ def ended(text: str, stop: Sequence[str], max_tokens: int) -> tuple[str, str, st
 
 
 class Loopback:
-    """`says`: what the model writes behind a prompt, with a seed, if nothing ends it.
+    """`says`: what the model writes behind a prompt, with a seed, if nothing ends it. `likely`: log-probabilities of
+    first tokens behind a prompt, where a request asks for some; None: it tells none.
 
     `faults`: what the next requests meet, one each. `poison`: what prompts with a text in them always meet.
 
-    A fault is a status (with "retry" a 429 that says when), "hang", "cut", "garbage" (broken JSON), "utf-8" (invalid),
-    "surrogate", "empty", "forever" (words again until max_tokens), "repetition" (the same, but it was detected), "long"
-    (context exceeded) or "gone" (no such model).
+    A fault is a status (with "retry" a 429 that says when, with "date" one that says until when), "hang", "cut",
+    "garbage" (broken JSON), "utf-8" (invalid), "surrogate", "empty", "forever" (words again until max_tokens),
+    "repetition" (the same, but it was detected), "long" (context exceeded) or "gone" (no such model).
     """
 
     def __init__(self, *, key: str | None = None, models: tuple[str, ...] = (MODEL,), port: int = 0) -> None:
@@ -49,6 +62,7 @@ class Loopback:
         self.bodies: list[dict[str, Any]] = []
         self.version: str | None = "1.0"  # None: a server that is not vLLM
         self.says: Callable[[str, int], str] = text_of
+        self.likely: Callable[[str], dict[str, float] | None] = lambda prompt: None
         owner = self
 
         class Handler(_Handler):
@@ -103,6 +117,12 @@ class _Handler(BaseHTTPRequestHandler):
         fault = poison or (it.faults.popleft() if it.faults else None)
         if fault == "retry":
             self._answer(429, {"error": "slow down", "error_type": "overloaded"}, {"Retry-After": "0.3"})
+        elif fault == "date":
+            self._answer(
+                429,
+                {"error": "slow down", "error_type": "overloaded"},
+                {"Retry-After": formatdate(time.time() + 2, usegmt=True)},
+            )
         elif fault == "long":
             said = "inputs must have less than 9 tokens" if tgi else "This model's maximum context length is 9 tokens"
             self._answer(422 if tgi else 400, {"error": said, "error_type": "validation"})
@@ -132,7 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = {"generated_text": text + stop, "details": details | {"tokens": [], "top_tokens": None}}
                 answer = [answer]
             else:
-                choice = {"text": text, "finish_reason": reason, "index": 0, "logprobs": None}
+                likely = it.likely(prompt) if body.get("logprobs") else None
+                logprobs = {"top_logprobs": [likely], "tokens": [text], "token_logprobs": [0.0], "text_offset": [0]}
+                choice = {"text": text, "finish_reason": reason, "index": 0, "logprobs": logprobs if likely else None}
                 usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": 4, "total_tokens": 9}
                 answer = {"id": "1", "object": "text_completion", "created": 1, "model": MODEL}
                 answer |= {"choices": [choice], "usage": usage}

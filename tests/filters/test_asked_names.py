@@ -1,5 +1,8 @@
 """Names that an instruction asks for: what counts as one, and which responses lack one."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from sca_hf.filters.asked_names import asked_names, other_names
@@ -100,3 +103,16 @@ def test_the_rule_has_nothing_against_the_exemplars() -> None:
     for exemplar in load_few_shot("default").exemplars:
         assert asked_names(exemplar.instruction)
         assert other_names(exemplar.instruction, exemplar.response, exemplar.tests) == []
+
+
+def test_the_rule_rejects_nothing_that_a_reader_would_keep() -> None:
+    """Answers read one by one: the demo's that pass, half of them rejected, and all that two real models left.
+
+    A reader names what an answer lacks (`lacking`). The rule names no other; it misses one task whose backticks don't
+    match, two methods written as functions, and two answers that are not Python.
+    """
+    labelled = [json.loads(line) for line in (Path(__file__).parent / "other_names.jsonl").read_text().splitlines()]
+    named = [other_names(row["instruction"], row["response"], row["tests"]) for row in labelled]
+    assert (len(labelled), sum(map(bool, named))) == (194, 71)
+    assert all(names in ([], row["lacking"]) for row, names in zip(labelled, named, strict=True))
+    assert sum(bool(row["lacking"]) for row in labelled) == 71 + 5

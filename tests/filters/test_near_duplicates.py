@@ -43,6 +43,7 @@ def test_planted_pairs_are_found_above_the_threshold_and_not_below() -> None:
         assert least <= sum(original is not None for original in found[1::2]) / 300 <= most
 
 
+@pytest.mark.slow
 def test_what_is_found_is_near_and_what_is_kept_is_not() -> None:
     texts = [row["content"].decode(errors="replace")[:3000] for row in open_source("stdlib").rows.select(range(150))]
     draw = random.Random(1)

@@ -29,6 +29,7 @@ def _doubled(words: Sequence[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", ["crash", "leave", "spin", "eat"])
+@pytest.mark.slow
 def test_only_what_breaks_the_process_is_lost(fault: str) -> None:
     with CrashProofWorker(_doubled, cpu_seconds=0.5, memory=2**30) as isolated:
         assert isolated(["a", "b", fault, "c", fault]) == ["aa", "bb", None, "cc", None]

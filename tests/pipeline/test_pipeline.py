@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 
+from sca_hf.pipeline.journals import merge
 from sca_hf.recipe import load_recipe
 from sca_hf.store import Store, Version
 
@@ -150,3 +151,16 @@ def test_killed_three_times(store: Path, tmp_path: Path) -> None:
     last = [version.timings for version in made(tmp_path).values() if version.path not in there]
     assert sum(timings["made"] for timings in last) == whole - held
     assert calls(tmp_path) == whole
+
+
+@pytest.mark.timeout(1500)
+def test_parts_make_the_same_bytes(store: Path, tmp_path: Path) -> None:
+    journals = []
+    for number in (1, 2):
+        output = finish(start(tmp_path / str(number), "--part", f"{number}/2"))
+        assert f"part {number} of 2" in output
+        journals.append(tmp_path / str(number) / f"journal.part-{number}-of-2.sqlite")
+    merge(tmp_path / "store" / "journal.sqlite", journals)
+    finish(start(tmp_path / "store"))
+    assert manifests(tmp_path / "store") == manifests(store)
+    assert sum(version.timings["made"] for version in made(tmp_path / "store").values()) == 0

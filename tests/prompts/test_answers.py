@@ -2,7 +2,7 @@
 
 import pytest
 
-from sca_hf.prompts.answers import parse_answer, parse_response, parse_tests
+from sca_hf.prompts.answers import Answer, parse_answer, parse_response, parse_tests
 from sca_hf.prompts.code_blocks import code_blocks
 
 CODE = "def double(x):\n    return 2 * x\n"
@@ -36,7 +36,7 @@ TESTS = f"```python\n{TEST}```"
 )
 def test_reasons(completion: str, finish_reason: str, reason: str | None) -> None:
     for text in (completion, completion.replace("\n", "\r\n")):
-        answer = parse_answer(text, finish_reason, infer_tests=True)
+        answer = parse_answer(text, finish_reason, infer_tests=True, cut_tests=False)
         assert answer.reject_reason == reason
         if reason is None:
             assert (answer.response, answer.tests, answer.tests_inferred) == (RESPONSE, TESTS, False)
@@ -71,7 +71,7 @@ def test_reasons(completion: str, finish_reason: str, reason: str | None) -> Non
 @pytest.mark.parametrize("before", ["\n\n", "\n", "\nIt is done.\n", "\n\nIt is done.\n\n\n"])
 def test_a_label(label: str, before: str) -> None:
     for gap in ("\n", "\n\n"):
-        answer = parse_answer(f"{RESPONSE}{before}{label}{gap}{TESTS}", "stop", infer_tests=False)
+        answer = parse_answer(f"{RESPONSE}{before}{label}{gap}{TESTS}", "stop", infer_tests=False, cut_tests=False)
         if "---" in label and before.endswith("done.\n"):
             label = label.strip()  # an underline makes a heading of the whole paragraph
         assert (answer.reject_reason, answer.tests) == (None, TESTS)
@@ -94,19 +94,19 @@ def test_a_label(label: str, before: str) -> None:
     ],
 )
 def test_what_is_no_label(response: str) -> None:
-    assert parse_answer(response, "stop", infer_tests=True).reject_reason == "no-tests"
-    answer = parse_answer(f"{response}\n\n[Tests]\n{TESTS}", "stop", infer_tests=True)
+    assert parse_answer(response, "stop", infer_tests=True, cut_tests=False).reject_reason == "no-tests"
+    answer = parse_answer(f"{response}\n\n[Tests]\n{TESTS}", "stop", infer_tests=True, cut_tests=False)
     assert (answer.reject_reason, answer.response, answer.tests) == (None, response.rstrip(), TESTS)
 
 
 def test_code_that_is_not_closed_holds_the_label() -> None:
-    answer = parse_answer(f"```python\n{CODE}\n[Tests]\n{TESTS}", "stop", infer_tests=True)
+    answer = parse_answer(f"```python\n{CODE}\n[Tests]\n{TESTS}", "stop", infer_tests=True, cut_tests=False)
     assert answer.reject_reason == "no-tests"
 
 
 @pytest.mark.parametrize("layout", ["```python\n{}", "~~~\n{}", "   ```py\n   {}", "1. So:\n   ```py\n   {}   ```"])
 def test_tests_in_any_layout(layout: str) -> None:
-    answer = parse_answer(f"{RESPONSE}\n\n[Tests]\n\n{layout.format(TEST)}", "stop", infer_tests=False)
+    answer = parse_answer(f"{RESPONSE}\n\n[Tests]\n\n{layout.format(TEST)}", "stop", infer_tests=False, cut_tests=False)
     assert answer.reject_reason is None
     assert [code.strip() for code in code_blocks(answer.tests)] == [TEST.strip()]
 
@@ -167,11 +167,11 @@ main()
 )
 def test_last_code_that_only_tests_is_the_tests(tests: str) -> None:
     completion = f"{RESPONSE}\n\nIt is linear.\n\n```python\n{tests}```\n\nAll of it passes."
-    answer = parse_answer(completion, "stop", infer_tests=True)
+    answer = parse_answer(completion, "stop", infer_tests=True, cut_tests=False)
     assert (answer.reject_reason, answer.tests_inferred) == (None, True)
     assert answer.response == f"{RESPONSE}\n\nIt is linear."
     assert answer.tests == f"```python\n{tests}```\n\nAll of it passes."
-    off = parse_answer(completion, "stop", infer_tests=False)
+    off = parse_answer(completion, "stop", infer_tests=False, cut_tests=False)
     assert (off.reject_reason, off.tests_inferred, off.response) == ("no-tests", False, completion)
 
 
@@ -190,13 +190,13 @@ def test_last_code_that_only_tests_is_the_tests(tests: str) -> None:
     ],
 )
 def test_last_code_that_does_more_is_no_tests(last: str) -> None:
-    answer = parse_answer(f"{RESPONSE}\n\n```python\n{last}```", "stop", infer_tests=True)
+    answer = parse_answer(f"{RESPONSE}\n\n```python\n{last}```", "stop", infer_tests=True, cut_tests=False)
     assert (answer.reject_reason, answer.tests_inferred) == ("no-tests", False)
 
 
 def test_tests_alone_are_no_answer() -> None:
-    assert parse_answer(f"Tests:\n\n{TESTS}", "stop", infer_tests=True).reject_reason == "no-tests"
-    assert parse_answer(f"{TESTS}\n\n{RESPONSE}", "stop", infer_tests=True).reject_reason == "no-tests"
+    assert parse_answer(f"Tests:\n\n{TESTS}", "stop", infer_tests=True, cut_tests=False).reject_reason == "no-tests"
+    assert parse_answer(f"{TESTS}\n\n{RESPONSE}", "stop", infer_tests=True, cut_tests=False).reject_reason == "no-tests"
 
 
 @pytest.mark.parametrize(
@@ -204,14 +204,16 @@ def test_tests_alone_are_no_answer() -> None:
     ["Here are some tests:", "## Tests", "**Tests:**", "## Tests\n\nThey are run with pytest:", "### Tests\nSo:"],
 )
 def test_what_announces_the_tests_goes_with_them(announcement: str) -> None:
-    answer = parse_answer(f"{RESPONSE}\n\nIt is linear.\n\n{announcement}\n\n{TESTS}", "stop", infer_tests=True)
+    answer = parse_answer(
+        f"{RESPONSE}\n\nIt is linear.\n\n{announcement}\n\n{TESTS}", "stop", infer_tests=True, cut_tests=False
+    )
     assert answer.response == f"{RESPONSE}\n\nIt is linear."
     assert answer.tests == f"{announcement}\n\n{TESTS}"
 
 
 def test_several_blocks_of_tests_go_together_and_output_after_them_is_none() -> None:
     rest = f"First:\n\n{TESTS}\n\nThen:\n\n{TESTS}\n\nIt prints:\n\n```\n4\n```"
-    answer = parse_answer(f"{RESPONSE}\n\n{rest}", "stop", infer_tests=True)
+    answer = parse_answer(f"{RESPONSE}\n\n{rest}", "stop", infer_tests=True, cut_tests=False)
     assert (answer.reject_reason, answer.response, answer.tests) == (None, RESPONSE, rest)
     assert code_blocks(answer.tests) == [TEST, TEST]
 
@@ -219,14 +221,14 @@ def test_several_blocks_of_tests_go_together_and_output_after_them_is_none() -> 
 @pytest.mark.parametrize("by", ["   ", "    ", "\t"])
 def test_inferred_tests_that_are_indented(by: str) -> None:
     tests = "".join(by + line for line in TESTS.splitlines(keepends=True))
-    answer = parse_answer(f"{RESPONSE}\n\n1. Test it:\n\n{tests}", "stop", infer_tests=True)
+    answer = parse_answer(f"{RESPONSE}\n\n1. Test it:\n\n{tests}", "stop", infer_tests=True, cut_tests=False)
     assert answer.reject_reason is None
     assert code_blocks(answer.response) == [CODE]
     assert code_blocks(answer.tests) == [TEST]
 
 
 def test_a_label_is_heeded_whatever_the_last_code_is() -> None:
-    answer = parse_answer(f"{RESPONSE}\n\n{TESTS}\n\n[Tests]\nNone.", "stop", infer_tests=True)
+    answer = parse_answer(f"{RESPONSE}\n\n{TESTS}\n\n[Tests]\nNone.", "stop", infer_tests=True, cut_tests=False)
     assert (answer.reject_reason, answer.tests_inferred) == ("no-code", False)
 
 
@@ -291,4 +293,73 @@ def test_tests_in_a_response_stay_where_none_are_inferred() -> None:
 )
 def test_tests_by_themselves(completion: str, finish_reason: str, tests: str, reason: str | None) -> None:
     for text in (completion, completion.replace("\n", "\r\n")):
-        assert parse_tests(text, finish_reason) == (tests, reason)
+        assert parse_tests(text, finish_reason, cut_tests=False) == (tests, False, reason)
+
+
+CASE = "class TestIt(unittest.TestCase):\n    def test(self):\n        self.assertEqual(double(2), 4)\n"
+FUNCTIONS = (
+    "def test_two():\n    assert double(2) == 4\n\n\ndef test_more():\n    value = double(3)\n    assert value == 6\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "finish_reason", "whole"),
+    [
+        (TEST + "assert dou", "length", TEST),
+        (TEST + "assert double(4) == 8", "length", TEST),  # perhaps of 80
+        (TEST + "assert double(4) == 8\n", "length", TEST + "assert double(4) == 8\n"),
+        (TEST + "\n\n# Large numbers", "length", TEST),
+        (TEST + "assert double(\n    4\n) == [\n    8,\n", "length", TEST),
+        (TEST + "for n in range(3):\n    assert double(n) ==", "length", TEST),
+        (TEST + "with pytest.raises(TypeError):\n    double(", "length", TEST),
+        (TEST + "try:\n    double(None)\n    assert False\n", "length", TEST),
+        (TEST + 'TEXT = """\nassert 1\n', "length", TEST),
+        (FUNCTIONS + "    assert double(", "length", FUNCTIONS),
+        (FUNCTIONS + "\n\n@pytest.mark.slow\ndef test_mo", "length", FUNCTIONS),
+        (CASE + "        self", "length", CASE),
+        (TEST + "assert double(5) == 10\n" * 11 + "assert dou", "repetition", TEST + "assert double(5) == 10\n"),
+        (
+            TEST + "assert double(5) == 10\nassert double(6) == 12\n" * 9,
+            "repetition",
+            TEST + "assert double(5) == 10\nassert double(6) == 12\n",
+        ),
+    ],
+)
+def test_tests_that_were_cut_off_end_with_their_last_whole_statement(code: str, finish_reason: str, whole: str) -> None:
+    for end in ("\n", "\r\n"):
+        text = code.replace("\n", end)
+        assert parse_tests(text, finish_reason, cut_tests=True) == (f"```python\n{whole}```", True, None)
+        completion = f"{RESPONSE}\n\n[Tests]\n```python\n{code}".replace("\n", end)
+        answer = parse_answer(completion, finish_reason, infer_tests=True, cut_tests=True)
+        assert answer == Answer(RESPONSE, f"```python\n{whole}```", False, None, tests_cut=True)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "",
+        "assert double(2) == 4",
+        "import pytest\nnumbers = [1, 2]\nassert doub",
+        "def test_two():\n    value = double(2)\n    assert",
+        "def test_two():\n    assert",
+        "assert double(2) = 4\nassert double(3) == 6\nassert",
+    ],
+)
+def test_tests_of_which_nothing_whole_checks_anything_stay_cut_off(code: str) -> None:
+    tests, is_cut, reason = parse_tests(code, "length", cut_tests=True)
+    assert (is_cut, reason) == (False, "cut-off-tests")
+    assert code in tests
+    completion = f"{RESPONSE}\n\n[Tests]\n```python\n{code}"
+    answer = parse_answer(completion, "length", infer_tests=True, cut_tests=True)
+    assert (answer.reject_reason, answer.tests_cut) == ("cut-off", False)
+
+
+@pytest.mark.parametrize(("text", "reason"), [(f"{TEST}```\n\nThey", None), (TEST, None)])
+def test_tests_that_ended_are_not_cut(text: str, reason: str | None) -> None:
+    finish_reason = "length" if "They" in text else "stop"
+    assert parse_tests(text, finish_reason, cut_tests=True) == (TESTS, False, reason)
+
+
+def test_a_response_that_was_cut_off_is_not_kept() -> None:
+    answer = parse_answer(f"{RESPONSE}\n\n```python\n{TEST}assert dou", "length", infer_tests=True, cut_tests=True)
+    assert (answer.reject_reason, answer.tests_cut) == ("cut-off", False)

@@ -131,7 +131,9 @@ def test_concepts_survive_a_round_trip_and_are_not_named_in_the_task(exemplar: E
 
 
 def test_exemplars_keep_the_rules_that_completions_must_keep(exemplar: Exemplar) -> None:
-    answer = parse_answer(f"{exemplar.response}\n\n[Tests]\n{exemplar.tests}", "stop", infer_tests=True)
+    answer = parse_answer(
+        f"{exemplar.response}\n\n[Tests]\n{exemplar.tests}", "stop", infer_tests=True, cut_tests=False
+    )
     assert (answer.response, answer.tests, answer.reject_reason) == (exemplar.response, exemplar.tests, None)
     assert len(exemplar.instruction.split()) < 200
     text = f"{exemplar.code}\n{exemplar.instruction}\n{exemplar.response}\n{exemplar.tests}"

@@ -48,6 +48,16 @@ def test_one_pass_an_instruction_is_chosen_uniformly(tmp_path: Path) -> None:
     assert chi_square({task: 1 if number % 8 == 0 else by_task[task] for number, task in enumerate(by_task)}) > CRITICAL
 
 
+def test_of_those_that_most_agree_with_one_is_chosen_uniformly(tmp_path: Path) -> None:
+    """A fifth pass that fewer agree with is never chosen, and stage `cross` leaves the others their even chances."""
+    rows = [row | {"agreement": None if row["status"] == "failed" else 0.75} for row in passing(range(2000))]
+    rows += [row | {"id": f"attempt {10 * n + 9}", "agreement": 0.5} for n, row in enumerate(rows[1 :: PASSES + 1])]
+    by_task = samples_chosen(rows, tmp_path)
+    assert set(by_task.values()) == set(range(1, PASSES + 1))
+    assert chi_square(by_task) < CRITICAL
+    assert by_task == samples_chosen(passing(range(2000)), tmp_path / "without")
+
+
 def test_the_choice_depends_on_the_run_seed_and_the_instruction_s_passes_alone(tmp_path: Path) -> None:
     rows = passing(range(100))
     by_task = samples_chosen(rows, tmp_path)

@@ -1,17 +1,25 @@
 """Rows in the shapes that trainers take: pure functions of a row of the SFT stage."""
 
 import pytest
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 
-from sca_hf.stages.formats import FORMATS, entry_point, messages, preference, prompt_completion, reinforcement
+from sca_hf.stages.formats import (
+    FORMATS,
+    entry_point,
+    messages,
+    preference,
+    prompt_completion,
+    reference,
+    reinforcement,
+)
 from tests.training.rows import conversation, sft_row
 
 
 def test_a_conversation_is_parted_before_its_last_message() -> None:
     row = sft_row("apple")
     asked, answered = conversation("apple")
-    assert messages(row) == {"id": "row-apple", "messages": [asked, answered]}
-    assert prompt_completion(row) == {"id": "row-apple", "prompt": [asked], "completion": [answered]}
+    assert messages(row) == {"id": row["id"], "messages": [asked, answered]}
+    assert prompt_completion(row) == {"id": row["id"], "prompt": [asked], "completion": [answered]}
 
 
 def test_a_pair_is_the_response_and_one_that_failed() -> None:
@@ -42,6 +50,25 @@ def test_a_task_for_reinforcement_has_tests_a_name_and_a_rate() -> None:
     assert row["tests"] == 'assert apple() == "apple"\n'
     assert (row["entry_point"], row["pass_rate"]) == ("apple", 0.5)
     assert reinforcement(sft_row("apple") | {"tests": None}) is None
+
+
+def test_the_reference_s_columns_have_what_the_reference_has_in_them() -> None:
+    """Names, order and types of `bigcode/self-oss-instruct-sc2-exec-filter-50k`, by its own card."""
+    row = sft_row("apple") | {"id": "0123456789abcdef0123"}
+    row["messages"][0]["content"] += "\n\nYour code should pass these tests: …"
+    made = reference(row)
+    assert made["instruction"] == row["messages"][0]["content"]
+    assert (made["prompt"], made["response"]) == (row["instruction"], row["response"])
+    assert (made["seed"], made["concepts"], made["sha1"]) == (row["seed"], ["strings", "apple"], "sha1 of apple")
+    assert f"{made['id']:015x}" == row["id"][:15]
+    types = {"fingerprint": "null", "sha1": "string", "seed": "string", "response": "string"}
+    types |= {"concepts": "list<element: string>", "prompt": "string", "instruction": "string", "id": "int64"}
+    (features,) = (shape.features for shape in FORMATS if shape.name == "reference")
+    schema = {field.name: str(field.type).replace("item", "element") for field in features.arrow_schema}
+    assert list(schema.items()) == list(types.items())
+    theirs = Dataset.from_list([made | {"id": 7}], features=features)
+    ours = Dataset.from_list([made], features=features)
+    assert concatenate_datasets([theirs, ours])["id"][:] == [7, made["id"]]
 
 
 @pytest.mark.parametrize(

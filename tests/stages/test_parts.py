@@ -12,7 +12,7 @@ from sca_hf.engines import Engine
 from sca_hf.engines.registry import make_engine
 from sca_hf.engines.settings import EngineSettings
 from sca_hf.engines.vllm.engine import VllmEngine
-from sca_hf.errors import EngineUnavailable
+from sca_hf.errors import EngineUnavailable, RecipeError
 from sca_hf.identity import digest, row_id, row_seed
 from sca_hf.pipeline.journal import Journal, JournaledEngine
 from sca_hf.pipeline.plan import most_calls
@@ -65,7 +65,7 @@ def rows_of(stage: Stage, engine: Engine, folder: Path, rows: Dataset, *changes:
     folder.mkdir(parents=True, exist_ok=True)
     recipe = load_recipe("demo", ["responses.samples=2", "responses.parts=separate", *changes])
     few_shot = load_few_shot("demo")
-    context = Context(scratch=folder, engine=engine, few_shot=few_shot, concurrency=recipe.run.concurrency)
+    context = Context(scratch=folder, engine=engine, few_shot=few_shot, concurrency=recipe.run.concurrency or 512)
     used = rows.select_columns(list(stage.uses))
     made: list[Row] = stage.run(used, recipe[stage.name], context).to_list()
     return made
@@ -234,6 +234,78 @@ def test_tests_get_the_imports_that_they_forgot(server: Loopback, remote: Engine
     assert [row["tests_imports"] for row in plain] == [[]] * 2
 
 
+@pytest.mark.parametrize("parts", ["separate", "together"])
+def test_tests_that_were_cut_off_are_kept_up_to_their_last_whole_statement(
+    server: Loopback, remote: Engine, tmp_path: Path, parts: str
+) -> None:
+    tests = "".join(f"assert double({n}) == {2 * n}\n" for n in range(9))
+    response = f"So:\n\n```python\n{CODE}\n```"
+    server.says = lambda prompt, seed: (
+        tests if prompt.endswith("```python\n") else f"{response}\n\n[Tests]\n```python\n{tests}"
+    )
+    limits = ("responses.tests_max_tokens=10", f"responses.max_tokens={(9 if parts == 'separate' else 11) + 10}")
+    whole = rows_of(responses.STAGE, remote, tmp_path / "on", given(1), f"responses.parts={parts}", *limits)
+    assert {(row["response"], row["tests"], row["tests_cut"], row["reject_reason"]) for row in whole} == {
+        (response, "```python\nassert double(0) == 0\nassert double(1) == 2\n```", True, None)
+    }
+    off = rows_of(
+        responses.STAGE,
+        remote,
+        tmp_path / "off",
+        given(1),
+        f"responses.parts={parts}",
+        *limits,
+        "responses.cut_tests=false",
+    )
+    reason = "cut-off-tests" if parts == "separate" else "cut-off"
+    assert {(row["tests_cut"], row["reject_reason"]) for row in off} == {(False, reason)}
+
+
+def test_each_suite_of_a_response_is_an_attempt(server: Loopback, remote: Engine, tmp_path: Path) -> None:
+    rows = rows_of(responses.STAGE, remote, tmp_path / "three", given(3), "responses.suites=3")
+    assert sum(server.asked.values()) == 6 * 4
+    assert len({row["id"] for row in rows}) == 18
+    single = rows_of(responses.STAGE, remote, tmp_path / "one", given(3))
+    assert [row for row in sorted(rows, key=place) if row["suite"] == 0] == sorted(single, key=place)
+    for first in single:
+        suites = [row for row in rows if (row["instruction_id"], row["sample"]) == place(first)[:2]]
+        assert {row["response"] for row in suites} == {first["response"]}
+        assert {row["suite"] for row in suites} == {0, 1, 2}
+        assert len({row["tests"] for row in suites}) == 3
+        seeds = {row_seed(3407, "responses tests", first["id"], suite) for suite in range(3)}
+        assert seeds <= {body.get("parameters", body)["seed"] for body in server.bodies}
+
+
+def place(row: Row) -> tuple[str, int, int]:
+    return row["instruction_id"], row["sample"], row["suite"]
+
+
+def test_a_suite_that_fails_costs_its_own_attempt(server: Loopback, remote: Engine, tmp_path: Path) -> None:
+    def say(prompt: str, seed: int) -> str:
+        is_odd = prompt.endswith("```python\n") and seed % 2
+        return ">>> double(2)\n4" if is_odd else writes(prompt, seed)
+
+    server.says = say
+    rows = rows_of(responses.STAGE, remote, tmp_path, given(4), "responses.suites=2")
+    odd = [
+        row_seed(3407, "responses tests", row_id(row["instruction_id"], "responses", row["sample"]), row["suite"]) % 2
+        for row in rows
+    ]
+    assert set(odd) == {0, 1}
+    assert [row["reject_reason"] for row in rows] == ["no-code" if each else None for each in odd]
+
+
+def test_a_response_that_is_none_has_one_row_whatever_its_suites(
+    server: Loopback, remote: Engine, tmp_path: Path
+) -> None:
+    server.says = lambda prompt, seed: "I can't.\n\n[Tests]\nNone."
+    rows = rows_of(responses.STAGE, remote, tmp_path, given(2), "responses.suites=3")
+    assert [(row["sample"], row["suite"], row["reject_reason"]) for row in rows] == [
+        (sample, 0, "no-code") for _ in range(2) for sample in range(2)
+    ]
+    assert sum(server.asked.values()) == 4
+
+
 def test_a_copied_instruction_is_rejected(server: Loopback, tmp_path: Path) -> None:
     exemplars = load_few_shot("demo").exemplars
     server.says = lambda prompt, seed: next(each.instruction for each in exemplars if each.instruction in prompt)
@@ -254,9 +326,14 @@ def test_a_copied_instruction_is_rejected(server: Loopback, tmp_path: Path) -> N
 
 
 def test_both_calls_are_planned() -> None:
-    for parts, calls in (("separate", 2_000), ("together", 1_000)):
-        recipe = load_recipe("demo", ["responses.samples=10", f"responses.parts={parts}"])
+    for how, calls in (("parts=separate", 2_000), ("parts=together", 1_000), ("suites=3", 4_000)):
+        recipe = load_recipe("demo", ["responses.samples=10", f"responses.{how}"])
         assert most_calls(recipe, responses.STAGE, 100) == calls
+
+
+def test_parts_together_have_one_suite() -> None:
+    with pytest.raises(RecipeError, match=r"suites is 2, but parts together have one; set parts to separate"):
+        load_recipe("demo", ["responses.parts=together", "responses.suites=2"])
 
 
 def test_a_pilot_counts_both_calls(server: Loopback, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,8 @@ class Model:
         text = f"Answer {dice.random()}\n```python\n{lines}\n```\n[Tests]\n```python\nassert {passes}\n```"
         if dice.random() < 0.1:
             text = text.replace("[Tests]", "")
+        if prompt.endswith("[Tests]\n```python\n"):
+            text = f"assert {passes}"
         return Completion(text, "stop", 1, length)
 
     def close(self) -> None:
@@ -83,7 +85,7 @@ def attempts(tmp_path: Path, rows: Dataset, *changes: str, jails: Judge | None =
         jails=jails,
         few_shot=load_few_shot("demo"),
         pass_rule=rule,
-        concurrency=recipe.run.concurrency,
+        concurrency=recipe.run.concurrency or 512,
         give_up_after=recipe["execute"].give_up_after,
     )
     return responses.responses(rows, recipe["responses"], context).to_list(), engine
@@ -108,13 +110,29 @@ def test_it_stops_at_the_pass_that_was_wanted(tmp_path: Path, until: int) -> Non
     assert engine.calls == len(drawn)
     whole = by_instruction(every)
     for instruction, rows in by_instruction(drawn).items():
-        assert rows == whole[instruction][: len(rows)]
+        assert [row | {"samples_drawn": 10} for row in rows] == whole[instruction][: len(rows)]
+        assert {row["samples_drawn"] for row in rows} == {len(rows)}
         verdicts = [passes(row) for row in rows]
         if sum(verdicts) < until:
             assert len(rows) == 10
         else:
             assert verdicts[-1]
             assert sum(verdicts) == until
+
+
+def test_a_sample_passes_with_any_of_its_suites(tmp_path: Path) -> None:
+    changes = ("responses.parts=separate", "responses.suites=3", "responses.samples=4")
+    every, _ = attempts(tmp_path / "all", given(200), *changes, jails=Judge())
+    drawn, _ = attempts(tmp_path / "until", given(200), *changes, "responses.until=1", jails=Judge())
+    whole = by_instruction(every)
+    stopped_early = 0
+    for instruction, rows in by_instruction(drawn).items():
+        last = max(row["sample"] for row in rows)
+        assert rows == [row for row in whole[instruction] if row["sample"] <= last]
+        passing = {row["sample"] for row in rows if passes(row)}
+        assert passing == {last} or (not passing and last == 3)
+        stopped_early += last < 3
+    assert stopped_early
 
 
 def test_the_order_of_work_changes_no_row(tmp_path: Path) -> None:

@@ -69,6 +69,36 @@ def test_a_file_that_gives_no_function_costs_one_row_and_nothing_else(content: b
     assert after[REJECT_REASON] is None
 
 
+# What Python knows from 3.12 on.
+NEWER = {
+    "def f[T](a: T) -> T:\n 'doc'\n return a": "f",
+    "async def f[**P, T: (int, list[int])](a: T) -> T:\n 'doc'\n return a": "f",
+    "def f(a):\n 'doc'\n type B = int\n return a": "f",
+    "def f(a):\n 'doc'\n return f'{a['b']}'": "f",
+    "class C[T]:\n 'doc'\n def m(self, a):\n  'doc'\n  return a\n": "C C.m",
+    "class C:\n def m[T](self, a: T):\n  'doc'\n  return a\n def n(self, a):\n  'doc'\n  return a": "C.m C.n",
+}
+
+
+@pytest.mark.parametrize("content", NEWER)
+@pytest.mark.parametrize("more", ["", f"\n\n{GOOD.replace('f(', 'good(')}"])
+def test_what_is_for_a_newer_python_is_counted(content: str, more: str) -> None:
+    rows = _judged(content + more, kinds=["function", "method", "class"])
+    broken = [row["name"] for row in rows if row[REJECT_REASON] == "unparsable-function"]
+    assert broken == NEWER[content].split()
+    assert [row["name"] for row in rows if row[REJECT_REASON] is None] == (["good"] if more else [])
+
+
+def test_no_row_shows_a_secret_whatever_its_reason() -> None:
+    token = "ghp_" + "a1" * 18
+    content = f"def f(a):\n 'doc of joe@company.org'\n print('{token}')"
+    (row,) = _judged(content)
+    assert row[REJECT_REASON] == "no-return-value"
+    assert row["seed"] == "def f(a):\n 'doc of <email-address>'\n print('<secret>')"
+    assert row["secret_kind"] == "GitHub Token, e-mail address"
+    assert row["id"] == row_id(content)
+
+
 def test_a_file_that_breaks_the_parser_costs_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     parse = documented_functions
 
@@ -111,6 +141,11 @@ def test_a_file_that_breaks_the_parser_costs_one_row(monkeypatch: pytest.MonkeyP
         ("Y = 1\ndef f(a):\n 'doc'\n return Y", {}, "undefined-name"),
         (GOOD.replace("return", "print") + "\n", {}, "unparsable-function"),
         (f"print 1\n{GOOD}", {}, None),
+        (GOOD.replace("doc", "AKIAIOSFODNN7EXAMPLX"), {}, "secret"),
+        (GOOD.replace("doc", "AKIAIOSFODNN7EXAMPLX"), {"secrets": None}, None),
+        (GOOD.replace("doc", "by jane@company.org"), {}, "email-address"),
+        (GOOD.replace("doc", "by jane@company.org"), {"secrets": {"emails": False}}, None),
+        (GOOD.replace("doc", "by jane@example.org"), {}, None),
         ("def f(a):\n 'doc'\n for b in a:\n  pass\n else:\n  break\n return b", {}, "not-compilable"),
     ],
 )
@@ -200,6 +235,7 @@ print(json.dumps(list(made["reject_reason"])))
         ("type_errors", {"near_duplicates": 1, "type_errors": 3}),
     ],
 )
+@pytest.mark.slow
 def test_what_a_call_finished_before_it_was_killed_is_not_done_again(
     tmp_path: Path, place: str, calls: dict[str, int]
 ) -> None:
@@ -239,6 +275,7 @@ def test_a_seed_is_the_function_below_its_imports_with_its_ids() -> None:
         "sha1": hashlib.sha1(seed.encode()).hexdigest(),
         REJECT_REASON: None,
         "benchmark_row": None,
+        "secret_kind": None,
     }
 
 
@@ -253,7 +290,7 @@ def test_a_seed_with_a_benchmark_in_it_is_rejected_and_the_benchmark_row_reporte
     assert rows["benchmark_row"] == [None, quoted, None]
     judged = split(STAGE, 3, rows)
     assert judged.measured is not None
-    assert judged.measured.column_names == ["id", REJECT_REASON, "benchmark_row"]
+    assert judged.measured.column_names == ["id", REJECT_REASON, "benchmark_row", "secret_kind"]
 
 
 def test_rows_come_by_file_and_line_and_an_exact_copy_is_taken_once() -> None:
@@ -327,6 +364,7 @@ def stdlib() -> Dataset:
     return open_source("stdlib").rows
 
 
+@pytest.mark.slow
 def test_the_standard_library_gives_enough_seeds_the_same_for_any_number_of_workers(stdlib: Dataset) -> None:
     settings = SeedSettings(max_lines=40, max_chars=1600)
     rows = seeds(stdlib, settings, Context())
@@ -342,6 +380,7 @@ def test_the_standard_library_gives_enough_seeds_the_same_for_any_number_of_work
         assert function in decode(texts[row["path"]])
 
 
+@pytest.mark.slow
 def test_every_seed_of_the_standard_library_runs_on_its_own(stdlib: Dataset) -> None:
     kept = [row["seed"] for row in seeds(stdlib, SeedSettings(), Context()).to_list() if row[REJECT_REASON] is None]
     program = (

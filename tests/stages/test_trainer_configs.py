@@ -26,7 +26,8 @@ def attempts() -> Iterator[dict[str, Any]]:
     """Of each word one response that passed and one that failed, or one that ran out of time for the last two."""
     for number, word in enumerate(WORDS):
         row = sft_row(word)
-        shared = {"instruction_id": f"task-{word}", "instruction": row["instruction"], "tests": row["tests"]}
+        shared = {name: row[name] for name in ("instruction", "tests", "seed", "sha1", "concepts")}
+        shared |= {"instruction_id": f"task-{word}"}
         yield {**shared, "id": f"{word}-1", "response": row["response"], "status": "passed"}
         status = "failed" if number < 6 else "timeout"
         yield {**shared, "id": f"{word}-2", "response": row["failed_response"], "status": status}
@@ -65,6 +66,17 @@ def test_the_rows_say_what_trainers_ask(version: Version) -> None:
     assert task["pass_rate"] == 0.5
     assert task["entry_point"] in WORDS
     assert task["prompt"][0]["content"].count("pass these tests") == 1
+
+
+def test_rows_without_seeds_have_no_columns_of_the_reference(tmp_path: Path) -> None:
+    """Such as answers from elsewhere."""
+    bare = [{name: row[name] for name in row.keys() - {"seed", "sha1", "concepts"}} for row in attempts()]
+    rows = write_jsonl(tmp_path / "attempts.jsonl", bare)
+    where = ["--store", str(tmp_path / "store"), "--from", "select", "--input", str(rows)]
+    assert run.main([*arguments_in(tmp_path), *where]) == 0
+    made = Store(tmp_path / "store").latest("demo-sft")
+    assert made is not None
+    assert get_dataset_config_names(str(made.path)) == ["default", *(name for name in NAMES if name != "reference")]
 
 
 def test_the_template_lies_beside_and_the_card_says_how(version: Version) -> None:

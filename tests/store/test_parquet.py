@@ -77,6 +77,7 @@ Store(Path(sys.argv[1]), shard_bytes=20_000).write("toy", "f0", toy.build(toy.ro
 """
 
 
+@pytest.mark.slow
 def test_another_user_elsewhere_writes_the_same_bytes(tmp_path: Path, toy: "Toy") -> None:
     first = Store(tmp_path / "a", shard_bytes=20_000).write("toy", "f0", toy.build(toy.rows(COUNT)))
     with tempfile.TemporaryDirectory() as folder:

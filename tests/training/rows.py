@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sca_hf.identity import row_id
+
 WORDS = ("apple", "river", "stone", "cloud", "horse", "table", "green", "seven")
 
 FAST = (
@@ -27,12 +29,15 @@ def sft_row(word: str) -> dict[str, Any]:
     """What trainers need of a row of the SFT stage."""
     messages = conversation(word)
     return {
-        "id": f"row-{word}",
+        "id": row_id("sft", word),
         "instruction": messages[0]["content"],
         "response": messages[1]["content"],
         "tests": f'```python\nassert {word}() == "{word}"\n```',
         "failed_response": f"```python\ndef {word}():\n    return 0\n```",
         "pass_rate": 0.5,
+        "seed": f"def {word}s():\n    return []",
+        "sha1": f"sha1 of {word}",
+        "concepts": ["strings", word],
         "messages": messages,
     }
 

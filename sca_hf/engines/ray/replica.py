@@ -9,6 +9,7 @@ from dataclasses import astuple
 from typing import Any, Literal
 
 from sca_hf.engines import Completion, RowFailure, Sampling
+from sca_hf.engines.gpu import gpu
 from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
 
@@ -29,7 +30,7 @@ class Replica:
     """An engine in an actor. `make` holds the arguments of VllmEngine. Ray calls the methods, in one event loop."""
 
     def __init__(self, model: str, make: Mapping[str, Any]) -> None:
-        self._engine = VllmEngine(model, **make)
+        self._engine = VllmEngine(model, **make, reload=False)
         self._joined = False
 
     async def join(self) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -44,9 +45,9 @@ class Replica:
         self._joined = True
         return self._engine.identity.intent() | {"device": _device()}, tuple(answers)
 
-    async def has_joined(self) -> bool:
-        """Return whether this replica has joined since it was started."""
-        return self._joined
+    async def live(self) -> tuple[int, ...] | None:
+        """Return what calls under way have done, the fields of `Work`; None: this has not joined since its start."""
+        return astuple(self._engine.usage.live()) if self._joined else None
 
     async def complete(self, prompt: str, sampling: Sampling) -> Answer:
         """Return the answer to one call; only the death of the actor raises."""
@@ -63,10 +64,5 @@ class Replica:
 
 
 def _device() -> str:
-    """Return the kind of processor that computes: its name and, on GPUs, its compute capability."""
-    import torch
-
-    if torch.cuda.is_available():
-        major, minor = torch.cuda.get_device_capability()
-        return f"{torch.cuda.get_device_name()} sm_{major}{minor}"
-    return platform.machine()
+    """Return the kind of processor that computes."""
+    return str(gpu() or platform.machine())

@@ -1,16 +1,17 @@
 """Launching vLLM in this process: its arguments, the environment of its processes, their log, and why a load failed."""
 
-import dataclasses
 import json
 import logging
 import multiprocessing
 import multiprocessing.spawn
 import os
 import re
+import signal
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,10 @@ class EngineProcesses:
 
     @contextmanager
     def lifelines(self) -> Iterator[None]:
-        """Processes that this thread spawns meanwhile run `lifeline.py` in the place of the user's main module."""
+        """Processes that this thread spawns meanwhile run `lifeline.py` in the place of the user's main module.
+
+        They never see a SIGINT, which a terminal sends to all processes of a command: to end them is up to this one.
+        """
         self._others = set(multiprocessing.active_children())
         original = multiprocessing.spawn.get_preparation_data
         thread = threading.current_thread()
@@ -67,9 +71,12 @@ class EngineProcesses:
 
         multiprocessing.spawn.get_preparation_data = prepared
         os.environ[lifeline.PARENT_VARIABLE] = str(os.getpid())
+        resource_tracker.ensure_running()  # when it starts, it lets this thread have SIGINT again
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             yield
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             del os.environ[lifeline.PARENT_VARIABLE]
             multiprocessing.spawn.get_preparation_data = original
 
@@ -107,12 +114,6 @@ def _load(folder: str, arguments: Mapping[str, Any]) -> tuple[Any, Any]:
     from vllm.v1.engine.async_llm import AsyncLLM
 
     _hush()
-    known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
-    for name in arguments:
-        if name not in known:
-            raise EngineUnavailable(
-                f"engine.options has {name!r}, which this vLLM doesn't know; it takes {sorted(known)}"
-            )
     settings = {
         "model": folder,
         "trust_remote_code": False,
@@ -187,8 +188,6 @@ def _environment(processes: EngineProcesses) -> Iterator[None]:
         # One core is left to this process. OpenMP's threads spin: more of them than free cores make it 6 times slower.
         threads = max(1, len(os.sched_getaffinity(0)) - 1)
         wanted |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": str(threads)}
-    else:
-        wanted["VLLM_BATCH_INVARIANT"] = "1"  # the same text in any batch
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     try:

@@ -6,6 +6,7 @@ no paths of a machine.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from sca_hf.store.manifest import Manifest, format_folder, read_manifest
 PICTURE = "funnel.png"
 
 _EXAMPLE_CHARACTERS = 1_200
+_STATUS = "status"
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 # SPDX ids that the Hub knows under a name of its own, in lower case. All others are "other" with a `license_name`.
 # Source: the Hub's list of licenses (huggingface.co/docs/hub/repositories-licenses).
@@ -46,7 +48,7 @@ def write_card(
 ) -> None:
     """Write `README.md` and `funnel.png` into the folder `root` of a version whose other files are written."""
     manifest = read_manifest(root)
-    (root / PICTURE).write_bytes(draw_funnel(dataset, lineage.funnel))
+    (root / PICTURE).write_bytes(draw_funnel(dataset, lineage.funnel, _statuses(stage, rows)))
     metadata = card_metadata(dataset, stage, lineage, manifest)
     measured = Features({column.name: column.feature for column in stage.measured}).arrow_schema
     text = render(
@@ -125,6 +127,15 @@ def readme_of_latest(version: Path) -> str:
     )
 
 
+def readme_without_latest() -> str:
+    """Return the card of a folder of versions none of which is the latest: pilots, or what a removed one left.
+
+    Without a card `datasets` would mix the rows of all of them; by this one it says that there is no `latest`.
+    """
+    configs = [{"config_name": "default", "data_files": [{"split": "train", "path": "latest/data/train-*.parquet"}]}]
+    return f"---\n{DatasetCardData(configs=configs).to_yaml()}\n---\n\nNo version here is the latest.\n"
+
+
 def license_metadata(licenses: Iterable[str]) -> dict[str, Any]:
     """Return the license fields of a head, for what has all of these licenses (SPDX ids)."""
     names = {license.lower() for license in licenses}
@@ -174,6 +185,15 @@ def _example(rows: Dataset) -> dict[str, str]:
         else f"{text[:_EXAMPLE_CHARACTERS]}\n… ({len(text):,} characters)"
         for name, text in texts.items()
     }
+
+
+def _statuses(stage: Stage, rows: Dataset) -> Counter[str]:
+    """Return how many rows have which status of their program, if it is this stage that executes them."""
+    statuses: Counter[str] = Counter()
+    if any(column.name == _STATUS for column in stage.adds):
+        for batch in rows.with_format(None).select_columns([_STATUS]).iter(batch_size=10_000):
+            statuses.update(batch[_STATUS])
+    return statuses
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -1,4 +1,5 @@
-"""The picture of a card: how many rows are left after each stage, and why the last stage rejected the others."""
+"""The picture of a card: how many rows are left after each stage, why the last stage rejected the others, and what
+became of those that it executed."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -10,10 +11,15 @@ _REASONS_SHOWN = 8
 _KEPT, _KEPT_BEFORE, _REJECTED, _TRACK = "#2a6f6b", "#8fbcb6", "#d0743c", "#eeece6"
 _INK, _MUTED = "#23282b", "#6d7478"
 _ROW = 0.34  # inches per bar
+_WIDTH = 8.0  # inches
+_FONT = 10.5  # points
+_BARS_BEGIN, _BARS_WIDTH, _MARGIN = 0.305, 0.50, 0.03  # of the width; the bars are narrower where numbers need the room
+_PASSED = "passed"
 
 
-def draw_funnel(dataset: str, funnel: Sequence[Step]) -> bytes:
+def draw_funnel(dataset: str, funnel: Sequence[Step], statuses: Mapping[str, int]) -> bytes:
     """A PNG, 1,600 pixels wide, on white. `funnel`: `stage`, `judged`, `kept`, `rejected` of each stage, this one last.
+    `statuses`: how many rows of this stage have which status of their program; empty if it executes none.
 
     The same counts give the same bytes: fonts come with matplotlib, and no date or program name is written.
     """
@@ -22,23 +28,27 @@ def draw_funnel(dataset: str, funnel: Sequence[Step]) -> bytes:
     from matplotlib.figure import Figure
 
     step = funnel[-1]
-    reasons = _top_reasons(step.rejected)
-    heights = [len(funnel), len(reasons)] if reasons else [len(funnel)]
+    reasons = _top(step.rejected, "other reasons")
+    blocks = [("Rows kept, stage by stage", _stage_bars(funnel))]
+    if reasons:
+        total = sum(step.rejected.values())
+        blocks.append((f"Why {step.stage} rejected {total:,} of {step.judged:,}", reasons))
+    if statuses:
+        passed = statuses.get(_PASSED, 0) / sum(statuses.values())
+        blocks.append((f"What became of the programs: {passed:.0%} passed", _top(statuses, "other statuses")))
     gap = 0.50  # inches above each block of bars, for its heading
-    height = 0.75 + sum(gap + _ROW * count for count in heights)
-    with rc_context({"font.family": "DejaVu Sans", "font.size": 10.5, "text.parse_math": False}):
-        figure = Figure(figsize=(8, height), dpi=200, facecolor="white")
+    height = 0.75 + sum(gap + _ROW * len(bars) for _, bars in blocks)
+    with rc_context({"font.family": "DejaVu Sans", "font.size": _FONT, "text.parse_math": False}):
+        figure = Figure(figsize=(_WIDTH, height), dpi=200, facecolor="white")
         FigureCanvasAgg(figure)
         figure.text(0.035, 1 - 0.40 / height, dataset, fontsize=15, fontweight="bold", color=_INK, va="center")
         top = height - 0.62
-        blocks = [("Rows kept, stage by stage", _stage_bars(funnel))]
-        if reasons:
-            total = sum(step.rejected.values())
-            blocks.append((f"Why {step.stage} rejected {total:,} of {step.judged:,}", reasons))
+        numbers = max(_inches(text) for _, bars in blocks for *_, text in bars) / _WIDTH
+        width = min(_BARS_WIDTH, 1 - _BARS_BEGIN - numbers - _MARGIN)
         for heading, bars in blocks:
-            figure.text(0.035, (top - gap / 2) / height, heading, fontsize=10.5, color=_MUTED, va="center")
+            figure.text(0.035, (top - gap / 2) / height, heading, color=_MUTED, va="center")
             size = _ROW * len(bars)
-            axes = figure.add_axes((0.305, (top - gap - size) / height, 0.50, size / height))
+            axes = figure.add_axes((_BARS_BEGIN, (top - gap - size) / height, width, size / height))
             _draw_bars(axes, bars)
             top -= gap + size
         picture = BytesIO()
@@ -59,13 +69,20 @@ def _stage_bars(funnel: Sequence[Step]) -> list[Bar]:
     return bars
 
 
-def _top_reasons(rejected: Mapping[str, int]) -> list[Bar]:
-    ordered = sorted(rejected.items(), key=lambda reason: (-reason[1], reason[0]))
+def _top(counts: Mapping[str, int], others_name: str) -> list[Bar]:
+    ordered = sorted(counts.items(), key=lambda reason: (-reason[1], reason[0]))
     shown = ordered if len(ordered) <= _REASONS_SHOWN else ordered[: _REASONS_SHOWN - 1]
     others = ordered[len(shown) :]
     if others:
-        shown = [*shown, (f"{len(others)} other reasons", sum(count for _, count in others))]
-    return [(name, count, 0, _REJECTED, f"{count:,}") for name, count in shown]
+        shown = [*shown, (f"{len(others)} {others_name}", sum(count for _, count in others))]
+    return [(name, count, 0, _KEPT if name == _PASSED else _REJECTED, f"{count:,}") for name, count in shown]
+
+
+def _inches(text: str) -> float:
+    """Return how wide a text is."""
+    from matplotlib.textpath import TextPath
+
+    return float(TextPath((0, 0), text, size=_FONT).get_extents().width) / 72
 
 
 def _draw_bars(axes: Any, bars: Sequence[Bar]) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,9 @@ from sca_hf.corpus.languages.python.functions import PARSER_ERRORS, Function, Ki
 
 # Lines at the left margin that go on with the statement before them.
 _GOES_ON = re.compile(r"[)\]}]|(?:else|elif|except|finally|case)\b")
-_DEFINITION = re.compile(r"(?:async[ \t]+)?def[ \t]+(\w+)")
+_DEFINITION = re.compile(r"((?:async[ \t]+)?def|class)[ \t]+(\w+)")
+# `def first[T: (int, list[int])](…)`, which Python knows from 3.12 on.
+_TYPE_PARAMETERS = re.compile(r"(\b(?:def|class)[ \t]+\w+)[ \t]*\[(?:[^\[\]]|\[[^\[\]]*\])*\]")
 # A block is taken together with this many of the next ones while a string or bracket in it is open.
 _MOST_JOINED = 12
 _OPEN = ("was never closed", "unterminated triple-quoted", "unexpected EOF")
@@ -17,7 +20,7 @@ _OPEN = ("was never closed", "unterminated triple-quoted", "unexpected EOF")
 
 @dataclass(frozen=True)
 class BrokenFunction:
-    """A top-level function with a docstring whose body does not parse. `line`: its first, from 1."""
+    """What has a docstring and does not parse, or is in a class that does not. `line`: its first, from 1."""
 
     name: str
     source: str
@@ -25,9 +28,10 @@ class BrokenFunction:
 
 
 def salvaged_functions(text: str, kinds: Sequence[Kind] = ("function",)) -> list[Function | BrokenFunction]:
-    """Return what of these kinds has a docstring at the top level of a broken file, in order; classes that parse only.
+    """Return what of these kinds has a docstring at the top level of a broken file, in order.
 
-    Each statement at the left margin that does not parse alone is left out. The names that it bound count as undefined.
+    A method of a class that does not parse is broken, whatever it is itself. Each statement at the left margin that
+    does not parse alone is left out. The names that it bound count as undefined.
     """
     lines = text.split("\n")
     repaired = list(lines)
@@ -44,9 +48,7 @@ def salvaged_functions(text: str, kinds: Sequence[Kind] = ("function",)) -> list
         # A first line that is right may be followed by a stray indented one.
         right = 1 if _parses(lines[begin]) else 0
         repaired[begin + right : end] = [""] * (end - begin - right)
-        name = _documented(lines[begin:end])
-        if name and "function" in kinds:
-            broken.append(BrokenFunction(name, block.rstrip(), begin + 1))
+        broken += _broken(lines[begin:end], begin + 1, kinds)
     try:
         whole = documented_functions("\n".join(repaired), kinds)
     except PARSER_ERRORS:
@@ -95,17 +97,30 @@ def _error(block: str) -> str:
     return ""
 
 
-def _documented(lines: Sequence[str]) -> str | None:
-    """Return the name of the function that a block defines, if its beginning up to the end of a docstring parses."""
-    first = next((number for number, line in enumerate(lines) if not line.startswith("@")), 0)
+def _broken(lines: Sequence[str], line: int, kinds: Sequence[Kind]) -> Iterator[BrokenFunction]:
+    """Yield what of these kinds has a docstring in a block that does not parse. `line`: its first, from 1."""
+    first = next((number for number, text in enumerate(lines) if not text.startswith("@")), 0)
     definition = _DEFINITION.match(lines[first])
     if not definition:
-        return None
-    for end in range(first + 1, min(first + 60, len(lines) + 1)):
+        return
+    kind: Kind = "class" if definition[1] == "class" else "function"
+    if kind in kinds and _is_documented(lines[first:]):
+        yield BrokenFunction(definition[2], "\n".join(lines).rstrip(), line)
+    if kind == "class" and "method" in kinds:
+        body = textwrap.dedent("\n".join(["", *lines[first + 1 :]]))
+        for method in salvaged_functions(body):
+            yield BrokenFunction(f"{definition[2]}.{method.name}", method.source, line + first + method.line - 1)
+
+
+def _is_documented(lines: Sequence[str]) -> bool:
+    """Return whether the beginning of a definition, up to the end of a docstring, parses."""
+    text = _TYPE_PARAMETERS.sub(r"\1", "\n".join(lines[:60]), count=1)
+    plain = text.split("\n")
+    for end in range(1, len(plain) + 1):
         try:
-            (node,) = parse("\n".join(lines[first:end])).body
+            (node,) = parse("\n".join(plain[:end])).body
         except (*PARSER_ERRORS, TypeError):
             continue
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            return definition[1] if (ast.get_docstring(node, clean=False) or "").strip() else None
-    return None
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            return bool((ast.get_docstring(node, clean=False) or "").strip())
+    return False
