@@ -1,7 +1,7 @@
 """What an engine is: one prompt in, one completion out, many at once."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, dataclass
 from typing import Literal, Protocol
 
@@ -16,6 +16,7 @@ class Sampling:
     """How one sample is drawn. The same sampling of the same prompt by the same engine gives the same completion.
 
     `repetition_detection`: where the engine ends a sample that repeats itself; None, or an engine that can't: nowhere.
+    `alternatives`: how many of the likeliest first tokens the completion has, if the engine can tell.
     """
 
     temperature: float
@@ -24,17 +25,20 @@ class Sampling:
     seed: int
     top_p: float = 1.0
     repetition_detection: RepetitionDetection | None = None
+    alternatives: int = 0
 
 
 @dataclass(frozen=True)
 class Completion:
     """One sample. `finish_reason` is "stop" (a stop text or the end of the text), "length" (max_tokens reached) or
-    "repetition" (detected by the engine)."""
+    "repetition" (detected by the engine). `first_tokens`: log-probabilities of the likeliest first tokens, by their
+    text; None if none were asked for, or the engine tells none."""
 
     text: str
     finish_reason: FinishReason
     prompt_tokens: int
     completion_tokens: int
+    first_tokens: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,15 @@ class Usage:
         if self.starting_since is not None:
             self.starting_seconds += time.monotonic() - self.starting_since
             self.starting_since = None
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """How many replicas or servers take calls, how many are waited for, and how often one was lost."""
+
+    up: int = 0
+    waiting: int = 0
+    lost: int = 0
 
 
 class RowFailure(Exception):

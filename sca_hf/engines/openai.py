@@ -12,7 +12,8 @@ from typing import Any, cast, get_args
 
 from sca_hf.engines import Completion, EngineIdentity, FinishReason, RowFailure, Sampling
 from sca_hf.engines.http import Busy, Failed, HttpServer, Unreachable, read_json, shown
-from sca_hf.engines.remote import RemoteEngine, Servers, TokenLimits, ask_first
+from sca_hf.engines.remote import RemoteEngine, Servers, TokenLimits
+from sca_hf.engines.server_list import ask_first
 from sca_hf.errors import EngineUnavailable
 
 KEY = "OPENAI_API_KEY"
@@ -95,19 +96,30 @@ class _OpenAiServer(HttpServer):
         try:
             choice, usage = answer["choices"][0], answer.get("usage")
             text, reason = choice["text"], choice["finish_reason"]
-            counts = (usage["prompt_tokens"], usage["completion_tokens"]) if usage else (0, 0)
+            read, written = (usage["prompt_tokens"], usage["completion_tokens"]) if usage else (0, 0)
+            first_tokens = _first_tokens(choice) if sampling.alternatives else None
         except (KeyError, IndexError, TypeError, AttributeError) as error:  # not what the protocol says
             raise Failed(f"it answers nonsense: {type(error).__name__}") from None
         if reason not in get_args(FinishReason) or not isinstance(text, str):
             raise RowFailure("engine-error")
-        return Completion(text, cast(FinishReason, reason), *counts)
+        return Completion(text, cast(FinishReason, reason), read, written, first_tokens)
 
     def _extra_of(self, sampling: Sampling) -> dict[str, Any]:
-        """Return what only vLLM knows. A version of it that can't detect repetitions doesn't mind being asked to."""
+        """Return what is not always sent, and what only vLLM knows.
+
+        A version of it that can't detect repetitions doesn't mind being asked to.
+        """
+        extra: dict[str, Any] = {"logprobs": sampling.alternatives} if sampling.alternatives else {}
         if not self._is_vllm:
-            return {}
+            return extra
         detection = sampling.repetition_detection
-        return _VLLM_DEFAULTS | ({"repetition_detection": asdict(detection)} if detection else {})
+        return _VLLM_DEFAULTS | extra | ({"repetition_detection": asdict(detection)} if detection else {})
+
+
+def _first_tokens(choice: dict[str, Any]) -> dict[str, float] | None:
+    """Return the log-probabilities of the likeliest first tokens, None where the server tells none."""
+    places = (choice.get("logprobs") or {}).get("top_logprobs")
+    return dict(places[0]) if places and places[0] else None
 
 
 def _base(url: str) -> str:

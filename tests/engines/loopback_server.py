@@ -43,7 +43,8 @@ def ended(text: str, stop: Sequence[str], max_tokens: int) -> tuple[str, str, st
 
 
 class Loopback:
-    """`says`: what the model writes behind a prompt, with a seed, if nothing ends it.
+    """`says`: what the model writes behind a prompt, with a seed, if nothing ends it. `likely`: log-probabilities of
+    first tokens behind a prompt, where a request asks for some; None: it tells none.
 
     `faults`: what the next requests meet, one each. `poison`: what prompts with a text in them always meet.
 
@@ -61,6 +62,7 @@ class Loopback:
         self.bodies: list[dict[str, Any]] = []
         self.version: str | None = "1.0"  # None: a server that is not vLLM
         self.says: Callable[[str, int], str] = text_of
+        self.likely: Callable[[str], dict[str, float] | None] = lambda prompt: None
         owner = self
 
         class Handler(_Handler):
@@ -150,7 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = {"generated_text": text + stop, "details": details | {"tokens": [], "top_tokens": None}}
                 answer = [answer]
             else:
-                choice = {"text": text, "finish_reason": reason, "index": 0, "logprobs": None}
+                likely = it.likely(prompt) if body.get("logprobs") else None
+                logprobs = {"top_logprobs": [likely], "tokens": [text], "token_logprobs": [0.0], "text_offset": [0]}
+                choice = {"text": text, "finish_reason": reason, "index": 0, "logprobs": logprobs if likely else None}
                 usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": 4, "total_tokens": 9}
                 answer = {"id": "1", "object": "text_completion", "created": 1, "model": MODEL}
                 answer |= {"choices": [choice], "usage": usage}

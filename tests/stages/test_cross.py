@@ -65,6 +65,16 @@ def test_the_suites_of_failing_samples_count_and_these_are_not_examined(tmp_path
     assert examined(rows, tmp_path) == {"a": (1, 1.0), "b": (None, None), "x": (0, None)}
 
 
+def test_other_suites_of_its_own_sample_are_not_run(tmp_path: Path) -> None:
+    rows = [
+        sample("a", RIGHT, OF_RIGHT, sample=0, suite=0),
+        sample("b", RIGHT, OF_ALSO, sample=0, suite=1),
+        sample("c", WRONG, OF_WRONG, sample=1, suite=0),
+        sample("d", ALSO, OF_ALSO, sample=2, suite=0),
+    ]
+    assert examined(rows, tmp_path) == {"a": (2, 0.5), "b": (2, 0.5), "c": (3, 0.0), "d": (3, pytest.approx(2 / 3))}
+
+
 @pytest.mark.parametrize(
     "other",
     [
