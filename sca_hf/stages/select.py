@@ -97,11 +97,12 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
 
 @dataclass(slots=True)
 class _Attempts:
-    """What selection knows of the attempts at one instruction. `passed`: samples that did; `drawn`: how many samples
-    there were, as far as rows tell; `chosen`: the best candidate so far (how it ranks, place of its row), `failure`:
-    the same among the wrong ones."""
+    """What selection knows of the attempts at one instruction. `samples`, `passed`: those that are here, and that did;
+    `drawn`: how many samples there were, as far as rows tell; `chosen`: the best candidate so far (how it ranks, place
+    of its row), `failure`: the same among the wrong ones.
+    """
 
-    rows: int = 0
+    samples: set[int | str] = field(default_factory=set)
     passed: set[int | str] = field(default_factory=set)
     drawn: int = 0
     chosen: tuple[tuple[float, str, str], int] | None = None
@@ -124,8 +125,8 @@ class _Attempts:
 
     @property
     def pass_rate(self) -> float:
-        """The share of the samples drawn that passed; of the rows, where these don't say how many were drawn."""
-        return len(self.passed) / (self.drawn or self.rows)
+        """The share of the samples drawn that passed; of those here, where rows don't say how many were drawn."""
+        return len(self.passed) / (self.drawn or len(self.samples))
 
 
 def _instructions(attempts: Dataset) -> dict[str, _Attempts]:
@@ -134,7 +135,7 @@ def _instructions(attempts: Dataset) -> dict[str, _Attempts]:
     instructions: dict[str, _Attempts] = {}
     for attempt in rows_of(attempts, [name for name in names if name in attempts.column_names]):
         same = instructions.setdefault(attempt["instruction_id"], _Attempts())
-        same.rows += 1
+        same.samples.add(sample_of(attempt))
         if attempt["status"] == PASSED:
             same.passed.add(sample_of(attempt))
         same.drawn = max(same.drawn, attempt.get("samples_drawn") or 0)

@@ -67,10 +67,10 @@ def said(line: Line, now: float) -> str:
 def test_a_line_says_how_replicas_are() -> None:
     fleets = iter([Fleet(7, 1, 0), Fleet(8, 0, 2)])
     progress = Progress(usage=Usage(), fleet=lambda: next(fleets), rows=4)
-    line = Line("responses", progress)
+    line = Line("responses", progress, now=0.0)
     assert "replicas 7 up, 1 waiting, 0 lost" in said(line, 1.0)
     assert "replicas 8 up, 0 waiting, 2 lost" in said(line, 2.0)
-    assert "replicas" not in said(Line("responses", Progress(usage=Usage(), fleet=lambda: None)), 1.0)
+    assert "replicas" not in said(Line("responses", Progress(usage=Usage(), fleet=lambda: None), now=0.0), 1.0)
 
 
 def test_a_line_says_how_far_and_how_fast() -> None:
