@@ -6,6 +6,7 @@
 A recipe lists its `stages`. It may have a section a stage, named after it, and `engine` and `run` next to them. With
 `extends` it builds on another recipe and gives what differs: keys of its sections replace those of the other. A section
 that is null takes its stage out. Settings under `run:` never affect results.
+Paths in a recipe's file are relative to it, those of changes to the current folder.
 """
 
 import json
@@ -16,15 +17,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
-from pydantic import Field, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from sca_hf.engines.settings import EngineSettings
 from sca_hf.errors import InputError, RecipeError, one_line
 from sca_hf.identity import RUN_SEED, published_name
-from sca_hf.set_options import explain, parse, put
-from sca_hf.settings import Settings
+from sca_hf.set_options import explain, parse, put, section_of
+from sca_hf.settings import PATH, Settings
 from sca_hf.stage import Stage, fit
 from sca_hf.stages import BUNDLED, stage
+
+_NAMES = frozenset({"demo", "default", "stdlib"})
+"""What `model`, `prompts` and `source` may be beside a path."""
 
 _NOT_LISTED = dict.fromkeys(BUNDLED, "put this stage into stages")
 
@@ -35,13 +39,14 @@ def usable_cores() -> int:
 
 
 class RunSettings(Settings):
-    """How a run uses the machine. `concurrency`: rows in the works at once; `batch_size`: rows a write.
+    """How a run uses the machine. `concurrency`: rows in the works at once (null: twice the calls that the engine works
+    on at once, 512 at least); `batch_size`: rows a write.
 
     `workers`: processes for CPU work; `jails`: programs that run at once. Both default to the cores that this process
     may use. `journal`: the file that keeps each finished call, on a local disk (null: in the store).
     """
 
-    concurrency: int = Field(default=512, ge=1)
+    concurrency: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=1000, ge=1)
     workers: int = Field(default_factory=usable_cores, ge=1)
     jails: int = Field(default_factory=usable_cores, ge=1)
@@ -62,8 +67,8 @@ class Recipe(Settings):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$")
     about: str = ""
-    model: str = Field(min_length=1)
-    prompts: str = "default"
+    model: str = Field(min_length=1, json_schema_extra=PATH)
+    prompts: str = Field(default="default", json_schema_extra=PATH)
     seed: int = Field(default=RUN_SEED, ge=0)
     stages: tuple[str, ...] = Field(min_length=1)
     engine: EngineSettings = EngineSettings()
@@ -110,6 +115,7 @@ def load_recipe(name_or_file: str, changes: Iterable[str] = ()) -> Recipe:
     for change in sorted(changes, key=lambda change: not change.startswith("stages=")):  # they decide on sections
         values = _changed(values, change)
     model = _model_of(values, f"recipe {name_or_file!r}")
+    values = _located(values, model)
     try:
         # By JSON, where a list may be given for a tuple and all else stays strict.
         return model.model_validate_json(json.dumps(values))
@@ -172,6 +178,7 @@ def _read(name_or_file: str, extended: tuple[str, ...] = ()) -> dict[str, Any]:
         raise RecipeError(f"recipe file {name_or_file!r} can't be read: {one_line(error)}; give a YAML file") from error
     if not isinstance(values, dict):
         raise RecipeError(f"recipe file {name_or_file!r} holds {type(values).__name__}; give 'key: value' lines")
+    values = {key: _told_in(value, Path(name_or_file).parent) for key, value in values.items()}
     base = values.pop("extends", None)
     if base is None:
         return values
@@ -179,6 +186,48 @@ def _read(name_or_file: str, extended: tuple[str, ...] = ()) -> dict[str, Any]:
         raise RecipeError(f"recipe {name_or_file!r}: extends = {base!r}; give the name or the path of one recipe")
     beside = Path(name_or_file).parent / base
     return _over(_read(base if base in recipe_names() else str(beside), (*extended, name_or_file)), values)
+
+
+class _Told(str):
+    """A text of a recipe's file. `folder`: that of the file."""
+
+    folder: Path
+
+
+def _told_in(value: Any, folder: Path) -> Any:
+    """Return a value of YAML whose texts know the folder of their file."""
+    if isinstance(value, dict):
+        return {key: _told_in(inner, folder) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_told_in(inner, folder) for inner in value]
+    if isinstance(value, str):
+        value = _Told(value)
+        value.folder = folder
+    return value
+
+
+def _located(values: dict[str, Any], kind: type[BaseModel]) -> dict[str, Any]:
+    """Return the values of a `kind`, with the paths that a file told made relative to that file.
+
+    Such a setting may also be a name ("stdlib", a Hub id): it is a path if it begins with a dot or leads to something.
+    """
+    located = dict(values)
+    for name, field in kind.model_fields.items():
+        value, section = values.get(name), section_of(field.annotation)
+        if section is not None and isinstance(value, dict):
+            located[name] = _located(value, section)
+        elif field.json_schema_extra == PATH and isinstance(value, dict):
+            located[name] = {key: _path(each) for key, each in value.items()}
+        elif field.json_schema_extra == PATH and value is not None:
+            located[name] = _path(value)
+    return located
+
+
+def _path(value: Any) -> Any:
+    if not isinstance(value, _Told) or value in _NAMES:
+        return value
+    path = value.folder / Path(value).expanduser()
+    return str(path) if value.startswith(("./", "../")) or path.exists() else value
 
 
 def _over(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from sca_hf.console.interrupts import end_at_interrupts
 from sca_hf.errors import InputError
 
 if TYPE_CHECKING:
-    from sca_hf.stages.context import Progress
+    from sca_hf.stages.progress import Progress
 
 EXAMPLES = """\
 examples:
@@ -30,6 +30,7 @@ examples:
       what is there already, what would run, how many calls
   python -m sca_hf.run --recipe selfcodealign --dry-run --pilot 100
       run 100 rows, and predict calls, tokens, rows and hours of the whole; what is made is not made again
+      (--anew makes the calls of a pilot that the journal has already, to measure them)
   python -m sca_hf.run --recipe demo --from select --set select.once_per_names=true
       go on from the latest versions in the store
   python -m sca_hf.run --recipe demo --hub my-org/demo
@@ -100,6 +101,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--pilot", type=positive, metavar="N", help="with --dry-run: run N rows, and predict what the whole would take"
     )
+    command.add_argument(
+        "--anew", action="store_true", help="with --pilot: make calls again that are in the journal; keeps nothing"
+    )
     return command
 
 
@@ -119,7 +123,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     from sca_hf.console.progress import shown
     from sca_hf.console.run import Console
     from sca_hf.console.settings import page, settings
-    from sca_hf.pipeline.forecast import forecast
+    from sca_hf.pipeline.forecast import forecast, scaled
     from sca_hf.pipeline.part import Part
     from sca_hf.pipeline.pipeline import NoRowsLeft, Pipeline
     from sca_hf.recipe import complete_recipe, load_recipe
@@ -138,16 +142,19 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
         raise InputError(f"--hub {options.hub}: @{revision} goes with --from STAGE alone, and is what it starts from")
     if options.pilot and not options.dry_run:
         raise InputError(f"--pilot {options.pilot} goes with --dry-run; to make that many rows for good: --limit")
+    if options.anew and not options.pilot:
+        raise InputError("--anew goes with --pilot N")
     if options.pilot and revision:
         raise InputError(f"--pilot {options.pilot} and --hub {options.hub}: run the pilot without @{revision}")
     part = Part.read(options.part) if options.part else None
     if part and options.dry_run:
         raise InputError(f"--part {options.part} and --dry-run: give --dry-run alone, or --part alone")
     hub = Hub(name, private=not options.public) if options.hub is not None else None
+    store = Store(options.store, options.shard_mb * 1_000_000)
     pipeline_of = partial(
         Pipeline,
         recipe,
-        Store(options.store, options.shard_mb * 1_000_000),
+        store,
         first=options.first,
         last=options.last,
         hub=hub,
@@ -175,11 +182,17 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
             console.outcomes(pipeline.run(console.stage, watch), arguments, recipe.chain[-1].name)
             return
         planned = pipeline.plan()
-        console.plan(planned)
+        console.plan(planned, recipe.engine)
         if options.pilot:
-            outcomes = pipeline_of(limit=options.pilot, hub=None).run(console.stage, watch)
-            console.forecast(forecast(recipe, outcomes, planned, options.limit))
+            with store.apart() if options.anew else nullcontext() as apart:
+                pilot = pipeline_of(limit=options.pilot, hub=None, pilot=True, apart=apart)
+                outcomes = pilot.run(console.stage, watch)
+                forecasts = forecast(recipe, outcomes, planned, options.limit)
+                console.forecast(forecasts)
+                console.scaled(scaled(recipe, forecasts, planned, (1, 8, 64)))
     except NoRowsLeft as error:
+        if options.anew:
+            raise InputError(f"{error.reasons}; nothing of it was kept: run the pilot without --anew") from error
         console.no_rows_left(error.outcomes)
         raise
 

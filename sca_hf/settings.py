@@ -3,6 +3,10 @@
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
+
+PATH: JsonDict = {"path": True}
+"""Marks a setting that may be the path of a file or folder: `Field(json_schema_extra=PATH)`."""
 
 
 class Settings(BaseModel):

@@ -5,6 +5,7 @@ And for the card of a model that was tuned on one.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from sca_hf.console.interrupts import end_at_interrupts
 from sca_hf.errors import StoreError
 
 if TYPE_CHECKING:
-    from sca_hf.store import Store
+    from sca_hf.console.versions import VersionsConsole
+    from sca_hf.store import Store, Version
     from sca_hf.store.lineage import Lineage
 
 EXAMPLES = """\
@@ -27,6 +29,7 @@ examples:
   python -m sca_hf.versions push demo-sft --hub my-org/demo
   python -m sca_hf.versions pull my-org/demo-sft@v-0123456789abcdef
   python -m sca_hf.versions rm demo-sft/0123456789abcdef                  # --with-children: and what was made from it
+  python -m sca_hf.versions gc --dry-run                  # calls in the journal that no version came from
   python -m sca_hf.versions card --model my-model --data my-org/demo-sft@v-0123456789abcdef --license apache-2.0
 
 A version is DATASET/FINGERPRINT (a unique prefix is enough), or DATASET for its latest one, or its path in a store.
@@ -57,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
         "list", parents=[store], help="all versions, the oldest first, with rows, size and date"
     )
     listing.add_argument("dataset", nargs="?", help="of this dataset only")
+    listing.add_argument("--pilots", action="store_true", help="and those that were made by --dry-run --pilot alone")
     show = commands.add_parser("show", parents=[store], help="what a version is and what it came from")
     show.add_argument("version", metavar="VERSION")
     rows = commands.add_parser(
@@ -83,6 +87,13 @@ def parser() -> argparse.ArgumentParser:
     remove = commands.add_parser("rm", parents=[store], help="remove versions that no other was made from")
     remove.add_argument("version", nargs="+", metavar="VERSION")
     remove.add_argument("--with-children", action="store_true", help="and all that was made from them")
+    gc = commands.add_parser(
+        "gc",
+        parents=[store],
+        help="remove the journal's calls that no version came from; those of an interrupted run are made again then",
+    )
+    gc.add_argument("--dry-run", action="store_true", help="count them, remove nothing")
+    gc.add_argument("--journal", type=Path, metavar="FILE", help="where the recipe's run.journal is (the store's)")
     card = commands.add_parser(
         "card", parents=[store], help="write the README.md of a model that was tuned on a version"
     )
@@ -107,6 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _act(options: argparse.Namespace) -> None:
     from sca_hf.console.versions import VersionsConsole
+    from sca_hf.pipeline.unused import unused_calls
     from sca_hf.store import Store, history
     from sca_hf.store.cards.model import model_card, read_tuned, write_model_card
     from sca_hf.store.hub.hub import Hub
@@ -120,7 +132,8 @@ def _act(options: argparse.Namespace) -> None:
     match options.command:
         case "list":
             listed = history.listed(store, options.dataset)
-            console.versions(listed, history.latest_paths(store))
+            shown = [each for each in listed if options.pilots or not each.is_pilot]
+            console.versions(shown, history.latest_paths(store), len(listed) - len(shown))
         case "show":
             version = history.named(store, options.version)
             console.show(version, history.ancestors(store, version))
@@ -129,8 +142,7 @@ def _act(options: argparse.Namespace) -> None:
         case "diff":
             console.difference(history.difference(history.named(store, options.old), history.named(store, options.new)))
         case "verify":
-            for version in [history.named(store, name) for name in options.version] or store.versions():
-                console.verified(version, history.verify(store, version))
+            _verify(console, store, options.version)
         case "push":
             hub = Hub(options.hub, private=not options.public)
             named = [history.named(store, name) for name in options.version]
@@ -145,11 +157,34 @@ def _act(options: argparse.Namespace) -> None:
             for version in history.with_children(store, named) if options.with_children else named:
                 store.remove(version)
                 console.removed(version)
+        case "gc":
+            journal = options.journal or store.root / "journal.sqlite"
+            console.unused(unused_calls(store, journal, remove=not options.dry_run), removed=not options.dry_run)
         case "card":
             lineage, data = _tuned_on(store, options.data)
             tuned = read_tuned(options.model, options.base, options.license, options.training, options.results)
             text = model_card(options.model.resolve().name, lineage, tuned, data)
             console.written(write_model_card(options.model, text))
+
+
+def _verify(console: "VersionsConsole", store: "Store", names: Sequence[str]) -> None:
+    """Check all that can be: a version that can't be read costs its own line, and an error at the end."""
+    from sca_hf.store import history
+
+    if names:
+        versions: list[Version | StoreError] = [history.named(store, name) for name in names]
+    else:
+        versions = [each.version for each in history.listed(store)]
+    wrong: list[StoreError] = []
+    for version in versions:
+        try:
+            if isinstance(version, StoreError):
+                raise version
+            console.verified(version, history.verify(store, version))
+        except StoreError as error:
+            wrong.append(error)
+    if wrong:
+        raise StoreError("\n".join(map(str, wrong)))
 
 
 def _rows(store: "Store", options: argparse.Namespace) -> None:

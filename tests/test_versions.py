@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from sca_hf import run, versions
+from sca_hf.pipeline.journal import Journal
 from sca_hf.store import Store, Version
 from tests.finished_run import NAMES, arguments, finished, logged_in, loopback, own_cache, published
 
@@ -82,6 +85,62 @@ def test_versions_by_path_by_time_and_with_children(
     assert len([line for line in listed if line.startswith("demo-")]) == len(NAMES)
     (broken,) = [line for line in listed if line.startswith("! ")]
     assert str(version["execute"].path) in broken
+
+
+def test_a_broken_lineage_costs_its_own_line(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished / "store", tmp_path / "store", symlinks=True)
+    store = Store(tmp_path / "store")
+    version = {each.dataset.removeprefix("demo-"): each for each in store.versions()}
+    (version["judge"].path / "lineage.json").write_text("{")
+
+    def printed(*command: str, code: int = 0) -> str:
+        assert versions.main([*command, "--store", str(store.root)]) == code
+        captured = capsys.readouterr()
+        return captured.out + captured.err
+
+    assert f"rm -r {version['judge'].path}" in printed("show", "demo-judge", code=2)
+    for name in ("seeds", "concepts", "sft"):
+        assert f"demo-{name}/" in printed("show", f"demo-{name}")
+    said = printed("verify", code=2)
+    assert said.count("ok demo-seeds/") == 1
+    assert f"rm -r {version['judge'].path}" in said
+    assert "rows gone: 0" in printed("diff", "demo-sft", "demo-sft")
+    assert "removed demo-sft/" in printed("rm", "demo-sft")
+
+
+# In a namespace of its own, the store is on a disk that nobody can write.
+READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && ! touch "$0/x" 2>/dev/null && exec "$@"'
+
+
+def test_a_store_on_a_read_only_disk(finished: Path, arguments: list[str], tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(finished / "store", store, symlinks=True)
+    Journal(store / "journal.sqlite").close()
+
+    def called(module: str, *command: str, code: int = 0) -> str:
+        apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, str(store)]
+        done = subprocess.run(
+            [*apart, sys.executable, "-m", f"sca_hf.{module}", *command, "--store", str(store)],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "HF_DATASETS_CACHE": str(tmp_path / "c")},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    if subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "true"], check=False).returncode:
+        pytest.skip("this machine gives no user namespaces to mount a disk in")
+    assert called("versions", "list").count("demo-") == len(NAMES)
+    assert "add_" in called("versions", "rows", "demo-sft", "--prompt", "-n", "1")
+    assert called("run", *arguments, "--dry-run").count("cached") == len(NAMES)
+    assert "open it in a browser" in called("report", "demo-sft")
+    assert f"{store} can't be written (Read-only file system)" in called("run", *arguments, code=2)
+    assert "can't be written" in called("versions", "rm", "demo-sft", code=2)
 
 
 def test_children_go_before_what_they_were_made_from(

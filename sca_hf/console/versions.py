@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from sca_hf.errors import StoreError
+from sca_hf.pipeline.unused import Unused
 from sca_hf.store import Version
-from sca_hf.store.history import Difference, written
+from sca_hf.store.history import Difference, Listed
 from sca_hf.store.hub.hub import Remote
 from sca_hf.store.lineage import Parent, Writer
 
@@ -28,29 +29,34 @@ class VersionsConsole:
         if not self._terminal.is_terminal:  # a log file has no width to keep to
             self._terminal.width = 160
 
-    def versions(self, listed: Sequence[tuple[str, Version | StoreError]], latest: Collection[Path]) -> None:
-        """One line a version, in order; those at the paths `latest` are marked."""
+    def versions(self, listed: Sequence[Listed], latest: Collection[Path], hidden: int) -> None:
+        """One line a version, in order; those at the paths `latest` are marked. `hidden`: pilots left out."""
         table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
         for name in ("version", "", "rows", "rejected", "MB", "written"):
             table.add_column(name, justify="right" if name in {"rows", "rejected", "MB"} else "left", overflow="fold")
         broken = []
-        for name, version in listed:
+        for each in listed:
+            version = each.version
             if isinstance(version, StoreError):
-                table.add_row(name, "[red]![/red]", "-", "-", "-", "can't be read")
+                table.add_row(each.name, "[red]![/red]", "-", "-", "-", "can't be read")
                 broken.append(version)
                 continue
             size = sum(path.stat().st_size for path in version.path.rglob("*") if path.is_file())
             table.add_row(
-                name,
-                "*" if version.path in latest else "",
+                each.name,
+                "*" if version.path in latest else "p" if each.is_pilot else "",
                 f"{version.counts.kept:,}",
                 f"{sum(version.counts.rejected.values()):,}",
                 f"{size / 1e6:,.1f}",
-                f"{datetime.fromtimestamp(written(version.path) / 1e9).astimezone():%Y-%m-%d %H:%M}",
+                f"{datetime.fromtimestamp(each.written / 1e9).astimezone():%Y-%m-%d %H:%M}",
             )
-        table.caption = "* the latest of its dataset"
+        table.caption = "* the latest of its dataset" + (
+            "; p a pilot's" if any(each.is_pilot for each in listed) else ""
+        )
         self._terminal.width = min(self._terminal.width, _LIST_WIDTH)
         self._terminal.print(table)
+        if hidden:
+            self._terminal.print(f"{hidden} more of pilots alone: list --pilots")
         for error in broken:
             self._terminal.print(f"[red]![/red] {escape(str(error))}", soft_wrap=True)
 
@@ -73,7 +79,7 @@ class VersionsConsole:
             self._terminal.print(f"  {name:<14}{escape(str(value))}", soft_wrap=True)
         self._terminal.print("[bold]made from[/bold]")
         for parent, ancestor in ancestors:
-            where = f"{ancestor.counts.kept:,} rows" if ancestor else "not in this store"
+            where = f"{ancestor.counts.kept:,} rows" if ancestor else "not in this store, or can't be read"
             self._terminal.print(f"  {parent.dataset}/{parent.fingerprint}  [dim]{where}[/dim]", soft_wrap=True)
         first = ancestors[-1][1] if ancestors else version
         if first is not None:
@@ -113,6 +119,12 @@ class VersionsConsole:
     def removed(self, version: Version) -> None:
         """A version that is gone."""
         self._terminal.print(f"removed {_name(version)}", soft_wrap=True)
+
+    def unused(self, unused: Unused, *, removed: bool) -> None:
+        """Calls that no version came from."""
+        verb = "removed" if removed else "would remove"
+        size = f"{unused.size / 1e6:,.1f} MB"
+        self._terminal.print(f"{verb} {unused.calls:,} of {unused.all_calls:,} calls in the journal, {size}")
 
 
 def _table(*names: str) -> Table:

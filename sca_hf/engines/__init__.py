@@ -109,6 +109,15 @@ class Usage:
             self.starting_since = None
 
 
+@dataclass(frozen=True)
+class Fleet:
+    """How many replicas or servers take calls, how many are waited for, and how often one was lost."""
+
+    up: int = 0
+    waiting: int = 0
+    lost: int = 0
+
+
 class RowFailure(Exception):
     """This one call can't be served (prompt too long, engine error after retries); `reason` becomes `reject_reason`."""
 

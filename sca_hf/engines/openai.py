@@ -12,7 +12,8 @@ from typing import Any, cast, get_args
 
 from sca_hf.engines import Completion, EngineIdentity, FinishReason, RowFailure, Sampling
 from sca_hf.engines.http import Busy, Failed, HttpServer, Unreachable, read_json, shown
-from sca_hf.engines.remote import RemoteEngine, Servers, TokenLimits, ask_first
+from sca_hf.engines.remote import RemoteEngine, Servers, TokenLimits
+from sca_hf.engines.server_list import ask_first
 from sca_hf.errors import EngineUnavailable
 
 KEY = "OPENAI_API_KEY"

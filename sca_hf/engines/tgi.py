@@ -12,7 +12,8 @@ from typing import cast
 
 from sca_hf.engines import Completion, EngineIdentity, FinishReason, RowFailure, Sampling
 from sca_hf.engines.http import Busy, Failed, HttpServer, read_json, seconds_of, shown
-from sca_hf.engines.remote import RemoteEngine, Servers, TokenLimits, ask_first
+from sca_hf.engines.remote import RemoteEngine, Servers, TokenLimits
+from sca_hf.engines.server_list import ask_first
 from sca_hf.errors import EngineUnavailable
 
 KEY = "TGI_API_KEY"

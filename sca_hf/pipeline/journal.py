@@ -12,18 +12,21 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sca_hf.engines import Completion, Engine, EngineIdentity, Sampling, Usage
+from sca_hf.engines import Completion, Engine, EngineIdentity, Fleet, Sampling, Usage
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
+from sca_hf.pipeline.once import Once
+from sca_hf.pipeline.read_only import open_read_only
 from sca_hf.sandbox import JAIL_VERSION, Jails, Program, Verdict
 from sca_hf.store.disk import network_kind
+from sca_hf.store.store import CALL_BYTES, digests_in
 
 T = TypeVar("T")
 
@@ -42,7 +45,8 @@ class Journal:
 
     _earlier = 0
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._used = bytearray()
         self._path = path
         self._lock = threading.Lock()
         if kind := network_kind(path):
@@ -51,11 +55,14 @@ class Journal:
                 f"{ELSEWHERE}"
             )
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._open()
+            if read_only:
+                self._connection = open_read_only(path)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._connection = sqlite3.connect(
+                    path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                )
+                self._open()
         except (sqlite3.Error, OSError) as error:
             raise self._failure(error) from error
 
@@ -72,7 +79,10 @@ class Journal:
                 ).fetchone()
             except sqlite3.Error as error:
                 raise self._failure(error) from error
-        return (None, False) if row is None else (json.loads(row[0]), row[1] <= self._earlier)
+            if row is None:
+                return None, False
+            self._used += bytes.fromhex(key)[:CALL_BYTES]
+        return json.loads(row[0]), row[1] <= self._earlier
 
     def put(self, key: str, value: dict[str, Any]) -> None:
         """Write a JSON-able value. Once this has returned it is there for good; a key that has a value keeps it."""
@@ -82,6 +92,14 @@ class Journal:
                 self._connection.execute("INSERT OR IGNORE INTO calls VALUES (?, ?)", (bytes.fromhex(key), text))
             except sqlite3.Error as error:
                 raise self._failure(error) from error
+            self._used += bytes.fromhex(key)[:CALL_BYTES]
+
+    @contextmanager
+    def calls_used(self) -> Iterator[bytearray]:
+        """Gather CALL_BYTES of each key that is written or found meanwhile, each once, in order."""
+        begin, calls = len(self._used), bytearray()
+        yield calls
+        calls += b"".join(sorted(digests_in(self._used[begin:])))
 
     def close(self) -> None:
         """Give the file up."""
@@ -169,7 +187,7 @@ class JournaledEngine:
         self.made = self.reused = self.earlier = 0
         self._engine = engine
         self._journal = journal
-        self._once = _Once()
+        self._once = Once()
         self._maker = _maker(engine.identity.intent())
 
     @property
@@ -181,6 +199,10 @@ class JournaledEngine:
     def usage(self) -> Usage | None:
         """What the engine has done, if it counts."""
         return getattr(self._engine, "usage", None)
+
+    def fleet(self) -> Fleet | None:
+        """Return how its replicas or servers are now; None for one engine in this process."""
+        return getattr(self._engine, "fleet", None)
 
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
         """Return one sample, from the journal or the engine. Raises what the engine raises, and StoreError."""
@@ -217,7 +239,7 @@ class JournaledJails:
         self.made = self.reused = self.earlier = 0
         self._jails = jails
         self._journal = journal
-        self._once = _Once()
+        self._once = Once()
         self._lock = threading.Lock()
         self._entered = False
         self._maker = json.dumps([JAIL_VERSION, sys.version, asdict(jails.limits), jails.repeat], sort_keys=True)
@@ -254,48 +276,6 @@ class JournaledJails:
                 _in_a_loop_of_its_own(self._jails.__aenter__())
                 self._entered = True
             return self._jails
-
-
-class _Abandoned(Exception):
-    """Whoever made the call was cancelled."""
-
-
-class _Once:
-    """Of equal calls that come at once, from any event loops, makes the first; the others wait for it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._under_way: dict[str, Future[Any]] = {}
-
-    async def make(self, key: str, make: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
-        """Return the result of `make`, and whether it was another's."""
-        while True:
-            with self._lock:
-                other = self._under_way.get(key)
-                if other is None:
-                    mine: Future[T] = Future()
-                    mine.set_running_or_notify_cancel()  # so that no waiter can cancel it for the others
-                    self._under_way[key] = mine
-            if other is None:
-                return await self._make(key, make, mine), False
-            with suppress(_Abandoned):
-                return await asyncio.wrap_future(other), True
-
-    async def _make(self, key: str, make: Callable[[], Awaitable[T]], mine: Future[T]) -> T:
-        error: BaseException = _Abandoned()
-        try:
-            result = await make()
-        except Exception as failure:
-            error = failure
-            raise
-        else:
-            mine.set_result(result)
-            return result
-        finally:
-            with self._lock:
-                del self._under_way[key]
-            if not mine.done():
-                mine.set_exception(error)
 
 
 def _in_a_loop_of_its_own(call: Coroutine[Any, Any, T]) -> T:

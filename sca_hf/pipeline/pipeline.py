@@ -36,10 +36,16 @@ class Outcome:
 
 
 class NoRowsLeft(InputError):
-    """A stage kept no row, so that the next one has none to work on. `outcomes`: the run up to that stage."""
+    """A stage kept no row, so that the next one has none to work on. `outcomes`: the run up to that stage.
 
-    def __init__(self, message: str, outcomes: Sequence[Outcome]) -> None:
-        super().__init__(message)
+    `reasons`: which stage that was, and for what it rejected them.
+    """
+
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        last = outcomes[-1]
+        counts = ", ".join(f"{reason}: {count}" for reason, count in last.version.counts.rejected.items())
+        self.reasons = f"no row left after stage {last.stage.name!r} ({counts or 'it got none'})"
+        super().__init__(f"{self.reasons}; loosen its settings, or look at the rejected rows in {last.version.path}")
         self.outcomes = outcomes
 
 
@@ -49,6 +55,9 @@ class Pipeline:
     With `first`, its input is the latest version of the stage before it in the store; or, with `revision`, that of the
     Hub. `rows`: a folder, file or dataset repository that `first` reads instead (see `sca_hf.pipeline.inputs`). With
     `hub`, a version that is there is pulled and not made, and one that is not is pushed.
+
+    `pilot`: what this run makes is to be looked at, and no later run starts from it. With `apart`, all of it goes into
+    that store, and nothing of `store` is used but the input of `first`.
     """
 
     def __init__(
@@ -62,6 +71,8 @@ class Pipeline:
         hub: Hub | None = None,
         revision: str | None = None,
         rows: str | None = None,
+        pilot: bool = False,
+        apart: Store | None = None,
     ) -> None:
         chain = recipe.chain
         loaded = load_input(rows) if rows is not None else None
@@ -76,9 +87,13 @@ class Pipeline:
         if limit is not None and origin is not None and loaded is None:
             recipe = recipe.with_settings(chain[start].name, origin.limited(recipe[chain[start].name], limit))
             limit = None
-        self.recipe, self.store, self.limit = recipe, store, limit
+        if apart is not None:
+            recipe = recipe.model_copy(update={"run": recipe.run.model_copy(update={"journal": None})})
+        self.recipe, self.store, self.limit = recipe, apart or store, limit
         self.stages = chain[start : end + 1]
-        self._versions, self._revision = VersionResolver(store, hub), revision
+        self._inputs, self._revision = VersionResolver(store, hub), revision
+        self._versions = VersionResolver(self.store, hub, pilot=pilot)
+        self._pilot = pilot
         if hub is not None:
             for stage in self.stages:
                 hub.check_name(stage.name)
@@ -120,6 +135,7 @@ class Pipeline:
         A stage runs inside `watch`, given its name and its progress. Raises NoRowsLeft if a stage keeps none.
         """
         outcomes: list[Outcome] = []
+        self.store.check_writable()
         if any(stage.needs == "engine" for stage in self.stages):
             self._intents.engine()  # one that can't be reached is found before hours of other work
         source = self._input(fetch=True)
@@ -134,12 +150,7 @@ class Pipeline:
                 outcomes.append(Outcome(stage, version, cached is not None, self._versions.keep(version)))
                 source = from_version(version)
                 if not source.rows:
-                    reasons = ", ".join(f"{reason}: {count}" for reason, count in version.counts.rejected.items())
-                    raise NoRowsLeft(
-                        f"no row left after stage {stage.name!r} ({reasons or 'it got none'}); "
-                        f"loosen its settings, or look at the rejected rows in {version.path}",
-                        outcomes,
-                    )
+                    raise NoRowsLeft(outcomes)
         return outcomes
 
     def run_part(
@@ -204,8 +215,9 @@ class Pipeline:
                 making,
                 worked.timings,
                 [parent.lineage for parent in source.parents],
+                worked.calls,
             )
-            return self.store.write(self._dataset(stage), key, build)
+            return self.store.write(self._dataset(stage), key, build, pilot=self._pilot)
 
     def _input(self, fetch: bool) -> StageInput:
         """Return what the first stage is made from. `fetch`: have it in the store, if it is on the Hub."""
@@ -222,12 +234,12 @@ class Pipeline:
             return StageInput(lambda: source.rows, source.sha, files, (), name=source.name)
         assert self._before is not None
         dataset = self._dataset(self._before)
-        parent = self._versions.before(self._before, dataset, self._revision)
+        parent = self._inputs.before(self._before, dataset, self._revision)
         if parent is None:
             raise InputError(
-                f"--from {first.name}: no version of {dataset} in {self.store.root}; run without --from first"
+                f"--from {first.name}: no version of {dataset} in {self._inputs.store.root}; run without --from first"
             )
-        return from_version(self._versions.fetched(parent, dataset) if fetch else parent, self.limit)
+        return from_version(self._inputs.fetched(parent, dataset) if fetch else parent, self.limit)
 
     def _start(self) -> list[str]:
         """Arguments of the run that made a stage from rows which the recipe alone does not lead to."""

@@ -1,6 +1,7 @@
 """The engine and the jails of a run: started when a stage first needs them, ended with the run."""
 
 from collections import Counter
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,8 +34,15 @@ class Resources:
         return self._engine
 
     def calls(self) -> Counter[str]:
-        """Count completions and programs so far: `made` by the engine or a jail, `reused` from the journal."""
-        return Counter({name: sum(getattr(each, name) for each in self._lent) for name in ("made", "reused")})
+        """Count completions and programs so far: `made` by the engine or a jail, `reused` from the journal, and of
+        these the `earlier` ones, which an earlier run had left there."""
+        return Counter(
+            {name: sum(getattr(each, name) for each in self._lent) for name in ("made", "reused", "earlier")}
+        )
+
+    def calls_used(self) -> AbstractContextManager[bytearray]:
+        """Gather the digests of the calls that are made or found meanwhile; see `Journal.calls_used`."""
+        return self._journal.calls_used()
 
     def earlier_calls(self, *, engine: bool) -> int:
         """Return how many completions (else: programs) so far an earlier run had left in the journal."""

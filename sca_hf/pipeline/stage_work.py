@@ -17,7 +17,10 @@ from sca_hf.pipeline.resources import Resources
 from sca_hf.pipeline.unreadable import parted, with_unreadable
 from sca_hf.recipe import Recipe
 from sca_hf.stage import Column, Judged, Stage, fit, split
-from sca_hf.stages.context import Context, Progress, Tokens
+from sca_hf.stages.context import Context, Tokens
+from sca_hf.stages.progress import Progress
+
+_LEAST_CONCURRENCY = 512
 
 Watch = Callable[[str, Progress], AbstractContextManager[None]]
 """Given a stage's name and its progress: what it runs inside of."""
@@ -25,12 +28,13 @@ Watch = Callable[[str, Progress], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Worked:
-    """What became of the rows of a stage. `columns`: of those kept; `timings`: see `_measured`."""
+    """What became of the rows of a stage. `columns`: of those kept; `timings`: see `_measured`; `calls`: of `Build`."""
 
     judged: Judged
     columns: tuple[Column, ...]
     tokens: Tokens
     timings: dict[str, Any]
+    calls: bytes
 
 
 class StageWork:
@@ -48,12 +52,16 @@ class StageWork:
         before = self._recipe.chain[: self._recipe.place(stage.name)]
         fit([stage], _columns(rows, before), self._recipe.chain, f"recipe {self._recipe.name!r}")
         context = self._context(stage, scratch)
-        with _measured(self._resources) as timings, self._watch(stage.name, context.progress):
+        with (
+            _measured(self._resources) as timings,
+            self._resources.calls_used() as calls,
+            self._watch(stage.name, context.progress),
+        ):
             judged_rows = stage.run(rows, self._recipe[stage.name], context)
         judged_rows = with_unreadable(stage, judged_rows, unreadable)
         rows_in = rows.files if isinstance(rows, FileStream) else len(rows) + len(unreadable or ())
         judged = split(stage, rows_in, judged_rows)
-        return Worked(judged, _columns(judged.kept, [*before, stage]), context.tokens, timings)
+        return Worked(judged, _columns(judged.kept, [*before, stage]), context.tokens, timings, bytes(calls))
 
     def _context(self, stage: Stage, scratch: Path) -> Context:
         run, settings = self._recipe.run, self._recipe[stage.name]
@@ -74,12 +82,13 @@ class StageWork:
             few_shot=self._intents.few_shot,
             pass_rule=self._intents.pass_rule(stage) if until_pass else None,
             **execution,
-            concurrency=run.concurrency,
+            concurrency=run.concurrency or max(_LEAST_CONCURRENCY, 2 * self._recipe.engine.slots),
             batch_size=run.batch_size,
             workers=run.workers,
             checkpoints=scratch.parent,
             progress=Progress(
                 usage=engine.usage if engine else None,
+                fleet=engine.fleet if engine else None,
                 slots=self._recipe.engine.slots,
                 calls_per_row=stage.calls(settings) if stage.needs == "engine" else 0,
                 earlier_calls=lambda: earlier_calls() - earlier,
@@ -112,7 +121,7 @@ def _columns(rows: Dataset | FileStream, stages: Sequence[Stage]) -> tuple[Colum
 @contextmanager
 def _measured(resources: Resources) -> Iterator[dict[str, Any]]:
     """Measure what one stage takes: `seconds`, of these `starting` (loading the model), calls `made`, calls `reused`
-    from the journal, and tokens `written` by the engine."""
+    from the journal, the `earlier` ones of these, which another run made, and tokens `written` by the engine."""
     timings: dict[str, Any] = {}
     calls, starting, began = resources.calls(), resources.starting_seconds, time.monotonic()
     written = resources.written

@@ -7,10 +7,13 @@ from sca_hf.store.store import Store, Version
 
 
 class VersionResolver:
-    """A store and a Hub, or a store alone. A stage that the Hub has is pulled; one that it lacks is pushed."""
+    """A store and a Hub, or a store alone. A stage that the Hub has is pulled; one that it lacks is pushed.
 
-    def __init__(self, store: Store, hub: Hub | None = None) -> None:
-        self.store, self.hub = store, hub
+    `pilot`: no version becomes the latest.
+    """
+
+    def __init__(self, store: Store, hub: Hub | None = None, *, pilot: bool = False) -> None:
+        self.store, self.hub, self._pilot = store, hub, pilot
         self._published: dict[str, Remote] = {}
 
     def look(self, stage: Stage, dataset: str, fingerprint: str) -> Version | Remote | None:
@@ -36,7 +39,8 @@ class VersionResolver:
 
     def keep(self, version: Version) -> str | None:
         """Make the version the latest of its dataset, and push it if there is a Hub; where it is there: "repo@tag"."""
-        self.store.use(version)
+        if not self._pilot:
+            self.store.use(version)
         if self.hub is None:
             return None
         remote = self._published.get(version.fingerprint)

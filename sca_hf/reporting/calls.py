@@ -51,7 +51,7 @@ class Calls(AbstractContextManager["Calls"]):
 
     def __init__(self, run: Run, journal: Path | None, prompts: str | None = None) -> None:
         self._run, self._prompts = run, prompts
-        self._journal = Journal(journal) if journal is not None else None
+        self._journal = Journal(journal, read_only=True) if journal is not None else None
         self._made = cache(self._calls_of)
 
     def of(self, stage: str, row: Row) -> Call | None:

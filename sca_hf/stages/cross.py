@@ -19,7 +19,7 @@ from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.execute import FLAGGED
-from sca_hf.stages.pass_rules import PASSED, is_vacuous
+from sca_hf.stages.pass_rules import PASSED, is_vacuous, sample_of
 from sca_hf.stages.reading import rows_of
 
 _SAY_NOTHING = {"no-assertion", FLAGGED}
@@ -46,10 +46,9 @@ def cross(attempts: Dataset, settings: CrossSettings, context: Context) -> Datas
     """Return the attempts with `suites` and `agreement`. None is rejected.
 
     Both are null for an attempt that didn't pass. The suites of all other samples are run, those of failing ones too:
-    there the response may be what is wrong. Other suites of its own sample, which were written for it, are left out,
-    and so are those that say nothing: without a check, with a flag, or vacuous by stage `mutants`. A suite doesn't
-    count (`suites`) where its program came to no answer: it ran into a limit, isn't Python, or asks for names that the
-    response doesn't have.
+    there the response may be what is wrong. Left out are suites that say nothing: without a check, with a flag, or
+    vacuous by stage `mutants`. A suite doesn't count (`suites`) where its program came to no answer: it ran into a
+    limit, isn't Python, or asks for names that the response doesn't have.
     """
     suites_of = _suites(attempts)
 
@@ -58,7 +57,7 @@ def cross(attempts: Dataset, settings: CrossSettings, context: Context) -> Datas
         if attempt["status"] != PASSED:
             return row
         code = "\n".join(code_blocks(attempt["response"]))
-        own = _sample_of(attempt)
+        own = sample_of(attempt)
         others = [tests for _, sample, tests in suites_of(attempt["instruction_id"]) if sample != own]
         programs = [Program(code, tests) for tests in others[: settings.suites]]
         verdicts = await asyncio.gather(*map(context.execute, programs))
@@ -74,30 +73,22 @@ def jails(settings: CrossSettings, workers: int) -> Jails:
     return Jails(workers, limits)
 
 
-def _suites(attempts: Dataset) -> Callable[[str], list[tuple[str, object, str]]]:
-    """Return a function from the id of an instruction to its suites: id, sample and code of each, by id."""
+def _suites(attempts: Dataset) -> Callable[[str], list[tuple[str, int | str, str]]]:
+    """Return a function from the id of an instruction to its attempts' ids, samples and suites, by id."""
     places: dict[str, list[int]] = defaultdict(list)
-    columns = [name for name in ("instruction_id", "status", *STAGE.optional) if name in attempts.column_names]
+    names = ("instruction_id", "status", "mutants", "mutants_killed")
+    columns = [name for name in names if name in attempts.column_names]
     for place, attempt in enumerate(rows_of(attempts, columns)):
         if attempt["status"] not in _SAY_NOTHING and not is_vacuous(attempt):
             places[attempt["instruction_id"]].append(place)
-    suites = attempts.select_columns(
-        [name for name in ("id", "tests", "sample", "suite") if name in attempts.column_names]
-    )
+    written = attempts.select_columns([name for name in ("id", "sample", "tests") if name in attempts.column_names])
 
     @lru_cache(maxsize=_INSTRUCTIONS)
-    def suites_of(instruction_id: str) -> list[tuple[str, object, str]]:
-        batch = suites[places[instruction_id]]
-        rows = (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
-        found = ((row["id"], _sample_of(row), "\n".join(code_blocks(row["tests"]))) for row in rows)
-        return sorted(found, key=lambda suite: suite[0])
+    def suites_of(instruction_id: str) -> list[tuple[str, int | str, str]]:
+        rows = written.select(places[instruction_id]).to_list()
+        return sorted((row["id"], sample_of(row), "\n".join(code_blocks(row["tests"]))) for row in rows)
 
     return suites_of
-
-
-def _sample_of(attempt: Row) -> object:
-    """What the suites of one sample have in common: its number, or for rows that tell of no suites their id."""
-    return attempt["id"] if attempt.get("suite") is None else attempt.get("sample")
 
 
 def _is_an_answer(verdict: Verdict) -> bool:
@@ -111,7 +102,7 @@ STAGE = Stage(
     version=1,
     title="Each passing response runs against the tests of the other samples of its instruction.",
     uses=("id", "instruction_id", "response", "tests", "status"),
-    optional=("mutants", "mutants_killed", "sample", "suite"),
+    optional=("sample", "mutants", "mutants_killed"),
     adds=(
         Column(
             "suites", Value("int32"), "other samples' suites that came to an answer on the response; null: it failed"

@@ -21,7 +21,7 @@ from pydantic import Field
 from sca_hf.engines import RowFailure, Sampling
 from sca_hf.identity import published_name
 from sca_hf.prompts.judge import load_judge_prompts
-from sca_hf.settings import Settings
+from sca_hf.settings import PATH, Settings
 from sca_hf.stage import REJECT_REASON, Column, Counts, Stage
 from sca_hf.stages.context import Context, Row
 
@@ -45,7 +45,7 @@ class JudgeSettings(Settings):
 
     shots: int = Field(default=8, ge=0, le=100)
     max_tokens: int = Field(default=5, ge=1, le=100)
-    prompts: str = Field(default="default", min_length=1)
+    prompts: str = Field(default="default", min_length=1, json_schema_extra=PATH)
     threshold: float | None = None
 
     def intent(self) -> dict[str, Any]:

@@ -22,6 +22,12 @@ def program_of(response: str, tests: str) -> Program:
     return Program(code="\n".join(code_blocks(response)), tests="\n".join(code_blocks(tests)))
 
 
+def sample_of(attempt: Row) -> int | str:
+    """Return which sample of its instruction an attempt is of: its index, or the attempt's id where it has none."""
+    sample: int | None = attempt.get("sample")
+    return attempt["id"] if sample is None else sample
+
+
 def is_vacuous(attempt: Row) -> bool:
     """Return whether stage `mutants` has tried an attempt's tests, and they noticed none."""
     return bool(attempt.get("mutants")) and not attempt["mutants_killed"]

@@ -54,8 +54,10 @@ from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicate
 from sca_hf.identity import digest, published_name, row_id
 from sca_hf.parallel.checkpoints import Checkpoints
 from sca_hf.parallel.crash_proof import CrashProofWorker
+from sca_hf.settings import PATH
 from sca_hf.stage import REJECT_REASON, Column, Counts, Origin, Stage
-from sca_hf.stages.context import Context, Progress
+from sca_hf.stages.context import Context
+from sca_hf.stages.progress import Progress
 
 Ids = NDArray[np.bytes_]
 
@@ -73,7 +75,7 @@ class SeedSettings(RuleSettings):
     the types of Python (null: no such rule).
     """
 
-    source: str = Field(default="stdlib", min_length=1)
+    source: str = Field(default="stdlib", min_length=1, json_schema_extra=PATH)
     config: str | None = Field(default=None, min_length=1)
     data_dir: str | None = Field(default=None, min_length=1)
     split: str = Field(default="train", min_length=1)

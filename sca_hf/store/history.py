@@ -54,9 +54,19 @@ def _within(store: Store, name: str) -> str:
     return path.relative_to(root).as_posix() if path != root and path.is_relative_to(root) else name.strip("/")
 
 
-def listed(store: Store, dataset: str | None = None) -> list[tuple[str, Version | StoreError]]:
-    """Return all versions (of one dataset) by name, the oldest first; the error in place of one that can't be read."""
-    versions: list[tuple[int, str, Version | StoreError]] = []
+@dataclass(frozen=True)
+class Listed:
+    """A version, or the error in place of one that can't be read. `written`: when, in nanoseconds."""
+
+    written: int
+    name: str
+    version: Version | StoreError
+    is_pilot: bool
+
+
+def listed(store: Store, dataset: str | None = None) -> list[Listed]:
+    """Return all versions (of one dataset), the oldest first."""
+    versions: list[Listed] = []
     for each in store.names(dataset):
         version: Version | StoreError | None
         try:
@@ -64,8 +74,8 @@ def listed(store: Store, dataset: str | None = None) -> list[tuple[str, Version 
         except StoreError as error:
             version = error
         if version is not None:
-            versions.append((written(store.root.joinpath(*each)), "/".join(each), version))
-    return [(name, version) for _, name, version in sorted(versions, key=lambda each: each[:2])]
+            versions.append(Listed(written(store.root.joinpath(*each)), "/".join(each), version, store.is_pilot(*each)))
+    return sorted(versions, key=lambda each: (each.written, each.name))
 
 
 def latest_paths(store: Store) -> set[Path]:
@@ -95,7 +105,7 @@ def with_children(store: Store, versions: Iterable[Version]) -> list[Version]:
 
 def parent(store: Store, facts: Parent) -> Version | None:
     """Return a parent, as a lineage names it, whatever its dataset is called in the store."""
-    version = store.find(facts.dataset, facts.fingerprint)
+    version = store.readable(facts.dataset, facts.fingerprint)
     if version is None:
         same = (each for each in store.versions() if each.fingerprint == facts.fingerprint)
         version = next(same, None)
@@ -141,7 +151,7 @@ def verify(store: Store, version: Version) -> list[str]:
         for facts in each.lineage.parents:
             ancestor = parent(store, facts)
             if ancestor is None:
-                unchecked.append(f"{facts.dataset}/{facts.fingerprint} is not in this store")
+                unchecked.append(f"{facts.dataset}/{facts.fingerprint} is not in this store, or can't be read")
             elif ancestor.manifest_sha != facts.manifest_sha:
                 raise StoreError(
                     f"{each.path} was made from manifest {facts.manifest_sha} of {facts.dataset}/"

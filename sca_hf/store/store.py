@@ -7,10 +7,11 @@
     formats/           the kept rows for trainers, a folder a shape, if the stage has any
     data/              the kept rows             timings.json   seconds, host, tokens per second: what differs by run
     rejected/          some rows of each reason  measurements/  by id: why a row was rejected, and what was measured
+    calls.bin          digests of the calls that it came from, which the journal holds
 
 `<store>/<dataset>/latest` links to the version that was written, or used by a run, last; `README.md` beside it leads
 `load_dataset("<store>/<dataset>")` there, and not to all versions at once. `load_dataset` reads all of these folders as
-they are.
+they are. A version of a pilot is not the latest, and has a file in `<store>/<dataset>/.pilots/` until a run uses it.
 """
 
 import errno
@@ -29,8 +30,9 @@ from datasets.table import MemoryMappedTable
 from sca_hf.errors import StoreError, one_line
 from sca_hf.identity import digest
 from sca_hf.stage import REJECT_REASON, Column, Counts, Format, Judged, Stage
-from sca_hf.store.cards.dataset import readme_of_latest, write_card
+from sca_hf.store.cards.dataset import write_card
 from sca_hf.store.disk import FULL, store_error, store_errors, sync
+from sca_hf.store.latest import forget, is_pilot, latest, make_latest, mark_pilot
 from sca_hf.store.lineage import FILE as LINEAGE
 from sca_hf.store.lineage import Lineage, Making, lineage_of
 from sca_hf.store.manifest import Manifest, format_folder, read_manifest
@@ -40,8 +42,10 @@ from sca_hf.store.temporary import remove_dead, temporary_folder
 REJECTED_PER_REASON = 20
 
 _TIMINGS = "timings.json"
-_LATEST = "latest"
-_README = "README.md"
+
+CALLS = "calls.bin"
+CALL_BYTES = 16
+"""Of a call's digest, so many of the first bytes are kept with the versions that it is behind."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class Build:
     """What a stage made, ready to become a version.
 
     `columns`: those of its kept rows. `timings`: JSON-able, whatever differs by run. `parents`: lineages of the
-    versions that it was made from, wherever they are; by default of those in the store.
+    versions that it was made from, wherever they are; by default of those in the store. `calls`: CALL_BYTES for each
+    call behind it.
     """
 
     stage: Stage
@@ -58,6 +63,7 @@ class Build:
     making: Making
     timings: Mapping[str, Any]
     parents: Sequence[Lineage] = ()
+    calls: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -118,27 +124,40 @@ class Version:
                 f"{self.path} was changed: manifest {manifest.sha}, its lineage has {self.manifest_sha}; {remedy}"
             )
 
+    def calls(self) -> set[bytes] | None:
+        """Return the digests of the calls behind it; None of a version that an earlier sca_hf wrote."""
+        path = self.path / CALLS
+        return digests_in(path.read_bytes()) if path.is_file() else None
+
     def _shards(self) -> list[Path]:
         return sorted((self.path / "data").glob("train-*.parquet"))
+
+
+def digests_in(calls: bytes | bytearray) -> set[bytes]:
+    """Return the digests, CALL_BYTES each."""
+    return {bytes(calls[begin : begin + CALL_BYTES]) for begin in range(0, len(calls), CALL_BYTES)}
 
 
 class Store:
     """A folder of versions. Any number of runs may use it at the same time."""
 
     def __init__(self, root: Path | str, shard_bytes: int = SHARD_BYTES) -> None:
-        """Use the folder `root`, made if missing. Raises StoreError if it can't be written.
+        """Use the folder `root`, which is made when something is written.
 
         `shard_bytes`: size at which a Parquet shard ends. Another size gives other files, so another manifest sha.
         """
         if shard_bytes < 1:
             raise StoreError(f"shard_bytes must be >= 1, got {shard_bytes}")
-        self.root = root = Path(root)
+        self.root = Path(root)
         self.shard_bytes = shard_bytes
-        with store_errors(root):
-            root.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=root):
+
+    def check_writable(self) -> None:
+        """Make the folder if it is missing, and clear away what dead runs left. Raises StoreError if that fails."""
+        with store_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self.root):
                 pass
-            for folder in root.iterdir():
+            for folder in self.root.iterdir():
                 if folder.is_dir():
                     remove_dead(folder)
 
@@ -157,14 +176,21 @@ class Store:
 
     def latest(self, dataset: str) -> Version | None:
         """Return the version of a dataset that was written or used last, or None."""
-        link = self.root / dataset / _LATEST
-        return self.find(dataset, link.readlink().name) if link.is_symlink() else None
+        fingerprint = latest(self.root / dataset)
+        return self.find(dataset, fingerprint) if fingerprint is not None else None
 
     def use(self, version: Version) -> None:
-        """Make a version of this store the latest of its dataset. Raises StoreError if the store can't be written."""
+        """Make a version of this store the latest of its dataset, and no pilot's any more.
+
+        Raises StoreError if the store can't be written.
+        """
         folder = self.root / version.dataset
         with store_errors(folder):
-            _point_latest(folder, version.fingerprint)
+            make_latest(folder, version.fingerprint)
+
+    def is_pilot(self, dataset: str, fingerprint: str) -> bool:
+        """Return whether a pilot alone has made or used this version."""
+        return is_pilot(self.root / dataset, fingerprint)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -182,9 +208,27 @@ class Store:
             raise store_error(folder, error) from error
 
     def versions(self, dataset: str | None = None) -> list[Version]:
-        """Return all versions (of one dataset), by dataset and fingerprint."""
-        versions = [self.find(name, fingerprint) for name, fingerprint in self.names(dataset)]
+        """Return all versions (of one dataset), by dataset and fingerprint, without those that can't be read."""
+        versions = (self.readable(*name) for name in self.names(dataset))
         return [version for version in versions if version is not None]
+
+    def is_busy(self) -> bool:
+        """Return whether a run is writing to it. Raises StoreError if it can't be written."""
+        self.check_writable()
+        return any((self.root / "scratch").glob(".tmp-*"))
+
+    @contextmanager
+    def apart(self) -> Iterator["Store"]:
+        """A store that is gone at the end, on the same disk."""
+        with self.scratch() as folder:
+            yield Store(folder, self.shard_bytes)
+
+    def readable(self, dataset: str, fingerprint: str) -> Version | None:
+        """Return the version of this fingerprint; None if there is none, or if its lineage can't be read."""
+        try:
+            return self.find(dataset, fingerprint)
+        except StoreError:
+            return None
 
     def names(self, dataset: str | None = None) -> list[tuple[str, str]]:
         """Return dataset and fingerprint of all versions (of one dataset), those included that can't be read."""
@@ -195,13 +239,13 @@ class Store:
             if not folder.is_symlink() and not folder.name.startswith(".")
         ]
 
-    def write(self, dataset: str, fingerprint: str, build: Build) -> Version:
+    def write(self, dataset: str, fingerprint: str, build: Build, *, pilot: bool = False) -> Version:
         """Make `build` the version of this fingerprint: all of it at once, or nothing.
 
-        If another run has made the same rows meanwhile, theirs is returned. Raises StoreError if it made others, or if
-        the store is full or can't be written.
+        That of a `pilot` is not the latest. If another run has made the same rows meanwhile, theirs is returned. Raises
+        StoreError if it made others, or if the store is full or can't be written.
         """
-        return self._place(dataset, fingerprint, lambda root: self._fill(root, dataset, fingerprint, build))
+        return self._place(dataset, fingerprint, lambda root: self._fill(root, dataset, fingerprint, build), pilot)
 
     def receive(self, dataset: str, fingerprint: str, fill: Callable[[Path], None]) -> Version:
         """Take in a version that was made elsewhere: `fill` puts its files into an empty folder.
@@ -212,6 +256,7 @@ class Store:
 
         def filled(root: Path) -> Manifest:
             fill(root)
+            (root / CALLS).touch()  # none of this store's
             lineage = Lineage.read((root / LINEAGE).read_bytes())
             Version(dataset, fingerprint, root, lineage.manifest_sha, lineage).verify()
             if lineage.fingerprint != fingerprint:
@@ -237,17 +282,16 @@ class Store:
             raise StoreError(f"{version.dataset}/{version.fingerprint} can't be removed: {', '.join(children)} {first}")
         folder = version.path.parent
         with store_errors(folder), temporary_folder(folder) as temporary:
-            link = folder / _LATEST
-            if link.is_symlink() and link.readlink().name == version.fingerprint:
-                link.unlink()
-                (folder / _README).unlink(missing_ok=True)
             version.path.rename(temporary / "removed")
+            forget(folder, version.fingerprint)
 
-    def _place(self, dataset: str, fingerprint: str, fill: Callable[[Path], Manifest]) -> Version:
+    def _place(self, dataset: str, fingerprint: str, fill: Callable[[Path], Manifest], pilot: bool = False) -> Version:
         folder = self.root / dataset
         with store_errors(folder), temporary_folder(folder) as temporary:
             manifest = fill(temporary)
             sync(temporary)
+            if pilot and not (folder / fingerprint).exists():
+                mark_pilot(folder, fingerprint)
             _rename(temporary, folder / fingerprint)
             sync(folder, recursive=False)
         version = self.find(dataset, fingerprint)
@@ -257,7 +301,8 @@ class Store:
                 f"version {dataset}/{fingerprint} exists with manifest {version.manifest_sha}, this build has "
                 f"{manifest.sha}; run again to adopt the existing one, or remove it to replace it: rm -r {version.path}"
             )
-        self.use(version)
+        if not pilot:
+            self.use(version)
         return version
 
     def _fill(self, root: Path, dataset: str, fingerprint: str, build: Build) -> Manifest:
@@ -285,6 +330,7 @@ class Store:
         (root / LINEAGE).write_text(lineage.text(), encoding="utf-8")
         timings = json.dumps(build.timings, indent=2, sort_keys=True, ensure_ascii=False)
         (root / _TIMINGS).write_text(f"{timings}\n", encoding="utf-8")
+        (root / CALLS).write_bytes(build.calls)
         write_card(root, dataset, stage, build.columns, lineage, judged.kept)
         return manifest
 
@@ -321,12 +367,3 @@ def _rename(folder: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
             raise
-
-
-def _point_latest(folder: Path, fingerprint: str) -> None:
-    """Make `latest` a link to the version, and its rows what `load_dataset` reads from `folder`."""
-    with temporary_folder(folder) as temporary:
-        (temporary / _LATEST).symlink_to(fingerprint)
-        (temporary / _README).write_text(readme_of_latest(folder / fingerprint), encoding="utf-8")
-        (temporary / _README).replace(folder / _README)
-        (temporary / _LATEST).replace(folder / _LATEST)

@@ -93,6 +93,17 @@ def test_a_suite_that_says_nothing_of_the_response_does_not_count(other: Row, tm
     assert examined(rows, tmp_path, cpu_seconds=0.5)["a"] == (1, 1.0)
 
 
+def test_the_other_suites_of_one_s_own_sample_are_left_out(tmp_path: Path) -> None:
+    rows = [
+        sample("a0", RIGHT, OF_RIGHT, sample=0),
+        sample("a1", RIGHT, OF_ALSO, sample=0),
+        sample("b0", WRONG, OF_WRONG, sample=1),
+        sample("b1", WRONG, OF_RIGHT, status="failed", sample=1),
+    ]
+    right = {"a0": (2, 0.5), "a1": (2, 0.5)}
+    assert examined(rows, tmp_path) == right | {"b0": (2, 0.0), "b1": (None, None)}
+
+
 def test_all_responses_meet_the_same_suites_where_these_are_limited(tmp_path: Path) -> None:
     assert examined(THREE, tmp_path, suites=1) == {"a": (1, 0.0), "b": (1, 0.0), "c": (1, 1.0)}
 

@@ -81,7 +81,7 @@ def judged(rows: Dataset, engine: Engine, folder: Path, *changes: str) -> list[d
     """The judged rows, each of which is a seed as it was but for two new columns."""
     recipe = load_recipe("selfcodealign", changes)
     run = recipe.run
-    context = Context(recipe.seed, folder, engine, concurrency=run.concurrency, batch_size=run.batch_size)
+    context = Context(recipe.seed, folder, engine, concurrency=run.concurrency or 512, batch_size=run.batch_size)
     made = judge(rows, recipe["judge"], context)
     assert made.features == STAGE.features(rows.features)
     assert made.select_columns(rows.column_names).to_list() == rows.to_list()

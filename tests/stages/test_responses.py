@@ -85,7 +85,7 @@ def attempts(tmp_path: Path, rows: Dataset, *changes: str, jails: Judge | None =
         jails=jails,
         few_shot=load_few_shot("demo"),
         pass_rule=rule,
-        concurrency=recipe.run.concurrency,
+        concurrency=recipe.run.concurrency or 512,
         give_up_after=recipe["execute"].give_up_after,
     )
     return responses.responses(rows, recipe["responses"], context).to_list(), engine

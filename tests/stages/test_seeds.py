@@ -290,7 +290,7 @@ def test_a_seed_with_a_benchmark_in_it_is_rejected_and_the_benchmark_row_reporte
     assert rows["benchmark_row"] == [None, quoted, None]
     judged = split(STAGE, 3, rows)
     assert judged.measured is not None
-    assert judged.measured.column_names == ["id", REJECT_REASON, "benchmark_row"]
+    assert judged.measured.column_names == ["id", REJECT_REASON, "benchmark_row", "secret_kind"]
 
 
 def test_rows_come_by_file_and_line_and_an_exact_copy_is_taken_once() -> None:

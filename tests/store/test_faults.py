@@ -117,13 +117,13 @@ def test_a_root_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for root in (tmp_path / "file", tmp_path / "file" / "store"):
         with pytest.raises(StoreError, match=rf"{root} can't be written.*--store"):
-            Store(root)
+            Store(root).check_writable()
 
 
 def test_a_root_without_permission(open_folder: Path) -> None:
     root = open_folder / "store"
     root.mkdir(mode=0o555)
-    _refused(lambda: Store(root), f"{root} can't be written (Permission denied)")
+    _refused(lambda: Store(root).check_writable(), f"{root} can't be written (Permission denied)")
 
 
 def test_a_store_that_became_read_only(open_folder: Path, toy: "Toy") -> None:

@@ -2,12 +2,14 @@
 
 Placement, restarts and scale are Ray's: each replica is an actor in a placement group of its own, Ray waits until the
 cluster has room for it and starts it again when it dies. What is done here is what Ray can't know: a call goes to the
-replica with the fewest calls among those that are ready, a call whose replica died is asked again, and a call that was
-in flight at the deaths of two replicas is its row's failure, so that a poisonous prompt can't restart engines forever.
+replica that has the prompts of its deck (`sca_hf.engines.routing`), a call whose replica died is asked again, and a
+call that was in flight at the deaths of two replicas is its row's failure, so that a poisonous prompt can't restart
+engines forever.
 """
 
 import asyncio
 import contextlib
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -15,14 +17,17 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling, Work
+from sca_hf.engines import Completion, EngineIdentity, Fleet, RowFailure, Sampling, Work
+from sca_hf.engines.routing import Router, shared_part
 from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.errors import EngineUnavailable
 
 ENGINE_CRASH = "engine-crash"
 """The reason of a row whose call was in flight at the deaths of two replicas."""
 
-_DEATHS_OF_A_CALL = 2
+DEATHS_OF_A_CALL = 2
+"""Deaths of replicas after which a call in flight is its row's failure."""
+
 _LOOK_SECONDS = 1.0
 
 
@@ -47,24 +52,14 @@ class Placement:
 
 @dataclass(eq=False)
 class _Seat:
-    """A replica as the driver sees it. `calls`: in flight. `live`: what these had done when it was last asked."""
+    """A replica as the driver sees it. `live`: what its calls had done when it was last asked."""
 
     number: int
     group: Any
     actor: Any
     ready: bool = False
-    calls: int = 0
     live: Work = field(default_factory=Work)
     watcher: "asyncio.Task[None] | None" = None
-
-
-@dataclass(frozen=True)
-class Fleet:
-    """How many replicas answer, how many wait for room or a restart, and how many deaths there were."""
-
-    up: int = 0
-    waiting: int = 0
-    lost: int = 0
 
 
 class RayEngine(ThreadedEngine):
@@ -91,6 +86,7 @@ class RayEngine(ThreadedEngine):
         self._placement = placement
         self._mixed = mixed
         self._seats: list[_Seat] = []
+        self._router: Router[_Seat] = Router()
         self._expected = identity.intent()
         self._answers: tuple[str, ...] | None = None
         self._lost = 0
@@ -123,6 +119,7 @@ class RayEngine(ThreadedEngine):
         for number in range(self._placement.replicas):
             seat = self._seat(number)
             self._seats.append(seat)
+            self._router.add(str(number), seat, math.inf)  # until it has joined
             seat.watcher = self._loop.create_task(self._watch(seat))
 
     def _seat(self, number: int) -> _Seat:
@@ -196,6 +193,7 @@ class RayEngine(ThreadedEngine):
                 )
                 return
         seat.ready = True
+        self._router.rest(str(seat.number), -math.inf)
         self.usage.be_ready()
         self._changed.set()
 
@@ -208,18 +206,17 @@ class RayEngine(ThreadedEngine):
 
         deaths = 0
         while True:
-            seat = await self._ready_seat()
-            seat.calls += 1
+            seat = await self._ready_seat(shared_part(prompt))
             try:
                 answer = await seat.actor.complete.remote(prompt, sampling)
             except ray.exceptions.RayActorError:
                 self._lose(seat)
                 deaths += 1
-                if deaths >= _DEATHS_OF_A_CALL:
+                if deaths >= DEATHS_OF_A_CALL:
                     raise RowFailure(ENGINE_CRASH) from None
                 continue
             finally:
-                seat.calls -= 1
+                self._router.give_back(str(seat.number))
             kind, *rest = answer
             if kind == "completion":
                 fields, cached = rest
@@ -237,24 +234,25 @@ class RayEngine(ThreadedEngine):
                     ray.kill(seat.actor, no_restart=False)
             self._lose(seat)
             deaths += 1
-            if deaths >= _DEATHS_OF_A_CALL:
+            if deaths >= DEATHS_OF_A_CALL:
                 raise RowFailure(ENGINE_CRASH)
 
     def _lose(self, seat: _Seat) -> None:
         """Count the death once, however many calls tell of it."""
         if seat.ready:
             seat.ready = False
+            self._router.rest(str(seat.number))
             seat.live = Work()
             self._lost += 1
 
-    async def _ready_seat(self) -> _Seat:
-        """Return the ready replica with the fewest calls; wait while there is none. Raises EngineUnavailable."""
+    async def _ready_seat(self, key: str) -> _Seat:
+        """Return the ready replica for a call; wait while there is none. Raises EngineUnavailable."""
         deadline = time.monotonic() + self._placement.wait_seconds
         while True:
             self._check()
-            ready = [seat for seat in self._seats if seat.ready]
-            if ready:
-                return min(ready, key=lambda seat: seat.calls)
+            taken = self._router.take(key, time.monotonic())
+            if taken is not None:
+                return taken[1]
             if time.monotonic() > deadline:
                 import ray
 

@@ -30,7 +30,7 @@ class Replica:
     """An engine in an actor. `make` holds the arguments of VllmEngine. Ray calls the methods, in one event loop."""
 
     def __init__(self, model: str, make: Mapping[str, Any]) -> None:
-        self._engine = VllmEngine(model, **make)
+        self._engine = VllmEngine(model, **make, reload=False)
         self._joined = False
 
     async def join(self) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -127,6 +127,15 @@ def readme_of_latest(version: Path) -> str:
     )
 
 
+def readme_without_latest() -> str:
+    """Return the card of a folder of versions none of which is the latest: pilots, or what a removed one left.
+
+    Without a card `datasets` would mix the rows of all of them; by this one it says that there is no `latest`.
+    """
+    configs = [{"config_name": "default", "data_files": [{"split": "train", "path": "latest/data/train-*.parquet"}]}]
+    return f"---\n{DatasetCardData(configs=configs).to_yaml()}\n---\n\nNo version here is the latest.\n"
+
+
 def license_metadata(licenses: Iterable[str]) -> dict[str, Any]:
     """Return the license fields of a head, for what has all of these licenses (SPDX ids)."""
     names = {license.lower() for license in licenses}

@@ -1,0 +1,134 @@
+"""A pilot: hours come from calls that were made, and no later run starts from what it leaves."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from datasets import load_dataset
+
+from sca_hf import run, versions
+from sca_hf.identity import digest
+from sca_hf.pipeline.forecast import forecast
+from sca_hf.pipeline.pipeline import Pipeline
+from sca_hf.recipe import load_recipe
+from sca_hf.store import Store
+from tests.engines.loopback_server import MODEL, Loopback
+
+COUNT = 12
+FUNCTION = '''
+def add_{0}(a, b):
+    """Add two numbers and {0}."""
+    return a + b + {0}
+'''
+
+
+@pytest.fixture
+def server() -> Iterator[Loopback]:
+    running = Loopback()
+    running.says = lambda prompt, seed: f"sums of {digest(prompt, seed)[:6]}\n\n"
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def called(server: Loopback, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    (tmp_path / "code").mkdir()
+    for number in range(COUNT):
+        (tmp_path / "code" / f"{number:02}.py").write_text(FUNCTION.format(number))
+    changes = [f"seeds.source={tmp_path / 'code'}", f"engine={{kind: openai, urls: [{server.url}]}}"]
+    arguments = ["--recipe", "demo", "--model", MODEL, "--to", "concepts", "--store", str(tmp_path / "store")]
+
+    def call(*more: str, code: int = 0) -> str:
+        given = [part for change in changes for part in ("--set", change)]
+        assert run.main([*arguments, *given, *more]) == code
+        said = capsys.readouterr()
+        return said.out + said.err
+
+    return call
+
+
+def _hours(said: str) -> str:
+    (line,) = (line for line in said.partition("Forecast")[2].splitlines() if " concepts " in line)
+    return line.strip("│").split("│")[-2].strip()
+
+
+def test_hours_come_from_calls_that_were_made(called: Callable[..., str], server: Loopback, tmp_path: Path) -> None:
+    called("--limit", "4")
+    made = sum(server.asked.values())
+    said = called("--dry-run", "--pilot", "3", "--set", "run.batch_size=7")
+    assert sum(server.asked.values()) - made < 3, "the journal had some of the pilot's calls"
+    called("--to", "concepts")
+    asked = sum(server.asked.values())
+    said = called("--dry-run", "--pilot", "5")
+    assert sum(server.asked.values()) == asked, "the journal had all of them"
+    assert _hours(said) == "unknown"
+    assert "hours unknown for concepts: the journal had all calls of the pilot" in said
+    assert "the same command with --anew" in said
+    before = sorted((tmp_path / "store").rglob("*"))
+    said = called("--dry-run", "--pilot", "5", "--anew")
+    assert sum(server.asked.values()) == asked + 5
+    assert float(_hours(said)) > 0
+    assert sorted((tmp_path / "store").rglob("*")) == before, "it keeps nothing"
+
+
+@pytest.mark.parametrize(("earlier", "factor"), [(0, 1.0), (60, 2.0), (108, 10.0)])
+def test_replayed_calls_take_no_time(
+    called: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: int, factor: float
+) -> None:
+    called()
+    recipe = load_recipe("demo", [f"seeds.source={tmp_path / 'code'}", f"model={MODEL}"])
+    store = Store(tmp_path / "store")
+    pipeline = Pipeline(recipe, store, last="seeds")
+    monkeypatch.setattr(Pipeline, "_make", lambda *_: pytest.fail("it is there"))
+    (seeds,) = pipeline.run()
+    version = store.latest("demo-concepts")
+    assert version is not None
+    timings = {"seconds": 3_610.0, "starting": 10.0, "made": 120 - earlier, "reused": earlier, "earlier": earlier}
+    monkeypatch.setattr(type(version), "timings", timings)
+    stage = recipe.chain[recipe.place("concepts")]
+    (predicted,) = forecast(recipe, [seeds, type(seeds)(stage, version, cached=False)], pipeline.plan(), None)
+    assert predicted.hours is not None
+    assert predicted.hours.middle == pytest.approx(factor + 10 / 3600)
+
+
+def test_no_run_starts_from_a_pilot(
+    called: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    called("--dry-run")
+    assert not store.exists(), "a dry run writes nothing"
+    called("--dry-run", "--pilot", "3")
+    assert [version.counts.kept for version in Store(store).versions("demo-seeds")] == [3]
+    assert Store(store).latest("demo-seeds") is None
+    assert "no version of demo-seeds" in called("--from", "concepts", code=2)
+    with pytest.raises(Exception, match=r"No .* data files found"):
+        load_dataset(str(store / "demo-seeds"))
+
+    called()
+    full = Store(store).latest("demo-seeds")
+    assert full is not None
+    assert full.counts.kept == COUNT
+    called("--dry-run", "--pilot", "4")
+    assert Store(store).latest("demo-seeds") == full
+    assert load_dataset(str(store / "demo-seeds"), split="train").num_rows == COUNT
+
+    def listed(*more: str) -> list[str]:
+        assert versions.main(["list", "demo-seeds", *more, "--store", str(store)]) == 0
+        said = capsys.readouterr().out
+        assert max(map(len, said.splitlines())) <= 80
+        return said.splitlines()
+
+    names = [line for line in listed() if line.startswith("demo-seeds/")]
+    assert [line.split()[:2] for line in names] == [[f"demo-seeds/{full.fingerprint}", "*"]]
+    assert "2 more of pilots alone: list --pilots" in listed()
+    assert sorted(line.split()[1] for line in listed("--pilots") if line.startswith("demo-seeds/")) == ["*", "p", "p"]
+
+    called("--limit", "3")
+    limited = Store(store).latest("demo-seeds")
+    assert limited is not None
+    assert limited.counts.kept == 3, "what a pilot made is used by a run that makes the same"
+    assert "1 more of pilots alone: list --pilots" in listed()
+
+
+def test_anew_is_for_pilots(called: Callable[..., str]) -> None:
+    assert "--anew goes with --pilot N" in called("--dry-run", "--anew", code=2)
