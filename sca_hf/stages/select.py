@@ -1,6 +1,5 @@
 """Selection: of all attempts at an instruction at most one is kept, drawn at random among those that pass all rules."""
 
-import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,18 +8,18 @@ from typing import Any, TypeVar
 
 from datasets import Dataset, List, Value
 
+from sca_hf.filters.decontaminate import check_benchmarks
 from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.identity import digest
+from sca_hf.prompts import syntax
 from sca_hf.prompts.code_blocks import code_blocks
-from sca_hf.prompts.syntax import parsed
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
-from sca_hf.stages.pass_rules import PASSED, PassRules, PassSettings, sample_of
+from sca_hf.stages.pass_rules import PASSED, WRONG, PassRules, PassSettings, sample_of
 from sca_hf.stages.reading import rows_of
 
 T = TypeVar("T")
 
-_WRONG = frozenset({"failed", "syntax-error"})
 _PART = 1000  # texts that are read at once
 
 
@@ -97,11 +96,12 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
 
 @dataclass(slots=True)
 class _Attempts:
-    """What selection knows of the attempts at one instruction. `passed`: samples that did; `drawn`: how many samples
-    there were, as far as rows tell; `chosen`: the best candidate so far (how it ranks, place of its row), `failure`:
-    the same among the wrong ones."""
+    """What selection knows of the attempts at one instruction. `samples`, `passed`: those that are here, and that did;
+    `drawn`: how many samples there were, as far as rows tell; `chosen`: the best candidate so far (how it ranks, place
+    of its row), `failure`: the same among the wrong ones.
+    """
 
-    rows: int = 0
+    samples: set[int | str] = field(default_factory=set)
     passed: set[int | str] = field(default_factory=set)
     drawn: int = 0
     chosen: tuple[tuple[float, str, str], int] | None = None
@@ -109,7 +109,7 @@ class _Attempts:
 
     def note_failure(self, attempt: Row, place: int, seed: int) -> None:
         """Make an attempt a candidate for the failure, if its sample is wrong."""
-        if attempt["status"] in _WRONG and sample_of(attempt) not in self.passed:
+        if attempt["status"] in WRONG and sample_of(attempt) not in self.passed:
             failure = digest(seed, "choice among failures", attempt["id"]), place
             self.failure = min(failure, self.failure or failure)
 
@@ -124,8 +124,8 @@ class _Attempts:
 
     @property
     def pass_rate(self) -> float:
-        """The share of the samples drawn that passed; of the rows, where these don't say how many were drawn."""
-        return len(self.passed) / (self.drawn or self.rows)
+        """The share of the samples drawn that passed; of those here, where rows don't say how many were drawn."""
+        return len(self.passed) / (self.drawn or len(self.samples))
 
 
 def _instructions(attempts: Dataset) -> dict[str, _Attempts]:
@@ -134,7 +134,7 @@ def _instructions(attempts: Dataset) -> dict[str, _Attempts]:
     instructions: dict[str, _Attempts] = {}
     for attempt in rows_of(attempts, [name for name in names if name in attempts.column_names]):
         same = instructions.setdefault(attempt["instruction_id"], _Attempts())
-        same.rows += 1
+        same.samples.add(sample_of(attempt))
         if attempt["status"] == PASSED:
             same.passed.add(sample_of(attempt))
         same.drawn = max(same.drawn, attempt.get("samples_drawn") or 0)
@@ -222,11 +222,7 @@ def defined_names(response: str) -> list[str]:
 
     Code that parses only together with its tests defines none.
     """
-    tree = parsed("\n".join(code_blocks(response)))
-    if tree is None:
-        return []
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return sorted({node.name for node in tree.body if isinstance(node, kinds)})
+    return sorted(syntax.defined_names("\n".join(code_blocks(response))))
 
 
 STAGE = Stage(
@@ -249,6 +245,7 @@ STAGE = Stage(
     compares=True,
     draws=True,
     pass_rule=PassRules,
+    check=lambda settings: check_benchmarks(settings.decontaminate),
     measured=(
         Column("other_names", List(Value("string")), "names asked for that it doesn't define, or its tests don't use"),
         Column(

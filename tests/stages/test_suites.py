@@ -15,7 +15,12 @@ CODE = "def double(x):\n    return 2 * x"
 
 def attempt(number: int, suite: int, status: str, **more: Any) -> Row:
     """Suite `suite` of sample `number` of four."""
-    row = {"id": f"{number}-{suite}", "instruction_id": "task", "instruction": "Double a number.", "status": status}
+    row: Row = {
+        "id": f"{number}-{suite}",
+        "instruction_id": "task",
+        "instruction": "Double a number.",
+        "status": status,
+    }
     row |= {
         "sample": number,
         "suite": suite,
@@ -53,4 +58,6 @@ def test_a_response_that_passes_with_another_suite_is_no_failure(order: int) -> 
 
 def test_rows_that_tell_of_no_samples_count_each_for_itself() -> None:
     bare = [{**attempt(0, suite, "passed" if suite else "failed"), "samples_drawn": None} for suite in range(4)]
-    assert {row["pass_rate"] for row in selected(*bare).values()} == {0.75}
+    assert {row["pass_rate"] for row in selected(*bare).values()} == {1.0}, "four suites of one sample"
+    unnumbered = [{**row, "sample": None} for row in bare]
+    assert {row["pass_rate"] for row in selected(*unnumbered).values()} == {0.75}
