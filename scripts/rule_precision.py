@@ -23,7 +23,7 @@ from rich.table import Table
 
 from sca_hf import Context, Jails
 from sca_hf.filters.asked_names import other_names
-from sca_hf.filters.copies import ExemplarCopies
+from sca_hf.filters.copies import ExemplarCopies, written_parts
 from sca_hf.identity import row_id
 from sca_hf.pipeline.journal import Journal, JournaledJails
 from sca_hf.prompts.few_shot import load_few_shot
@@ -91,7 +91,7 @@ def rejections(passing: Sequence[Row]) -> dict[str, set[str]]:
     exemplars = load_few_shot("default").exemplars
     max_copied = WritingSettings().max_copied
     assert max_copied is not None
-    copies = ExemplarCopies(exemplars, max_copied)
+    copies = ExemplarCopies(written_parts(exemplars), max_copied)
     deck = range(len(exemplars))  # the recorded prompts showed some of these
     return {
         "other-names": {row["id"] for row in passing if other_names(row["instruction"], row["response"], row["tests"])},
