@@ -210,9 +210,7 @@ def _news(line: Line, look: Callable[[str], str]) -> Iterator[list[str]]:
         if not goes_on and new_work and usage.starting_since is None and progress.earlier_calls():
             goes_on = True
             what = "programs" if progress.usage is None else "calls"
-            news.append(
-                f"{line.stage} goes on: {progress.earlier_calls():,} {what} of an earlier run are in the journal"
-            )
+            news.append(f"{line.stage} goes on: {progress.earlier_calls():,} {what} so far are those of an earlier run")
         seconds = usage.starting_seconds - loaded_before
         if not loaded and seconds > _STARTED_SECONDS:
             loaded = True
