@@ -12,7 +12,7 @@ from sca_hf.console.interrupts import end_at_interrupts
 from sca_hf.errors import InputError
 
 if TYPE_CHECKING:
-    from sca_hf.stages.context import Progress
+    from sca_hf.stages.progress import Progress
 
 EXAMPLES = """\
 examples:
@@ -123,7 +123,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     from sca_hf.console.progress import shown
     from sca_hf.console.run import Console
     from sca_hf.console.settings import page, settings
-    from sca_hf.pipeline.forecast import forecast
+    from sca_hf.pipeline.forecast import forecast, scaled
     from sca_hf.pipeline.part import Part
     from sca_hf.pipeline.pipeline import NoRowsLeft, Pipeline
     from sca_hf.recipe import complete_recipe, load_recipe
@@ -182,12 +182,14 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
             console.outcomes(pipeline.run(console.stage, watch), arguments, recipe.chain[-1].name)
             return
         planned = pipeline.plan()
-        console.plan(planned)
+        console.plan(planned, recipe.engine)
         if options.pilot:
             with store.apart() if options.anew else nullcontext() as apart:
                 pilot = pipeline_of(limit=options.pilot, hub=None, pilot=True, apart=apart)
                 outcomes = pilot.run(console.stage, watch)
-                console.forecast(forecast(recipe, outcomes, planned, options.limit))
+                forecasts = forecast(recipe, outcomes, planned, options.limit)
+                console.forecast(forecasts)
+                console.scaled(scaled(recipe, forecasts, planned, (1, 8, 64)))
     except NoRowsLeft as error:
         if options.anew:
             raise InputError(f"{error.reasons}; nothing of it was kept: run the pilot without --anew") from error

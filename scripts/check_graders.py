@@ -3,8 +3,7 @@
     .venv/bin/python scripts/check_graders.py ../shared/data [benchmark …] [--store DIR]
 
 References must pass but for those that the benchmark's file names. Wrong answers (empty bodies, another task's answer,
-mutants of the reference that return something else) must not pass. A mutant that passes is printed: its mutation
-changes nothing that the tests look at, or the grader is wrong.
+mutants of the reference that return something else) must not pass, but for RIGHT_BY_CHANCE. One that passes is printed.
 """
 
 import argparse
@@ -23,6 +22,14 @@ from sca_hf.errors import InputError
 from sca_hf.evaluation.evaluator import Evaluator
 from sca_hf.evaluation.results import Made
 
+RIGHT_BY_CHANCE = {
+    # The first duplicate is the second most frequent text in all three assertions.
+    ("mbpp-all", "829"): "second_frequent = find_first_duplicate",
+}
+"""How wrong answers end that do what the tests of their task ask."""
+
+# ClassEval's other strategies ask otherwise, and are graded alike.
+_DEFAULT = [name for name in NAMES if not name.startswith("classeval-")]
 _OTHERS = 2
 _MUTANTS = 3
 
@@ -31,7 +38,7 @@ def main() -> int:
     """The exit code: 1 where something came out otherwise than it must."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("benchmarks", nargs="*", default=NAMES)
+    parser.add_argument("benchmarks", nargs="*", default=_DEFAULT)
     parser.add_argument("--store", type=Path, default=Path("store/graders"))
     parser.add_argument("--jails", type=int, default=2)
     given = parser.parse_args()
@@ -49,9 +56,14 @@ def main() -> int:
             answers = [Answer(task, 0, solution=text) for task, text in references.items()]
             graded = evaluator.grade(benchmark, answers, Made("references")).graded
             failed = {one.answer.task for one in graded if not one.grade.passed}
-            unexpected = failed - exceptions_of(name)
+            lacking = {one.answer.task for one in graded if "ModuleNotFoundError" in one.grade.reason}
+            unexpected = failed - exceptions_of(name) - lacking
             known = list(wrong_answers(references, benchmark.tasks))
-            passed = [one for one in evaluator.grade(benchmark, known, Made("wrong")).graded if one.grade.passed]
+            passed = [
+                one
+                for one in evaluator.grade(benchmark, known, Made("wrong")).graded
+                if one.grade.passed and not _by_chance(name, one.answer)
+            ]
             print(
                 f"| {name} | {len(answers) - len(failed)} / {len(answers)} | {len(passed)} / {len(known)} "
                 f"| {time.monotonic() - started:.0f} |",
@@ -59,10 +71,18 @@ def main() -> int:
             )
             for one in passed:
                 print(f"passes: {name} {one.answer.task}:\n{one.answer.solution}", file=sys.stderr)
-            if unexpected:
-                print(f"{name}: references that fail and are not named: {sorted(unexpected)}", file=sys.stderr)
-            wrong = wrong or bool(unexpected)
+            if lacking:
+                print(f"{name}: {len(lacking)} references need modules that are not installed", file=sys.stderr)
+            for one in graded:
+                if one.answer.task in unexpected:
+                    print(f"fails: {name} {one.answer.task}: {one.grade.reason}", file=sys.stderr)
+            wrong = wrong or bool(unexpected or passed)
     return int(wrong)
+
+
+def _by_chance(name: str, answer: Answer) -> bool:
+    ending = RIGHT_BY_CHANCE.get((name, answer.task))
+    return ending is not None and answer.text.rstrip().endswith(ending)
 
 
 def reference_of(task: Any) -> str:
@@ -87,8 +107,16 @@ def wrong_answers(references: dict[str, str], tasks: Any) -> Iterator[Answer]:
         others = [other for other in chance.sample(ids, _OTHERS + 1) if other != task]
         texts += [renamed(references[other], getattr(tasks[other], "entry", ""), entry) for other in others]
         texts += mutants(reference, chance)
+        # A program that returns nothing has no such mutant, and some tasks share their reference.
+        own = plain(reference)
         for sample, text in enumerate(texts):
-            yield Answer(task, sample, solution=text)
+            if plain(text) != own:
+                yield Answer(task, sample, solution=text)
+
+
+def plain(source: str) -> str:
+    """The program without comments and layout."""
+    return ast.unparse(ast.parse(source))
 
 
 def without_bodies(source: str) -> str:

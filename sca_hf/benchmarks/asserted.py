@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sca_hf.benchmarks.benchmark import Answer, Grade, status_of
 from sca_hf.benchmarks.calls import Runner
@@ -27,6 +28,8 @@ class AssertedTask:
 
 class AssertedGrader:
     """Passes an answer where its tests raise nothing: by replay where the tests allow it, else in one process."""
+
+    defective: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, tasks: Mapping[str, AssertedTask], seconds: float, limits: Limits) -> None:
         self.tasks = tasks

@@ -58,7 +58,8 @@ class Grade:
 class Benchmark(Protocol):
     """Tasks by id, and how answers to them are graded. `revision` says which data these are.
 
-    `limits`: what a program may use. `grade` never raises for what an answer does.
+    `limits`: what a program may use. `defective`: tasks whose data fail right answers or pass wrong ones, and why: they
+    count as published, and a corrected score leaves them out. `grade` never raises for what an answer does.
     """
 
     @property
@@ -69,6 +70,9 @@ class Benchmark(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+
+    @property
+    def defective(self) -> Mapping[str, str]: ...
 
     @property
     def tasks(self) -> Mapping[str, Any]:

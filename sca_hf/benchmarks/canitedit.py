@@ -12,9 +12,10 @@ and flask. The code repository's licence adds a clause against training on it.
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from sca_hf.benchmarks.benchmark import Answer, Grade, status_of
 from sca_hf.benchmarks.calls import Runner
@@ -40,6 +41,7 @@ class EditTask:
 class CanItEdit:
     """The 105 programs with both instructions."""
 
+    defective: Mapping[str, str] = MappingProxyType({})
     limits = Limits(cpu_seconds=15.0, wall_seconds=120.0, memory_mb=8192)
 
     def __init__(self, name: str = "canitedit", folder: Path | None = None) -> None:

@@ -10,9 +10,10 @@ CC BY-SA 4.0: share-alike.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from sca_hf.benchmarks.benchmark import Answer, Grade, status_of
 from sca_hf.benchmarks.calls import Runner
@@ -37,6 +38,7 @@ class DataTask:
 class DS1000:
     """The 1,000 tasks."""
 
+    defective: Mapping[str, str] = MappingProxyType({})
     limits = Limits(cpu_seconds=120.0, wall_seconds=240.0, memory_mb=8192)
 
     def __init__(self, name: str = "ds1000", folder: Path | None = None) -> None:

@@ -58,6 +58,9 @@ class EvalPerf:
             dataset: EvalPlus(f"{dataset}+@noextreme", folder)
             for dataset in sorted({_dataset(task) for task in self.tasks})
         }
+        self.defective = {
+            task: why for plus in self._plus.values() for task, why in plus.defective.items() if task in self.tasks
+        }
         self.revision = "-".join([loaded.revision, *(plus.revision for plus in self._plus.values())])
 
     @property

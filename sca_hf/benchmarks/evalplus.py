@@ -66,8 +66,7 @@ SOURCES: Mapping[str, Source] = {
         "85d8d7a406c0686e80353e676189bfee",
     ),
 }
-WRONG_REFERENCES: Mapping[str, frozenset[str]] = {"mbpp+": frozenset(("Mbpp/102", "Mbpp/459", "Mbpp/559"))}
-"""Tasks whose expected values are wrong: counted as published, and left out of the corrected score."""
+WRONG_REFERENCES = ("Mbpp/102", "Mbpp/459", "Mbpp/559")
 
 _LEAST_SECONDS = 4.0
 
@@ -84,6 +83,7 @@ class EvalPlus(FunctionGrader):
         need(name, loaded.rows, ("task_id", "prompt", "entry_point", "canonical_solution", "base_input", "plus_input"))
         self.revision = loaded.revision
         self.tasks = {row["task_id"]: self._task(row) for row in loaded.rows}
+        self.defective = {task: "its reference is wrong" for task in WRONG_REFERENCES if task in self.tasks}
         super().__init__(name, self.tasks, self._rule_of_evalplus, _LEAST_SECONDS)
 
     @property

@@ -44,6 +44,7 @@ class EvoEval(FunctionGrader):
         need(name, loaded.rows, ("task_id", "prompt", "entry_point", "canonical_solution"))
         self.revision = loaded.revision
         self.tasks = {row["task_id"]: self._task(row) for row in loaded.rows}
+        self.defective = dict.fromkeys(CANNOT_PASS.get(name, ()), "nothing can pass")
         super().__init__(name, self.tasks, self._rule_of_evoeval, _LEAST_SECONDS)
 
     @property

@@ -7,6 +7,7 @@ inputs alone, and values are compared outside of both.
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from sca_hf.benchmarks.benchmark import Answer, Grade, status_of
@@ -65,6 +66,8 @@ class FunctionGrader:
         self._rule = rule
         self._least_seconds = least_seconds
         self._expected: dict[tuple[str, Part], asyncio.Task[Returned]] = {}
+
+    defective: Mapping[str, str] = MappingProxyType({})
 
     def program(self, answer: Answer) -> str:
         """The solution, or the prompt with the completion behind it."""

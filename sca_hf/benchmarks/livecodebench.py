@@ -33,6 +33,16 @@ REPO = "livecodebench/code_generation_lite"
 RELEASES: Mapping[str, int] = {"v1": 1, "v2": 2, "v3": 3, "v4": 4, "v5": 5, "v6": 6}
 """How many files a release has: test.jsonl, test2.jsonl, …"""
 
+DEFECTS: Mapping[str, tuple[str, ...]] = {
+    "several answers are right": (
+        *("abc311_c", "abc326_d", "abc327_b", "abc333_e", "abc343_a", "abc343_e", "abc362_c", "arc185_c"),
+        *("find-words-containing-character", "find-the-peaks", "generate-binary-strings-without-adjacent-zeros"),
+    ),
+    "it is interactive": ("abc337_e", "abc355_e"),
+    "a test is wrong": ("abc350_c", "arc189_a", "apply-operations-to-make-string-empty", "most-frequent-ids"),
+}
+"""Ids or titles of problems, from the authors' errata."""
+
 _SECONDS, _TOTAL_SECONDS = 6.0, 300.0
 _MOST_TEST_BYTES = 1 << 30
 _TEXT_OPCODES = frozenset(("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"))
@@ -63,6 +73,7 @@ class Problem:
     """`tests`: (input, expected output), public ones first. `function`: of `Solution`, "" where it reads stdin."""
 
     id: str
+    title: str
     question: str
     starter: str
     date: str
@@ -98,6 +109,12 @@ class LiveCodeBench:
         if not problems:
             raise InputError(f"benchmark {name!r} has no contest since {since}; give an earlier date")
         self.tasks = {problem.id: problem for problem in problems}
+        self.defective = {
+            problem.id: why
+            for problem in problems
+            for why, names in DEFECTS.items()
+            if problem.id in names or problem.title in names
+        }
 
     @property
     def task_ids(self) -> list[str]:
@@ -213,6 +230,7 @@ def _problem(name: str, row: Row) -> Problem:
         raise InputError(f"benchmark {name!r}: the tests of {row['question_id']} can't be read ({error})") from error
     return Problem(
         id=str(row["question_id"]),
+        title=row.get("question_title") or "",
         question=row["question_content"],
         starter=row.get("starter_code") or "",
         date=row["contest_date"],

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sca_hf.reporting.reasons import loosened_by, meaning
-from sca_hf.stages.context import Progress
+from sca_hf.stages.progress import Progress
 
 FIRST_ROWS = 200
 """A stage is judged by its first rows, while most of a long run can still be saved."""

@@ -1,12 +1,13 @@
 """How far a stage is, shown once a moment while it runs."""
 
+import os
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TextIO
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from rich.text import Text
 from sca_hf.console.advice import FIRST_ROWS, warning
 from sca_hf.console.remaining import calls_to_come, tokens_to_come
 from sca_hf.engines import Usage, Work
-from sca_hf.stages.context import Progress
+from sca_hf.stages.progress import Progress
 
 _LOOK_SECONDS = 0.25
 _LINE_SECONDS = 60.0
@@ -25,35 +26,42 @@ _BAR_WIDTH = 12
 _NAME_WIDTH = 14
 _STARTED_SECONDS = 1.0  # an engine that took less to get ready has loaded nothing
 
+# A process that is forked while another thread writes has a stream whose lock nobody gives back: it would not end.
+_writing = threading.RLock()
+os.register_at_fork(before=_writing.acquire, after_in_parent=_writing.release, after_in_child=_writing.release)
 
-@dataclass
+
+@dataclass(frozen=True)
+class _Look:
+    """How far a stage is at a time (by time.monotonic()): rows that are done, and the work of the engine."""
+
+    time: float
+    rows: int
+    work: Work
+
+
 class Line:
     """What is said of a running stage. Speeds are those of the last half minute, in the end those of the whole.
 
     The whole begins when the engine is ready: to load a model says nothing of how long the rest takes.
     """
 
-    stage: str
-    progress: Progress
-    now: float = field(default_factory=time.monotonic)
-    _looks: deque[tuple[float, int, Work]] = field(default_factory=deque)
-
-    def __post_init__(self) -> None:
-        self._usage = self.progress.usage or Usage()
-        self._began, self._first, self._first_rows = self.now, self._usage.ended, 0
+    def __init__(self, stage: str, progress: Progress, now: float) -> None:
+        self.stage, self.progress = stage, progress
+        self._usage = progress.usage or Usage()
         self._calls_before = self._usage.calls
-        self.look(self.now)
+        self._looks: deque[_Look] = deque()
+        self._first = self._last = _Look(now, progress.done, self._usage.ended)
+        self.look(now)
 
     def look(self, now: float) -> None:
         """Take in how far it is, `now` by time.monotonic()."""
-        self.now = now
-        work = self._usage.ended + self._usage.live()
-        rows = self.progress.done
+        self._last = _Look(now, self.progress.done, self._usage.ended + self._usage.live())
         if self._usage.starting_since is not None:
-            self._began, self._first, self._first_rows = now, work, rows
+            self._first = self._last
             self._looks.clear()
-        self._looks.append((now, rows, work))
-        while len(self._looks) > 2 and self._looks[1][0] <= now - _WINDOW_SECONDS:
+        self._looks.append(self._last)
+        while len(self._looks) > 2 and self._looks[1].time <= now - _WINDOW_SECONDS:
             self._looks.popleft()
 
     def parts(self) -> list[str]:
@@ -65,28 +73,28 @@ class Line:
             about = "~" if progress.calls_per_row > 1 and to_come else ""
             said.append(f"{progress.calls_done:,}/{about}{begun + to_come:,} calls")
         if usage.starting_since is not None:
-            return [*said, f"loading the model for {clock(self.now - usage.starting_since)}"]
+            return [*said, f"loading the model for {clock(self._last.time - usage.starting_since)}", *self._replicas()]
         said.append(progress.phase or self._left())
         if usage.trouble:
             said.append(usage.trouble)
-        elif progress.usage is not None and self._looks[-1][2].calls + progress.calls > self._calls_before:
-            then, _, before = self._looks[0]
-            _, _, work = self._looks[-1]
-            running = min(progress.calls, progress.slots)
-            said += self._speeds(work - before, self.now - then)
+        elif progress.usage is not None and self._last.work.calls + progress.calls > self._calls_before:
+            before, running = self._looks[0], min(progress.calls, progress.slots)
+            said += self._speeds(self._last.work - before.work, self._last.time - before.time)
             said.append(f"{running:,} running, {progress.calls - running:,} waiting")
+        said += self._replicas()
         if progress.jails:
             said.append(f"jails {min(progress.programs, progress.jails)}/{progress.jails}")
         return [*said, *self._programs()]
 
     def whole(self) -> list[str]:
         """Return what there is to say in the end."""
-        progress, work = self.progress, self._looks[-1][2] - self._first
-        said = [self._rows(), clock(self.now - self._began)]
+        progress, work = self.progress, self._last.work - self._first.work
+        seconds = self._last.time - self._first.time
+        said = [self._rows(), clock(seconds)]
         if progress.usage is not None:
             replayed = max(progress.calls_done - (self._usage.calls - self._calls_before), 0)
             said.append(f"{progress.calls_done:,} calls" + (f", {replayed:,} of them replayed" if replayed else ""))
-            said += self._speeds(work, self.now - self._began) if work.prompt_tokens else []
+            said += self._speeds(work, seconds) if work.prompt_tokens else []
         return [*said, *self._programs()]
 
     def _rows(self) -> str:
@@ -104,6 +112,10 @@ class Line:
             said.append(f"prefix cache {work.cached_prompt_tokens / work.prompt_tokens:.0%}")
         return said
 
+    def _replicas(self) -> list[str]:
+        fleet = self.progress.fleet() if self.progress.fleet is not None else None
+        return [f"replicas {fleet.up:,} up, {fleet.waiting:,} waiting, {fleet.lost:,} lost"] if fleet else []
+
     def _programs(self) -> list[str]:
         progress = self.progress
         said = []
@@ -120,14 +132,14 @@ class Line:
     def seconds_left(self) -> float | None:
         """Return the time that is left: by tokens at the speed of the whole, without an engine by rows at the last
         speed. None while it can't be told."""
-        then, rows, _ = self._looks[0]
-        _, done, work = self._looks[-1]
-        written, seconds = (work - self._first).completion_tokens, self.now - self._began
+        last, first, before = self._last, self._first, self._looks[0]
         if self.progress.usage is None:
-            left = self.progress.rows - done
-            return (self.now - then) * left / (done - rows) if self.progress.rows and done > rows else None
+            rows = last.rows - before.rows
+            left = max(self.progress.rows - last.rows, 0)
+            return (last.time - before.time) * left / rows if self.progress.rows and rows > 0 else None
+        written = (last.work - first.work).completion_tokens
         tokens = tokens_to_come(self.progress, self._usage.live())
-        return tokens * seconds / written if tokens is not None and written > 0 else None
+        return tokens * (last.time - first.time) / written if tokens is not None and written > 0 else None
 
 
 @contextmanager
@@ -137,7 +149,7 @@ def shown(stage: str, progress: Progress, look: Callable[[str], str], output: Te
     took to load the model, and a warning if nearly all of the first rows are rejected (`look`: see
     `sca_hf.console.advice.warning`)."""
     console = Console(file=output or sys.stderr, highlight=False)
-    line = Line(stage, progress)
+    line = Line(stage, progress, time.monotonic())
     news = _news(line, look)
     ended = threading.Event()
 
@@ -149,23 +161,30 @@ def shown(stage: str, progress: Progress, look: Callable[[str], str], output: Te
             say(text)
 
     def say(text: str) -> None:
-        console.print(text, markup=False, soft_wrap=True)
+        with _writing:
+            console.print(text, markup=False, soft_wrap=True)
 
     def on_terminal() -> None:
-        with Live(console=console, refresh_per_second=4, transient=True) as live:
-            while not ended.wait(_LOOK_SECONDS):
-                line.look(time.monotonic())
-                live.update(Text(_packed(line.parts(), console.width)))
-                tell_news()
+        live = Live(console=console, auto_refresh=False, transient=True)
+        with _writing:
+            live.start()
+        while not ended.wait(_LOOK_SECONDS):
+            line.look(time.monotonic())
+            with _writing:
+                live.update(Text(_packed(line.parts(), console.width)), refresh=True)
+            tell_news()
+        with _writing:
+            live.stop()
 
     def on_lines() -> None:
         said = time.monotonic()
         while not ended.wait(min(_LOOK_SECONDS, _LINE_SECONDS)):
-            line.look(time.monotonic())
+            now = time.monotonic()
+            line.look(now)
             tell_news()
-            if line.now - said >= _LINE_SECONDS:
+            if now - said >= _LINE_SECONDS:
                 tell(line.parts())
-                said = line.now
+                said = now
 
     thread = threading.Thread(target=on_terminal if console.is_terminal else on_lines, name="progress", daemon=True)
     thread.start()

@@ -1,7 +1,7 @@
 """How much is still to come of a running stage, by what is known of its rows and calls so far."""
 
 from sca_hf.engines import Work
-from sca_hf.stages.context import Progress
+from sca_hf.stages.progress import Progress
 
 
 def remaining(ended: int, ended_sum: float, live: int, live_sum: float, waiting: float, most: float) -> float:

@@ -12,7 +12,8 @@ from rich.text import Text
 from sca_hf.console.advice import loosen
 from sca_hf.console.commands import command, load_command, rows_command
 from sca_hf.console.funnel import funnel, rejected
-from sca_hf.pipeline.forecast import Estimate, Forecast
+from sca_hf.engines.settings import EngineSettings
+from sca_hf.pipeline.forecast import Estimate, Forecast, Scaled
 from sca_hf.pipeline.part import Part, PartOutcome
 from sca_hf.pipeline.pipeline import Outcome
 from sca_hf.pipeline.plan import Planned
@@ -46,8 +47,8 @@ class Console:
         for line in lines[1:]:
             self._terminal.print(f"{'':<13} [dim]{escape(line)}[/dim]")
 
-    def plan(self, planned: Sequence[Planned]) -> None:
-        """The plan of a dry run."""
+    def plan(self, planned: Sequence[Planned], engine: EngineSettings) -> None:
+        """The plan of a dry run. `engine`: of its recipe."""
         table = Table(title="Plan (nothing was run)", title_justify="left")
         for name in ("stage", "state", "fingerprint", "rows in", "calls"):
             table.add_column(name, justify="right" if name in {"rows in", "calls"} else "left")
@@ -61,6 +62,9 @@ class Console:
             table.add_row(step.stage.name, state, step.fingerprint or unknown, _bound(step.most_rows, exact), calls)
             exact = exact and step.cached is not None
         self._terminal.print(table)
+        if any(step.stage.needs == "engine" and not step.cached for step in planned):
+            many = {"vllm": "engine in this process", "ray": "replicas on Ray"}.get(engine.kind, "servers")
+            self._print(f"{engine.engines:,} {many} of {engine.max_num_seqs:,} seats: {engine.slots:,} calls at once")
 
     def forecast(self, forecasts: Sequence[Forecast]) -> None:
         """What the whole would take, with ranges of 95 %."""
@@ -83,6 +87,13 @@ class Console:
                 f"hours unknown for {', '.join(replayed)}: the journal had all calls of the pilot. To measure them, "
                 "make these calls again, and keep nothing of it: the same command with --anew"
             )
+
+    def scaled(self, scales: Sequence[Scaled]) -> None:
+        """What the engine's stages would take on other numbers of GPUs."""
+        for each in scales:
+            units = each.unit if each.gpus == 1 else f"{each.unit}s"
+            hours = _range(each.hours, ".3g")
+            self._print(f"on {each.gpus:>2} {units}: {hours} hours at {each.tokens_a_second:,.0f} tokens/s written")
 
     def outcomes(self, outcomes: Sequence[Outcome], arguments: Sequence[str], end: str) -> None:
         """The summary of the run of `python -m sca_hf.run` with these arguments. `end`: the recipe's last stage."""

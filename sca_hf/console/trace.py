@@ -46,7 +46,7 @@ class TraceConsole:
         for event in life.before:
             self._event(event, traced=event.id == life.match.id)
         for attempt in life.attempts:
-            self._attempt(attempt, len(life.attempts))
+            self._attempt(attempt, len({attempt.sample for attempt in life.attempts}))
         self._terminal.print(Rule("[bold]versions that hold it[/bold]", align="left", style="dim"))
         for name, row, kept in life.holders:
             self._print(f"  {escape(name):<40} {row}  {'[green]kept[/green]' if kept else '[red]rejected[/red]'}")
@@ -66,7 +66,8 @@ class TraceConsole:
         mark = "  [bold yellow]◀ this row[/bold yellow]" if attempt.traced else ""
         last = attempt.events[-1]
         kept = "[green]kept[/green]" if last.reject_reason is None else f"[red]{escape(last.reject_reason)}[/red]"
-        title = f"[bold]sample {attempt.sample}[/bold] of {count}: {kept} at {last.step.stage}{mark}"
+        suite = f", suite {attempt.suite}," if attempt.suite else ""
+        title = f"[bold]sample {attempt.sample}[/bold]{suite} of {count}: {kept} at {last.step.stage}{mark}"
         self._terminal.print(Rule(title, align="left", style="yellow" if attempt.traced else "dim"))
         for event in attempt.events:
             self._event(event, traced=False, ruled=False)

@@ -68,9 +68,6 @@ def _ray(model: str, settings: EngineSettings) -> Engine:
     from sca_hf.engines.ray.engine import Placement, ray_engine
 
     _tell_invariance(settings)
-    ranks = int(settings.options.get("tensor_parallel_size", 1)) * int(
-        settings.options.get("pipeline_parallel_size", 1)
-    )
     if not runs_on_cpu() and not (settings.device or gpu()):
         raise EngineUnavailable(
             "this machine has no GPU, so the cluster's kind isn't known, which is part of who answers; set "
@@ -78,7 +75,7 @@ def _ray(model: str, settings: EngineSettings) -> Engine:
         )
     placement = Placement(
         replicas=settings.replicas,
-        gpus=0 if runs_on_cpu() else ranks,
+        gpus=0 if runs_on_cpu() else settings.ranks,
         cpus=settings.replica_cpus,
         wait_seconds=settings.patience,
     )

@@ -11,14 +11,13 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
+from sca_hf.engines import Completion, EngineIdentity, Fleet, Prompt, RowFailure, Sampling
 from sca_hf.engines.http import Busy, Failed, Unreachable, shown
 from sca_hf.engines.routing import Router, shared_part
-from sca_hf.engines.server_list import read_urls
+from sca_hf.engines.server_list import ask_first, read_urls
 from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.errors import EngineUnavailable
 
@@ -29,7 +28,6 @@ _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 20.0
 _LOOK_AGAIN = 0.1
 _WATCH_SECONDS = 0.5
-_LOOKS_AT_ONCE = 32
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +55,7 @@ class Server(Protocol):
 
     url: str
 
-    async def ask(self, prompt: str, sampling: Sampling) -> Completion: ...
+    async def ask(self, prompt: Prompt, sampling: Sampling) -> Completion: ...
 
     async def close(self) -> None: ...
 
@@ -96,6 +94,7 @@ class RemoteEngine(ThreadedEngine):
         self._absent = {url: "it does not answer" for url in urls if url not in there}
         """Servers that get no calls, and why."""
         self._left: list[Server] = []
+        self._lost = 0
         self._last_success = 0.0
         self._watcher: asyncio.Task[None] | None = None
         for url, runs in there.items():
@@ -106,11 +105,16 @@ class RemoteEngine(ThreadedEngine):
         """The servers that get calls, those that rest included."""
         return tuple(url for url in self._router.names if url not in self._absent)
 
+    @property
+    def fleet(self) -> Fleet:
+        """Return how the servers are now."""
+        return Fleet(len(self.urls), len(self._absent), self._lost)
+
     def _prepare(self) -> None:
         self._watcher = self._loop.create_task(self._watch())
 
-    async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
-        if not _is_text(prompt):
+    async def _ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        if not _is_text(str(prompt)):
             raise RowFailure("undecodable-prompt")
         completion = await self._asked(prompt, sampling)
         if not _is_text(completion.text):
@@ -125,7 +129,7 @@ class RemoteEngine(ThreadedEngine):
         for server in [*self._left, *(seat.server for seat in self._router.holders)]:
             await server.close()
 
-    async def _asked(self, prompt: str, sampling: Sampling) -> Completion:
+    async def _asked(self, prompt: Prompt, sampling: Sampling) -> Completion:
         began = time.monotonic()
         failures = 0
         trouble: object = "no server answers"
@@ -219,9 +223,10 @@ class RemoteEngine(ThreadedEngine):
 
     def _lose(self, url: str, why: str) -> None:
         """It gets calls again once it says what it runs: another build may come back in its place."""
-        if url in self._router:
+        if url in self._router and url not in self._absent:
             self._router.rest(url)
-            self._absent.setdefault(url, why)
+            self._absent[url] = why
+            self._lost += 1
 
     def _rest(self, url: str, seat: _Seat, seconds: float | None) -> None:
         """Calls that fail together are one trouble."""
@@ -262,44 +267,6 @@ class RemoteEngine(ThreadedEngine):
             self._router.rests_until(url) > now for url in self._router.names
         )
         return gone and not self._last_success
-
-
-def ask_first(
-    urls: Sequence[str], look: Callable[[str], EngineIdentity], patience: float, *, mixed: bool = False
-) -> tuple[EngineIdentity, dict[str, EngineIdentity]]:
-    """Return what the first server says that it runs, and what each one says that answers.
-
-    Raises EngineUnavailable if none answers, or if they differ and are not to be `mixed`.
-    """
-    deadline = time.monotonic() + min(patience, 10.0)
-    while True:
-        with ThreadPoolExecutor(_LOOKS_AT_ONCE) as threads:
-            looks = dict(zip(urls, threads.map(lambda url: _looked(look, url), urls), strict=True))
-        there = {url: said for url, said in looks.items() if isinstance(said, EngineIdentity)}
-        if there or time.monotonic() > deadline:
-            break
-        time.sleep(1.0)
-    if not there:
-        trouble = next((f"{shown(url)}: {said}" for url, said in looks.items()), "none was given")
-        raise EngineUnavailable(
-            f"no server of engine.urls is up ({trouble}); start one and wait until it has loaded its model, or change "
-            "engine.urls"
-        )
-    first_url, first = next(iter(there.items()))
-    for url, identity in there.items():
-        if identity != first and not mixed:
-            raise EngineUnavailable(
-                f"the servers of engine.urls differ: {shown(first_url)} has {first.intent()}, {shown(url)} has "
-                f"{identity.intent()}; give servers of one model and one build, or set engine.mixed=true"
-            )
-    return first, there
-
-
-def _looked(look: Callable[[str], EngineIdentity], url: str) -> EngineIdentity | Exception:
-    try:
-        return look(url)
-    except (Unreachable, Busy, Failed) as error:
-        return error
 
 
 def _pause(times: int) -> float:

@@ -1,5 +1,6 @@
 """Settings of an engine: its kind, and what each kind takes."""
 
+import math
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -70,9 +71,17 @@ class EngineSettings(Settings):
     @property
     def slots(self) -> int:
         """Calls that the engine works on at once."""
-        if self.kind == "ray":
-            return self.max_num_seqs * self.replicas
-        return self.max_num_seqs * max(1, len(read_urls(self.urls)))
+        return self.max_num_seqs * self.engines
+
+    @property
+    def engines(self) -> int:
+        """Replicas or servers; 1 for vLLM in this process."""
+        return self.replicas if self.kind == "ray" else max(1, len(read_urls(self.urls)))
+
+    @property
+    def ranks(self) -> int:
+        """Tensor times pipeline parallel ranks of an engine: the GPUs of one replica."""
+        return math.prod(int(self.options.get(f"{way}_parallel_size", 1)) for way in ("tensor", "pipeline"))
 
     def intent(self) -> dict[str, Any]:
         """Return what decides which prompts are too long, and whether whoever answered may differ from who said who it

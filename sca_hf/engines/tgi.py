@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
-from sca_hf.engines import Completion, EngineIdentity, FinishReason, RowFailure, Sampling
+from sca_hf.engines import Completion, Conversation, EngineIdentity, FinishReason, Prompt, RowFailure, Sampling
 from sca_hf.engines.http import Busy, Failed, HttpServer, read_json, seconds_of, shown
-from sca_hf.engines.remote import RemoteEngine, Servers, TokenLimits, ask_first
+from sca_hf.engines.remote import RemoteEngine, Servers, TokenLimits
+from sca_hf.engines.server_list import ask_first
 from sca_hf.errors import EngineUnavailable
 
 KEY = "TGI_API_KEY"
@@ -60,7 +61,12 @@ def _look(model: str, url: str) -> EngineIdentity:
 
 
 class _TgiServer(HttpServer):
-    async def ask(self, prompt: str, sampling: Sampling) -> Completion:
+    async def ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        if isinstance(prompt, Conversation):
+            raise EngineUnavailable(
+                f"{shown(self.url)} is asked for completions alone (engine.kind tgi), and a stage asks a chat model; "
+                "give that stage an engine of kind openai: TGI speaks its protocol too"
+            )
         from text_generation.errors import parse_error
         from text_generation.types import Parameters, Request, Response
 

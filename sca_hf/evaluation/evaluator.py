@@ -45,7 +45,9 @@ class Evaluator:
             grades = asyncio.run(benchmark.measure([(one.answer, one.grade) for one in graded], jails))
             graded = [Graded(one.answer, grade) for one, grade in zip(graded, grades, strict=True)]
         summed = benchmark.summed([one.grade for one in graded])
-        return Result(benchmark.name, benchmark.revision, made, graded, len(benchmark.task_ids), summed)
+        return Result(
+            benchmark.name, benchmark.revision, made, graded, len(benchmark.task_ids), summed, benchmark.defective
+        )
 
     def _jails_of(self, limits: Limits) -> JournaledJails:
         if limits not in self._jails:

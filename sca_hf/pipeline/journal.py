@@ -19,12 +19,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sca_hf.engines import Completion, Engine, EngineIdentity, Sampling, Usage
+from sca_hf.engines import Completion, Engine, EngineIdentity, Fleet, Prompt, Sampling, Usage
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
 from sca_hf.pipeline.once import Once
 from sca_hf.pipeline.read_only import open_read_only
 from sca_hf.sandbox import JAIL_VERSION, Jails, Program, Verdict
+from sca_hf.sandbox.ray_jails import RayJails
 from sca_hf.store.disk import network_kind
 from sca_hf.store.store import CALL_BYTES, digests_in
 
@@ -143,7 +144,9 @@ class Journal:
         )
 
 
-def find_completion(journal: Journal, engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> Completion | None:
+def find_completion(
+    journal: Journal, engine: Mapping[str, Any], prompt: Prompt, sampling: Sampling
+) -> Completion | None:
     """The completion of a call that was made by the engine of this identity (`EngineIdentity.intent`), or None."""
     return _find(journal, *_keys(_maker(engine), prompt, sampling), sampling.max_tokens)[0]
 
@@ -159,14 +162,18 @@ def _maker(engine: Mapping[str, Any]) -> str:
     return json.dumps(engine, sort_keys=True)
 
 
-def _keys(maker: str, prompt: str, sampling: Sampling) -> tuple[str, str]:
+def _keys(maker: str, prompt: Prompt, sampling: Sampling) -> tuple[str, str]:
     """Return the key of a completion that ended with "stop", and that of one that max_tokens cut off."""
     settings = dict(vars(sampling))  # `asdict` copies all of it, which takes longer than all else here
     max_tokens = settings.pop("max_tokens")
-    detection = settings.pop("repetition_detection")
-    if detection is not None:  # left out as in journals of versions that knew of none
+    # What is not asked for is left out, as in journals of versions that knew of none.
+    detection, alternatives = settings.pop("repetition_detection"), settings.pop("alternatives")
+    if detection is not None:
         settings["repetition_detection"] = vars(detection)
-    stopped = digest("completion", maker, prompt, json.dumps(settings, sort_keys=True))
+    if alternatives:
+        settings["alternatives"] = alternatives
+    kind = "completion" if isinstance(prompt, str) else "conversation"
+    stopped = digest(kind, maker, str(prompt), json.dumps(settings, sort_keys=True))
     return stopped, digest(stopped, max_tokens)
 
 
@@ -197,7 +204,11 @@ class JournaledEngine:
         """What the engine has done, if it counts."""
         return getattr(self._engine, "usage", None)
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    def fleet(self) -> Fleet | None:
+        """Return how its replicas or servers are now; None for one engine in this process."""
+        return getattr(self._engine, "fleet", None)
+
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
         """Return one sample, from the journal or the engine. Raises what the engine raises, and StoreError."""
         stopped, cut = _keys(self._maker, prompt, sampling)
 
@@ -228,7 +239,7 @@ class JournaledJails:
     kept with what was measured.
     """
 
-    def __init__(self, jails: Jails, journal: Journal) -> None:
+    def __init__(self, jails: Jails | RayJails, journal: Journal) -> None:
         self.made = self.reused = self.earlier = 0
         self._jails = jails
         self._journal = journal
@@ -263,7 +274,7 @@ class JournaledJails:
         if entered:
             _in_a_loop_of_its_own(self._jails.__aexit__(None, None, None))
 
-    def _started(self) -> Jails:
+    def _started(self) -> Jails | RayJails:
         with self._lock:
             if not self._entered:
                 _in_a_loop_of_its_own(self._jails.__aenter__())

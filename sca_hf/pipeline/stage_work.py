@@ -17,7 +17,10 @@ from sca_hf.pipeline.resources import Resources
 from sca_hf.pipeline.unreadable import parted, with_unreadable
 from sca_hf.recipe import Recipe
 from sca_hf.stage import Column, Judged, Stage, fit, split
-from sca_hf.stages.context import Context, Progress, Tokens
+from sca_hf.stages.context import Context, Tokens
+from sca_hf.stages.progress import Progress
+
+_LEAST_CONCURRENCY = 512
 
 Watch = Callable[[str, Progress], AbstractContextManager[None]]
 """Given a stage's name and its progress: what it runs inside of."""
@@ -64,7 +67,7 @@ class StageWork:
         run, settings = self._recipe.run, self._recipe[stage.name]
         earlier_calls = partial(self._resources.earlier_calls, engine=stage.needs == "engine")
         earlier = earlier_calls()
-        engine = self._resources.engine() if stage.needs == "engine" else None
+        engine = self._resources.engine(stage) if stage.needs == "engine" else None
         jails = self._jails(stage)
         until_pass = stage.until_pass is not None and stage.until_pass(settings)
         execution: dict[str, Any] = {}
@@ -79,13 +82,14 @@ class StageWork:
             few_shot=self._intents.few_shot,
             pass_rule=self._intents.pass_rule(stage) if until_pass else None,
             **execution,
-            concurrency=run.concurrency,
+            concurrency=run.concurrency or max(_LEAST_CONCURRENCY, 2 * self._recipe.engine.slots),
             batch_size=run.batch_size,
             workers=run.workers,
             checkpoints=scratch.parent,
             progress=Progress(
                 usage=engine.usage if engine else None,
-                slots=self._recipe.engine.slots,
+                fleet=engine.fleet if engine else None,
+                slots=self._recipe.asked(stage)[1].slots,
                 calls_per_row=stage.calls(settings) if stage.needs == "engine" else 0,
                 earlier_calls=lambda: earlier_calls() - earlier,
                 jails=run.jails if jails else 0,

@@ -17,7 +17,7 @@ from sca_hf.errors import InputError
 from sca_hf.identity import row_seed
 from sca_hf.pipeline.journal import Journal, find_completion
 from sca_hf.prompts.answers import parse_response
-from sca_hf.prompts.build import STOP, concepts_prompt, instruction_prompt, response_prompt, step_sha, tests_prompt
+from sca_hf.prompts.build import concepts_prompt, instruction_prompt, response_prompt, step_sha, tests_prompt
 from sca_hf.prompts.few_shot import FewShot, Property, load_few_shot
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.reporting.runs import Row, Run
@@ -25,6 +25,7 @@ from sca_hf.reporting.runs import Step as RunStep
 from sca_hf.stage import Step
 from sca_hf.stages import concepts, instructions
 from sca_hf.stages.few_shot import FewShotCalls, Part, ShotSettings, ended
+from sca_hf.stages.judge import JudgeSettings, sampling_of
 from sca_hf.stages.responses import ResponsesSettings, attempt_id, response_part, tests_part
 
 CallOf = Callable[[Row], tuple[str, Sampling]]
@@ -154,8 +155,8 @@ def _tests_call(step: RunStep, row: Row, call: Call) -> tuple[str, Sampling] | N
 
 def _judge_calls(step: RunStep, prompts: str | None) -> CallOf:
     section = step.lineage.recipe.get(step.stage, {})
-    judge = load_judge_prompts(section.get("prompts", "default"), section.get("shots", 8))
-    sampling = Sampling(temperature=0.0, max_tokens=section.get("max_tokens", 5), stop=STOP, seed=0)
+    settings = JudgeSettings(**{name: value for name, value in section.items() if name in JudgeSettings.model_fields})
+    judge, sampling = load_judge_prompts(settings.prompts, settings.shots), sampling_of(settings)
     return lambda row: (judge.of(row["seed"]), sampling)
 
 

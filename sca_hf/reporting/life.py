@@ -38,9 +38,13 @@ class Event:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One sample of an instruction, from the completion on. `traced`: it is the row that was asked for."""
+    """One sample of an instruction with one of its suites, from the completion on.
+
+    `traced`: it is the row that was asked for.
+    """
 
     sample: int
+    suite: int
     events: Sequence[Event]
     traced: bool
 
@@ -106,7 +110,7 @@ def _events(run: Run, step: Step, parents: Sequence[Event], calls: Calls, known:
         elif not any(row[column] == parent.id for row in rows):
             made = parent.id if column == "id" else row_id(parent.id, step.stage)
             events.append(_unrecorded(step, made, parent.row, calls))
-    return sorted(events, key=lambda event: (event.row.get("sample") or 0, event.id))
+    return sorted(events, key=lambda event: (event.row.get("sample") or 0, event.row.get("suite") or 0, event.id))
 
 
 def _event(step: Step, row: Row, calls: Calls) -> Event:
@@ -181,7 +185,8 @@ def _attempts(family: Sequence[Sequence[Event]], traced: str) -> Iterator[Attemp
             if not children:
                 break
             events.append(children[0])
-        yield Attempt(first.row.get("sample") or 0, events, any(event.id == traced for event in events))
+        place = first.row.get("sample") or 0, first.row.get("suite") or 0
+        yield Attempt(*place, events, any(event.id == traced for event in events))
 
 
 def _is_child(event: Event, parent: Event) -> bool:

@@ -3,9 +3,7 @@
 import atexit
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,16 +11,17 @@ from typing import Any, Protocol
 import pyarrow as pa
 from datasets import Dataset, Features
 
-from sca_hf.engines import Engine, Sampling, Usage
+from sca_hf.engines import Completion, Engine, Prompt, Sampling
 from sca_hf.errors import SandboxUnavailable, ScaError
 from sca_hf.identity import RUN_SEED, row_id
 from sca_hf.parallel.ordered_map import AHEAD, OrderedMap, Row
 from sca_hf.parallel.restore_order import restore_order
 from sca_hf.prompts.few_shot import FewShot
 from sca_hf.sandbox import Program, Verdict
-from sca_hf.stage import REJECT_REASON, Stage
+from sca_hf.stage import Stage
+from sca_hf.stages.progress import Progress, RowCalls, row_calls
 
-__all__ = ["Context", "PassRule", "Progress", "Row", "Runner", "Tokens"]
+__all__ = ["Context", "PassRule", "Row", "Runner", "Tokens"]
 
 
 class Runner(Protocol):
@@ -53,68 +52,6 @@ class Tokens:
 
     prompt: int = 0
     completion: int = 0
-
-
-@dataclass
-class RowCalls:
-    """How many calls to the engine one row has begun."""
-
-    begun: int = 0
-
-
-_row_calls: ContextVar[RowCalls | None] = ContextVar("row_calls", default=None)
-
-
-@dataclass
-class Progress:
-    """Counts of a running stage, of rows, or of files in stage `seeds` (`unit`). `rows`: all of them, 0 if unknown.
-
-    `usage`: what its engine has done, before this stage too; None without an engine. `slots`: calls that the engine
-    works on at once; `jails`: programs that run at once. `earlier_calls`: calls that an earlier run had made, without
-    an engine programs. `counted`: tells the rows that are done where other processes do them; `phase`: what is done
-    once all are.
-    `calls` are under way, `calls_done` have ended, with `tokens_done` in all and `max_tokens` at most; `calls_per_row`:
-    of a row at most; `calls_of_rows_done`: of all rows that are done.
-    `judged`: rows that became of those done; `rejected`: how many of them by reason, with the first one of each in
-    `examples`. `attempts_done`: those of `programs_done` that count as passed or not.
-    """
-
-    usage: Usage | None = None
-    slots: int = 0
-    jails: int = 0
-    calls_per_row: int = 0
-    earlier_calls: Callable[[], int] = int
-    unit: str = "rows"
-    rows: int = 0
-    rows_begun: int = 0
-    rows_done: int = 0
-    phase: str = ""
-    counted: Callable[[], int] | None = None
-    calls: int = 0
-    calls_done: int = 0
-    calls_of_rows_done: int = 0
-    tokens_done: int = 0
-    max_tokens: int = 0
-    programs: int = 0
-    programs_done: int = 0
-    attempts_done: int = 0
-    passes: int = 0
-    judged: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    @property
-    def done(self) -> int:
-        """Return how many rows are done."""
-        return self.rows_done if self.counted is None else self.counted()
-
-    def judge(self, row: Mapping[str, Any]) -> None:
-        """Count a judged row."""
-        self.judged += 1
-        reason = row.get(REJECT_REASON)
-        if reason is not None:
-            self.examples.setdefault(reason, row)
-            self.rejected[reason] += 1
 
 
 def _own_folder() -> Path:
@@ -150,17 +87,24 @@ class Context:
     tokens: Tokens = field(default_factory=Tokens)
     progress: Progress = field(default_factory=Progress)
 
-    async def complete(self, prompt: str, sampling: Sampling) -> tuple[str, str]:
-        """Return text and finish reason of one sample.
+    @property
+    def writer(self) -> str | None:
+        """Return the model that `complete` asks, as rows name it; None without an engine."""
+        return self.engine.identity.writer if self.engine is not None else None
 
-        Raises RowFailure for this call, EngineUnavailable for all.
-        """
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> tuple[str, str]:
+        """Return text and finish reason of one sample. Raises as `completion` does."""
+        completion = await self.completion(prompt, sampling)
+        return completion.text, completion.finish_reason
+
+    async def completion(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        """Return one sample. Raises RowFailure for this call, EngineUnavailable for all."""
         if self.engine is None:
             raise ScaError("this stage needs an engine, and the context has none; give Context(engine=…)")
         progress = self.progress
         progress.calls += 1
         progress.max_tokens = max(progress.max_tokens, sampling.max_tokens)
-        if (row := _row_calls.get()) is not None:
+        if (row := row_calls.get()) is not None:
             row.begun += 1
         try:
             completion = await self.engine.complete(prompt, sampling)
@@ -170,7 +114,7 @@ class Context:
         progress.tokens_done += completion.completion_tokens
         self.tokens.prompt += completion.prompt_tokens
         self.tokens.completion += completion.completion_tokens
-        return completion.text, completion.finish_reason
+        return completion
 
     async def execute(self, program: Program, *, is_attempt: bool = True) -> Verdict:
         """Return the verdict on a program. Raises SandboxUnavailable, never for what the program did.
@@ -210,7 +154,7 @@ class Context:
         self.progress.rows = len(rows)
 
         async def whole(row: Row) -> list[Row]:
-            _row_calls.set(calls := RowCalls())
+            row_calls.set(calls := RowCalls())
             self.progress.rows_begun += 1
             added = await function(row)
             self.progress.rows_done += 1

@@ -19,7 +19,7 @@ from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.execute import FLAGGED
-from sca_hf.stages.pass_rules import PASSED, is_vacuous
+from sca_hf.stages.pass_rules import PASSED, is_vacuous, sample_of
 from sca_hf.stages.reading import rows_of
 
 _SAY_NOTHING = {"no-assertion", FLAGGED}
@@ -57,7 +57,8 @@ def cross(attempts: Dataset, settings: CrossSettings, context: Context) -> Datas
         if attempt["status"] != PASSED:
             return row
         code = "\n".join(code_blocks(attempt["response"]))
-        others = [tests for name, tests in suites_of(attempt["instruction_id"]) if name != attempt["id"]]
+        own = sample_of(attempt)
+        others = [tests for _, sample, tests in suites_of(attempt["instruction_id"]) if sample != own]
         programs = [Program(code, tests) for tests in others[: settings.suites]]
         verdicts = await asyncio.gather(*map(context.execute, programs))
         answers = [verdict.status == PASSED for verdict in verdicts if _is_an_answer(verdict)]
@@ -72,20 +73,20 @@ def jails(settings: CrossSettings, workers: int) -> Jails:
     return Jails(workers, limits)
 
 
-def _suites(attempts: Dataset) -> Callable[[str], list[tuple[str, str]]]:
-    """Return a function from the id of an instruction to the suites of its samples: id and code of each, by id."""
+def _suites(attempts: Dataset) -> Callable[[str], list[tuple[str, int | str, str]]]:
+    """Return a function from the id of an instruction to its attempts' ids, samples and suites, by id."""
     places: dict[str, list[int]] = defaultdict(list)
-    columns = [name for name in ("instruction_id", "status", *STAGE.optional) if name in attempts.column_names]
+    names = ("instruction_id", "status", "mutants", "mutants_killed")
+    columns = [name for name in names if name in attempts.column_names]
     for place, attempt in enumerate(rows_of(attempts, columns)):
         if attempt["status"] not in _SAY_NOTHING and not is_vacuous(attempt):
             places[attempt["instruction_id"]].append(place)
-    suites = attempts.select_columns(["id", "tests"])
+    written = attempts.select_columns([name for name in ("id", "sample", "tests") if name in attempts.column_names])
 
     @lru_cache(maxsize=_INSTRUCTIONS)
-    def suites_of(instruction_id: str) -> list[tuple[str, str]]:
-        samples = suites[places[instruction_id]]
-        codes = ("\n".join(code_blocks(tests)) for tests in samples["tests"])
-        return sorted(zip(samples["id"], codes, strict=True))
+    def suites_of(instruction_id: str) -> list[tuple[str, int | str, str]]:
+        rows = written.select(places[instruction_id]).to_list()
+        return sorted((row["id"], sample_of(row), "\n".join(code_blocks(row["tests"]))) for row in rows)
 
     return suites_of
 
@@ -101,7 +102,7 @@ STAGE = Stage(
     version=1,
     title="Each passing response runs against the tests of the other samples of its instruction.",
     uses=("id", "instruction_id", "response", "tests", "status"),
-    optional=("mutants", "mutants_killed"),
+    optional=("sample", "mutants", "mutants_killed"),
     adds=(
         Column(
             "suites", Value("int32"), "other samples' suites that came to an answer on the response; null: it failed"

@@ -16,10 +16,19 @@ from sca_hf.settings import Settings
 
 PASSED = "passed"
 
+WRONG = frozenset({"failed", "syntax-error"})
+"""Statuses of attempts whose response, or tests, are wrong: no limit of the machine ended them."""
+
 
 def program_of(response: str, tests: str) -> Program:
     """Return the program that a response and its tests make: their Python blocks, in order."""
     return Program(code="\n".join(code_blocks(response)), tests="\n".join(code_blocks(tests)))
+
+
+def sample_of(attempt: Row) -> int | str:
+    """Return which sample of its instruction an attempt is of: its index, or the attempt's id where it has none."""
+    sample: int | None = attempt.get("sample")
+    return attempt["id"] if sample is None else sample
 
 
 def is_vacuous(attempt: Row) -> bool:

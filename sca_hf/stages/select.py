@@ -1,9 +1,8 @@
 """Selection: of all attempts at an instruction at most one is kept, drawn at random among those that pass all rules."""
 
-import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -12,16 +11,15 @@ from datasets import Dataset, List, Value
 from sca_hf.filters.decontaminate import check_benchmarks
 from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.identity import digest
+from sca_hf.prompts import syntax
 from sca_hf.prompts.code_blocks import code_blocks
-from sca_hf.prompts.syntax import parsed
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
-from sca_hf.stages.pass_rules import PASSED, PassRules, PassSettings
+from sca_hf.stages.pass_rules import PASSED, WRONG, PassRules, PassSettings, sample_of
 from sca_hf.stages.reading import rows_of
 
 T = TypeVar("T")
 
-_WRONG = frozenset({"failed", "syntax-error"})
 _PART = 1000  # texts that are read at once
 
 
@@ -59,15 +57,19 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
     functions and classes); then, text by text, `near-duplicate-instruction`, `near-duplicate-response` and
     `near-duplicate-code`.
 
-    `pass_rate` is the share of an instruction's samples whose program passed: of all that were drawn where rows say how
-    many (`samples_drawn`), those that were cut off or have no tests included, else of its attempts. With
+    A sample with several suites (`suite`) has an attempt for each. It passes if one of them does, and its chance to be
+    chosen doesn't depend on how many do.
+
+    `pass_rate` is the share of an instruction's samples that passed: of all that were drawn where rows say how many
+    (`samples_drawn`), those that were cut off or have no tests included, else of those that are here. With
     `responses.until` they are drawn until enough pass, so it's higher than the share of many samples would be.
-    `failed_response` of a kept row is drawn from the attempts at its instruction that are wrong: they ended with an
-    exception, or aren't Python. One that a limit of the machine ended says nothing about its response.
+    `failed_response` of a kept row is drawn from the samples of its instruction that are wrong: they ended with an
+    exception, or aren't Python, and passed no suite. One that a limit of the machine ended says nothing about its
+    response.
     """
     rules = PassRules(settings)
     columns = [name for name in (*STAGE.uses, *STAGE.optional) if name in attempts.column_names]
-    instructions: dict[str, _Attempts] = {}
+    instructions = _instructions(attempts)
     reasons: list[str | None] = []
     others: list[tuple[str, ...]] = []
     benchmark_rows: list[str | None] = []
@@ -76,8 +78,8 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
         reasons.append(ruling.reason)
         others.append(ruling.other_names)
         benchmark_rows.append("\n".join(text.quoted for text in ruling.benchmark_texts) or None)
-        same = instructions.setdefault(attempt["instruction_id"], _Attempts())
-        same.count(attempt, place, context.seed)
+        same = instructions[attempt["instruction_id"]]
+        same.note_failure(attempt, place, context.seed)
         if ruling.reason is None and (loser := same.choose(attempt, place, context.seed)) is not None:
             reasons[loser] = "not-chosen"
     _reject_duplicates(attempts, reasons, settings, context)
@@ -94,34 +96,49 @@ def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dat
 
 @dataclass(slots=True)
 class _Attempts:
-    """What selection knows of the attempts at one instruction. `drawn`: samples, as far as rows tell; `chosen`: the
-    best candidate so far (how it ranks, place of its row), `failure`: the same among the wrong ones."""
+    """What selection knows of the attempts at one instruction. `samples`, `passed`: those that are here, and that did;
+    `drawn`: how many samples there were, as far as rows tell; `chosen`: the best candidate so far (how it ranks, place
+    of its row), `failure`: the same among the wrong ones.
+    """
 
-    rows: int = 0
-    passed: int = 0
+    samples: set[int | str] = field(default_factory=set)
+    passed: set[int | str] = field(default_factory=set)
     drawn: int = 0
-    chosen: tuple[tuple[float, str], int] | None = None
+    chosen: tuple[tuple[float, str, str], int] | None = None
     failure: tuple[str, int] | None = None
 
-    def count(self, attempt: Row, place: int, seed: int) -> None:
-        """Take note of an attempt."""
-        self.rows += 1
-        self.passed += attempt["status"] == PASSED
-        self.drawn = max(self.drawn, attempt.get("samples_drawn") or 0)
-        if attempt["status"] in _WRONG:
+    def note_failure(self, attempt: Row, place: int, seed: int) -> None:
+        """Make an attempt a candidate for the failure, if its sample is wrong."""
+        if attempt["status"] in WRONG and sample_of(attempt) not in self.passed:
             failure = digest(seed, "choice among failures", attempt["id"]), place
             self.failure = min(failure, self.failure or failure)
 
     def choose(self, attempt: Row, place: int, seed: int) -> int | None:
         """Make an attempt a candidate, and return the place of the one that is none any more."""
-        rank = -(attempt.get("agreement") or 0.0), digest(seed, "choice among passes", attempt["id"])
+        own = digest(seed, "choice among passes", attempt["id"])
+        several = attempt.get("suite") is not None
+        drawn = digest(seed, "choice among passes", attempt["instruction_id"], sample_of(attempt)) if several else own
+        rank = -(attempt.get("agreement") or 0.0), drawn, own
         before, self.chosen = self.chosen, min((rank, place), self.chosen or (rank, place))
         return None if before is None else place if before == self.chosen else before[1]
 
     @property
     def pass_rate(self) -> float:
-        """The share of the samples drawn that passed; of the rows, where these don't say how many were drawn."""
-        return self.passed / max(self.rows, self.drawn)
+        """The share of the samples drawn that passed; of those here, where rows don't say how many were drawn."""
+        return len(self.passed) / (self.drawn or len(self.samples))
+
+
+def _instructions(attempts: Dataset) -> dict[str, _Attempts]:
+    """Read how the attempts at each instruction ended, all of them before the first is judged."""
+    names = ("id", "instruction_id", "sample", "samples_drawn", "status")
+    instructions: dict[str, _Attempts] = {}
+    for attempt in rows_of(attempts, [name for name in names if name in attempts.column_names]):
+        same = instructions.setdefault(attempt["instruction_id"], _Attempts())
+        same.samples.add(sample_of(attempt))
+        if attempt["status"] == PASSED:
+            same.passed.add(sample_of(attempt))
+        same.drawn = max(same.drawn, attempt.get("samples_drawn") or 0)
+    return instructions
 
 
 def _failed_responses(
@@ -205,11 +222,7 @@ def defined_names(response: str) -> list[str]:
 
     Code that parses only together with its tests defines none.
     """
-    tree = parsed("\n".join(code_blocks(response)))
-    if tree is None:
-        return []
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return sorted({node.name for node in tree.body if isinstance(node, kinds)})
+    return sorted(syntax.defined_names("\n".join(code_blocks(response))))
 
 
 STAGE = Stage(
@@ -217,7 +230,7 @@ STAGE = Stage(
     version=6,
     title="One passing response per instruction, drawn at random; duplicates and leftovers go.",
     uses=("id", "instruction_id", "instruction", "response", "tests", "status"),
-    optional=("mutants", "mutants_killed", "agreement", "samples_drawn"),
+    optional=("mutants", "mutants_killed", "agreement", "sample", "samples_drawn", "suite"),
     adds=(
         Column("id", Value("string"), "hash of the executed attempt's id and the stage"),
         Column("execute_id", Value("string"), "id of the executed attempt"),

@@ -103,7 +103,7 @@ def run(stage: Stage, rows: Dataset, recipe: Recipe, folder: Path | None, **give
             recipe.seed,
             Path(scratch),
             few_shot=load_few_shot(recipe.prompts),
-            concurrency=recipe.run.concurrency,
+            concurrency=recipe.run.concurrency or 512,
             **given,
         )
         made = stage.run(rows, recipe[stage.name], context)

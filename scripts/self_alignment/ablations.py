@@ -60,7 +60,7 @@ def _sets(experiment: Experiment, seed: int, other: str | None) -> dict[str, lis
     held_out = experiment.benchmark is None
 
     def run(name: str, model: str = experiment.base, *changes: str) -> dict[str, list[Row]]:
-        return dict(choices(experiment.run_pipeline(seed, name, model, changes), name, seed, held_out))
+        return choices(experiment.run_pipeline(seed, name, model, changes), name, seed, held_out)
 
     own = run("own")
     stages = [stage.name for stage in load_recipe(experiment.recipe).chain]

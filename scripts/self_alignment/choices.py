@@ -8,7 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from datasets import Dataset
 from self_alignment.families import family_of, is_withheld
@@ -19,8 +19,7 @@ from sca_hf.stages.select import defined_names
 from sca_hf.stages.sft import SftSettings, sft
 from sca_hf.store import Store
 
-Choice = Literal["passes only", "random", "failures only", "all"]
-EQUAL: tuple[Choice, ...] = ("passes only", "random", "failures only")
+EQUAL = ("passes only", "random", "failures only")
 """Those that are compared at equal size."""
 
 Row = dict[str, Any]
@@ -28,7 +27,7 @@ _COLUMNS = ["id", "instruction", "response", "tests"]
 _FAILED = ("failed", "syntax-error")
 
 
-def choices(store: Store, run: str, seed: int, held_out: bool = True) -> dict[Choice, list[Row]]:
+def choices(store: Store, run: str, seed: int, held_out: bool = True) -> dict[str, list[Row]]:
     """Return the rows of each choice, shuffled; with `held_out` without those of withheld families.
 
     `passes only` are what the run of recipe `run` selected. `random` is drawn from all attempts at an instruction,
@@ -43,7 +42,7 @@ def choices(store: Store, run: str, seed: int, held_out: bool = True) -> dict[Ch
     for row in attempts:
         by_instruction["".join(row["instruction"].split())].append(row)
     failures = [[row for row in rows if row["status"] in _FAILED] for rows in by_instruction.values()]
-    found: dict[Choice, list[Row]] = {
+    found: dict[str, list[Row]] = {
         "passes only": rows_of("select"),
         "random": [_drawn(rows, seed) for rows in by_instruction.values()],
         "failures only": [_drawn(rows, seed) for rows in failures if rows],

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sca_hf.benchmarks import Answer, Benchmark, load_benchmark
 from sca_hf.engines import Engine, RowFailure, Sampling
@@ -13,47 +14,55 @@ from sca_hf.evaluation.prompts import chosen_format
 from sca_hf.evaluation.results import Made, Result
 from sca_hf.pipeline.journal import JournaledEngine
 from sca_hf.prompts.build import RESPONSE_STOP, response_prompt
+from sca_hf.prompts.chat import chat_prompt
 from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.prompts.few_shot import load_few_shot
 
-_TOKENS, _JAILS = 2048, 2
+_TOKENS, _ANSWER, _JAILS = 2048, 384, 2
 
 
 def score(base: str, models: Sequence[Path], benchmark: str | None, folder: Path | None, store: Path) -> list[Result]:
     """Return greedy results, first of `base` and then of `models`.
 
-    `benchmark`: None for the held-out tasks in `folder`. On those the base model is asked by the pipeline's own prompt,
-    since it knows no other.
+    `benchmark`: None for the held-out tasks in `folder`. On those both are asked by the text of the task alone, as in
+    training: the base model by its pipeline's prompt, the others by their chat template. The published format begins
+    the answer with a fence, behind which a model of this size, which has learnt to explain first, writes nothing.
     """
     with Evaluator(store, _JAILS) as evaluator:
         tasks = load_benchmark(benchmark or "mbpp-all", folder)
-        continued = benchmark is None
-        return [_of(base, tasks, evaluator, continued)] + [_of(str(model), tasks, evaluator, False) for model in models]
+        published = benchmark is not None
+        return [_of(base, tasks, evaluator, published, False)] + [
+            _of(str(model), tasks, evaluator, published, True) for model in models
+        ]
 
 
-def _of(model: str, benchmark: Benchmark, evaluator: Evaluator, continued: bool) -> Result:
+def _of(model: str, benchmark: Benchmark, evaluator: Evaluator, published: bool, tuned: bool) -> Result:
     engine = JournaledEngine(VllmEngine(model, max_model_len=_TOKENS), evaluator.journal)
     tokenizer = load_tokenizer(model)
-    how = "I->R" if continued else chosen_format(benchmark, tokenizer, None)
+    how = chosen_format(benchmark, tokenizer, None) if published else None
     try:
-        if how == "I->R":
-            answers = asyncio.run(_continued(benchmark, engine))
-        else:
+        if how is not None:
             answers = asyncio.run(draw(benchmark, Drawing(how), engine, tokenizer))
+        else:
+            answers = asyncio.run(_answered(benchmark, engine, tokenizer if tuned else None))
     finally:
         engine.close()
-    return evaluator.grade(benchmark, answers, Made(model, engine.identity.build, how))
+    return evaluator.grade(benchmark, answers, Made(model, engine.identity.build, how or "as in training"))
 
 
-async def _continued(benchmark: Benchmark, engine: Engine) -> list[Answer]:
-    """What the demo model answers to a task's text as to an instruction of its own pipeline."""
+async def _answered(benchmark: Benchmark, engine: Engine, tokenizer: Any | None) -> list[Answer]:
+    """The code that follows a task's text: in a conversation by `tokenizer`, without it in the demo's own prompt."""
     few_shot = load_few_shot("demo")
 
     async def one(task_id: str) -> Answer:
         text = benchmark.tasks[task_id].prompt.strip().strip('"').strip().partition("\nassert ")[0]
-        sampling = Sampling(temperature=0.0, max_tokens=384, stop=RESPONSE_STOP, seed=0)
+        if tokenizer is None:
+            prompt = response_prompt(few_shot, [], text)
+        else:
+            prompt = chat_prompt(tokenizer, [{"role": "user", "content": text}])
+        sampling = Sampling(temperature=0.0, max_tokens=_ANSWER, stop=RESPONSE_STOP, seed=0)
         try:
-            completion = (await engine.complete(response_prompt(few_shot, [], text), sampling)).text
+            completion = (await engine.complete(prompt, sampling)).text
         except RowFailure:
             completion = ""
         return Answer(task_id, 0, solution="\n".join(code_blocks(completion)))

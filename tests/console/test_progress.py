@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+import os
 import random
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +16,15 @@ from sca_hf.console import progress as progress_of
 from sca_hf.console.progress import Line, _packed, shown
 from sca_hf.console.remaining import calls_to_come
 from sca_hf.console.settings import settings
-from sca_hf.engines import Completion, EngineIdentity, Sampling, Usage, Work
+from sca_hf.engines import Completion, EngineIdentity, Fleet, Prompt, Sampling, Usage, Work
 from sca_hf.parallel.ordered_map import Row
 from sca_hf.recipe import complete_recipe
 from sca_hf.reporting.reasons import loosened_by
 from sca_hf.sandbox import Program, Verdict
 from sca_hf.settings import Settings
 from sca_hf.stage import Column, Stage
-from sca_hf.stages.context import Context, Progress
+from sca_hf.stages.context import Context
+from sca_hf.stages.progress import Progress
 
 
 class Half:
@@ -59,6 +62,15 @@ def test_rows_and_programs_are_counted(tmp_path: Path) -> None:
 def said(line: Line, now: float) -> str:
     line.look(now)
     return " · ".join(line.parts())
+
+
+def test_a_line_says_how_replicas_are() -> None:
+    fleets = iter([Fleet(7, 1, 0), Fleet(8, 0, 2)])
+    progress = Progress(usage=Usage(), fleet=lambda: next(fleets), rows=4)
+    line = Line("responses", progress, now=0.0)
+    assert "replicas 7 up, 1 waiting, 0 lost" in said(line, 1.0)
+    assert "replicas 8 up, 0 waiting, 2 lost" in said(line, 2.0)
+    assert "replicas" not in said(Line("responses", Progress(usage=Usage(), fleet=lambda: None), now=0.0), 1.0)
 
 
 def test_a_line_says_how_far_and_how_fast() -> None:
@@ -171,7 +183,7 @@ def test_calls_that_rows_make_are_counted(tmp_path: Path) -> None:
 
         identity = EngineIdentity("toy", "1", "1", "float32")
 
-        async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+        async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
             await asyncio.sleep(0.001)
             return Completion("word", "stop", 10, 7)
 
@@ -199,6 +211,28 @@ def test_calls_that_rows_make_are_counted(tmp_path: Path) -> None:
     assert (progress.tokens_done, progress.max_tokens) == (630, 9)
     assert totals[0] > 90, "at first all calls that rows may make are expected"
     assert totals[-1] == pytest.approx(90, abs=4)
+
+
+def test_processes_can_be_forked_while_lines_are_written() -> None:
+    """Their streams would else be locked by a thread that they don't have."""
+
+    class Slow(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> int:
+            with lock:
+                time.sleep(0.02)
+                return super().write(text)
+
+    lock = threading.Lock()
+    with shown("seeds", Progress(rows=10), str, Slow()):
+        for _ in range(20):
+            time.sleep(0.05)
+            child = os.fork()
+            if not child:
+                os._exit(0 if lock.acquire(timeout=1) else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_lines_fit_a_terminal() -> None:

@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 
+from sca_hf.benchmarks import Answer, load_benchmark
 from sca_hf.evaluate import main
 from sca_hf.evaluation.clean_up import clean_up
+from sca_hf.evaluation.grading import Graded
+from sca_hf.evaluation.results import Made, Result, summary
 from sca_hf.store import Store
+from tests.engines.loopback_server import MODEL, Loopback
 
 _TASKS = """\
 {"task_id": "HumanEval/0", "prompt": "def double(x):\\n    \\"\\"\\"Twice x.\\"\\"\\"\\n", "entry_point": "double",\
@@ -177,3 +181,42 @@ def test_the_bundled_model_is_evaluated(folder: Path, capsys: pytest.CaptureFixt
 )
 def test_answers_are_cleaned_up_as_by_evalplus(text: str, left: str) -> None:
     assert clean_up(text, "f") == left
+
+
+@pytest.mark.parametrize("kind", ["openai", "tgi"])
+def test_answers_are_drawn_from_servers(folder: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    server = Loopback()
+    server.says = lambda prompt, seed: "    return x + x\ndef other():\n    pass\n"
+    arguments = ("--model", MODEL, "--tokenizer", "demo", "--url", server.url, "--server", kind)
+    try:
+        assert _run(folder, *arguments) == 0
+        said = capsys.readouterr().out
+        assert "2 of 2 tasks, 2 answers" in said
+        assert "pass@1 50.0 [" in said
+        # Servers take four stop texts; at the others the answer is cut here.
+        sent = [(body["parameters"] if kind == "tgi" else body)["stop"] for body in server.bodies]
+        assert [len(stop) for stop in sent] == [4, 4]
+        assert not any("\ndef " in stop for stop in sent)
+        asked = len(server.bodies)
+        assert _run(folder, *arguments) == 0
+        assert len(server.bodies) == asked
+    finally:
+        server.close()
+
+
+def test_a_url_that_is_none_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(folder, "--model", MODEL, "--tokenizer", "demo", "--url", "localhost:8000") == 2
+    assert "--url localhost:8000: " in capsys.readouterr().err
+
+
+def test_a_corrected_score_stands_beside_the_published_one(data: Path, grade_answers: Any) -> None:
+    benchmark = load_benchmark("mbpp+", data)
+    answers = [Answer("Mbpp/2", 0, solution=benchmark.tasks["Mbpp/2"].reference), Answer("Mbpp/102", 0, solution="")]
+    graded = [Graded(answer, grade) for answer, grade in zip(answers, grade_answers(benchmark, answers), strict=True)]
+    result = Result("mbpp+", "", Made("m"), graded, 378, {}, benchmark.defective)
+    lines = summary(result, [1])
+    assert lines[0].endswith("2 of 378 tasks, 2 answers")
+    assert lines[2].startswith("  plus pass@1 50.0 [")
+    assert "; 100.0 [" in lines[2]
+    assert lines[2].endswith("without tasks whose data are wrong")
+    assert lines[3:] == ["  Mbpp/102: its reference is wrong"]

@@ -65,6 +65,16 @@ def test_the_suites_of_failing_samples_count_and_these_are_not_examined(tmp_path
     assert examined(rows, tmp_path) == {"a": (1, 1.0), "b": (None, None), "x": (0, None)}
 
 
+def test_other_suites_of_its_own_sample_are_not_run(tmp_path: Path) -> None:
+    rows = [
+        sample("a", RIGHT, OF_RIGHT, sample=0, suite=0),
+        sample("b", RIGHT, OF_ALSO, sample=0, suite=1),
+        sample("c", WRONG, OF_WRONG, sample=1, suite=0),
+        sample("d", ALSO, OF_ALSO, sample=2, suite=0),
+    ]
+    assert examined(rows, tmp_path) == {"a": (2, 0.5), "b": (2, 0.5), "c": (3, 0.0), "d": (3, pytest.approx(2 / 3))}
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -81,6 +91,17 @@ def test_the_suites_of_failing_samples_count_and_these_are_not_examined(tmp_path
 def test_a_suite_that_says_nothing_of_the_response_does_not_count(other: Row, tmp_path: Path) -> None:
     rows = [{"mutants": None, "mutants_killed": None} | row for row in (THREE[0], other, THREE[2])]
     assert examined(rows, tmp_path, cpu_seconds=0.5)["a"] == (1, 1.0)
+
+
+def test_the_other_suites_of_one_s_own_sample_are_left_out(tmp_path: Path) -> None:
+    rows = [
+        sample("a0", RIGHT, OF_RIGHT, sample=0),
+        sample("a1", RIGHT, OF_ALSO, sample=0),
+        sample("b0", WRONG, OF_WRONG, sample=1),
+        sample("b1", WRONG, OF_RIGHT, status="failed", sample=1),
+    ]
+    right = {"a0": (2, 0.5), "a1": (2, 0.5)}
+    assert examined(rows, tmp_path) == right | {"b0": (2, 0.0), "b1": (None, None)}
 
 
 def test_all_responses_meet_the_same_suites_where_these_are_limited(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def executed(rows: list[Row], folder: Path, jails: Any, *changes: str) -> dict[s
     """The status of each response, by id."""
     folder.mkdir(exist_ok=True)
     recipe = load_recipe("demo", list(changes))
-    context = Context(scratch=folder, jails=jails, concurrency=recipe.run.concurrency)
+    context = Context(scratch=folder, jails=jails, concurrency=recipe.run.concurrency or 512)
     made = execute.execute(Dataset.from_list(rows), recipe["execute"], context)
     assert made["response_id"][:] == [row["id"] for row in rows]
     assert set(made["reject_reason"][:]) == {None}

@@ -1,5 +1,8 @@
 """The judge: Yes keeps, all else rejects with a reason; and what a recipe with one does, from dry run to lineage."""
 
+import asyncio
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +13,7 @@ import pytest
 from datasets import Dataset
 
 from sca_hf import run
-from sca_hf.engines import Engine
+from sca_hf.engines import Engine, Sampling
 from sca_hf.engines.registry import make_engine
 from sca_hf.engines.settings import EngineSettings
 from sca_hf.engines.vllm.engine import VllmEngine
@@ -19,7 +22,7 @@ from sca_hf.recipe import load_recipe
 from sca_hf.stage import Counts, split
 from sca_hf.stages import seeds
 from sca_hf.stages.context import Context
-from sca_hf.stages.judge import STAGE, judge, one_sided, reject_reason
+from sca_hf.stages.judge import STAGE, judge, one_sided, reject_reason, yes_over_no
 from sca_hf.store import Store, Version
 from sca_hf.store.history import ancestors, verify
 from tests.engines import loopback_server
@@ -48,7 +51,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     plain = loopback_server.text_of
 
     def text_of(prompt: str, seed: int) -> str:
-        if not prompt.endswith("[Verdict]\n"):
+        if not prompt.endswith("[Verdict]\n") or "def add_" not in prompt:
             return plain(prompt, seed)
         number = prompt.rpartition("def add_")[2].partition("(")[0]
         return ANSWERS[int(number) % len(ANSWERS)]
@@ -78,7 +81,7 @@ def judged(rows: Dataset, engine: Engine, folder: Path, *changes: str) -> list[d
     """The judged rows, each of which is a seed as it was but for two new columns."""
     recipe = load_recipe("selfcodealign", changes)
     run = recipe.run
-    context = Context(recipe.seed, folder, engine, concurrency=run.concurrency, batch_size=run.batch_size)
+    context = Context(recipe.seed, folder, engine, concurrency=run.concurrency or 512, batch_size=run.batch_size)
     made = judge(rows, recipe["judge"], context)
     assert made.features == STAGE.features(rows.features)
     assert made.select_columns(rows.column_names).to_list() == rows.to_list()
@@ -110,6 +113,76 @@ def test_each_answer_keeps_or_rejects_its_row(server: Any, remote: Engine, tmp_p
     for body in server.bodies:
         assert (body["temperature"], body["max_tokens"], body["stop"]) == (0.0, 5, ["\n\n"])
     assert len({body["seed"] for body in server.bodies}) == 1
+
+
+def likely(prompt: str) -> dict[str, float] | None:
+    """First tokens behind `add_<n>`: Yes is e**(n/2) times as likely as No, and e times where there is no function."""
+    _, function, rest = prompt.rpartition("def add_")
+    lead = int(rest.partition("(")[0]) / 2 if function else 1.0
+    return {"Yes": lead - 9.0, "No": -9.0, "\n": -0.5, " yes": -30.0}
+
+
+def test_with_a_threshold_the_likelihood_of_its_words_decides(server: Any, remote: Engine, tmp_path: Path) -> None:
+    server.likely = likely
+    rows = judged(given(12), remote, tmp_path / "zero", "judge.threshold=0.0")
+    assert [row["judge_score"] for row in rows] == pytest.approx([n / 2 - 1 for n in range(12)], abs=1e-6)
+    assert [row["reject_reason"] for row in rows] == ["judged-no"] * 3 + [None] * 9
+    assert [row["verdict"] for row in rows] == [answer.strip() for answer in ANSWERS]
+    asked = Counter(body["prompt"] for body in server.bodies)
+    assert set(asked.values()) == {1}
+    assert len(asked) == 13  # one for no function
+    assert {body["logprobs"] for body in server.bodies} == {20}
+    strict = judged(given(12), remote, tmp_path / "two", "judge.threshold=2.0")
+    assert [row["reject_reason"] for row in strict] == ["judged-no"] * 7 + [None] * 5
+
+
+def test_without_a_threshold_nothing_more_is_asked(server: Any, remote: Engine, tmp_path: Path) -> None:
+    server.likely = likely
+    rows = judged(given(12), remote, tmp_path)
+    assert [row["reject_reason"] for row in rows] == EXPECTED
+    assert {row["judge_score"] for row in rows} == {None}
+    assert len(server.bodies) == 12
+    assert not any("logprobs" in body for body in server.bodies)
+
+
+def test_where_the_engine_tells_no_likelihood_the_word_decides(server: Any, remote: Engine, tmp_path: Path) -> None:
+    rows = judged(given(12), remote, tmp_path, "judge.threshold=0.0")
+    assert [row["reject_reason"] for row in rows] == EXPECTED
+    assert {row["judge_score"] for row in rows} == {None}
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        ({"Yes": -1.0, "No": -2.0}, 1.0),
+        ({" yes": math.log(0.2), "YES": math.log(0.2), "No": math.log(0.1)}, math.log(4)),
+        ({"No": -0.1, "N": -4.0, "None": -7.0}, -6.9),
+        ({"Yes": -0.5, "Maybe": -3.0}, 2.5),
+        ({"The": -0.1, "It": -2.0}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_how_much_likelier_yes_is(tokens: dict[str, float] | None, expected: float | None) -> None:
+    assert yes_over_no(tokens) == (None if expected is None else pytest.approx(expected))
+
+
+def test_the_engine_in_this_process_tells_likelihoods(engine: VllmEngine, tmp_path: Path) -> None:
+    rows = judged(given(6), engine, tmp_path, "judge.threshold=0.0", "judge.shots=0")
+    scores = [row["judge_score"] for row in rows]
+    assert all(
+        row["reject_reason"] == (None if row["judge_score"] > 0 else "judged-no")
+        for row in rows
+        if row["judge_score"] is not None
+    )
+    answer = asyncio.run(engine.complete("def add(a, b):", Sampling(0.0, 2, (), 0, alternatives=5)))
+    assert answer.first_tokens is not None
+    assert len(answer.first_tokens) >= 4
+    (first, *_) = sorted(answer.first_tokens, key=answer.first_tokens.__getitem__, reverse=True)
+    assert answer.text.startswith(first)
+    assert scores == [
+        row["judge_score"] for row in judged(given(6), engine, tmp_path, "judge.threshold=0.0", "judge.shots=0")
+    ]
 
 
 def test_all_prompts_begin_with_the_same_words_and_are_sent_as_the_rows_come(
@@ -222,7 +295,7 @@ def test_a_run_with_a_judge(called: Callable[..., Any], tmp_path: Path) -> None:
     assert f"The judge was `{MODEL}`" in card
     for said in ("written by", "wrote is subject to", "synthetic", "base_model"):
         assert said not in card, "it is code of people, which a model only judged"
-    assert "judge={max_tokens: 5, prompts: default, shots: 4}" in card
+    assert "judge={max_tokens: 5, prompts: default, shots: 4, threshold: null}" in card
 
     code, said, prompts = called("--to", "concepts")
     assert code == 0

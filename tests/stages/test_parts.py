@@ -65,7 +65,7 @@ def rows_of(stage: Stage, engine: Engine, folder: Path, rows: Dataset, *changes:
     folder.mkdir(parents=True, exist_ok=True)
     recipe = load_recipe("demo", ["responses.samples=2", "responses.parts=separate", *changes])
     few_shot = load_few_shot("demo")
-    context = Context(scratch=folder, engine=engine, few_shot=few_shot, concurrency=recipe.run.concurrency)
+    context = Context(scratch=folder, engine=engine, few_shot=few_shot, concurrency=recipe.run.concurrency or 512)
     used = rows.select_columns(list(stage.uses))
     made: list[Row] = stage.run(used, recipe[stage.name], context).to_list()
     return made

@@ -234,6 +234,44 @@ def test_samples_that_were_drawn_and_not_executed_count_in_the_pass_rate(tmp_pat
     assert set(unsaid["pass_rate"][:]) == {2 / 3}
 
 
+def suites(task: int, statuses: list[str]) -> list[dict[str, Any]]:
+    """Attempts at a task, a letter a suite: `P` it passed, `F` it failed; those of a sample together."""
+    same = {"instruction_id": f"task {task}", "instruction": f"Write add_{task}.", "samples_drawn": len(statuses)}
+    names = {"P": "passed", "F": "failed"}
+    return [
+        attempt(
+            task,
+            **same,
+            sample=sample,
+            suite=suite,
+            status=names[letter],
+            response=f"```python\nx = {sample}  # {task}\n```",
+        )
+        | {"id": f"{task} {sample} {suite}"}
+        for sample, letters in enumerate(statuses)
+        for suite, letter in enumerate(letters)
+    ]
+
+
+def test_a_sample_with_several_suites_passes_once_and_is_no_failure(tmp_path: Path) -> None:
+    (row,) = chosen(suites(0, ["PF", "FF", "FP", "FF"]), tmp_path)
+    assert row["pass_rate"] == 0.5
+    assert row["sample"] in {0, 2}
+    for task in range(1, 30):
+        (row,) = chosen(suites(task, ["PF", "FP", "FF"]), tmp_path / f"{task}")
+        assert row["failed_response"] == f"```python\nx = 2  # {task}\n```"
+    (row,) = chosen(suites(0, ["PF", "FP"]), tmp_path / "none")
+    assert row["failed_response"] is None
+
+
+def test_more_suites_that_pass_give_a_sample_no_better_chance(tmp_path: Path) -> None:
+    rows = [row for task in range(1000) for row in suites(task, ["PPPP", "PFFF"])]
+    counts = Counter(row["sample"] for row in chosen(rows, tmp_path))
+    # Of 1,000 even draws, four standard errors are 63; by attempts it would be 800 to 200.
+    assert abs(counts[0] - 500) < 63
+    assert counts == Counter(row["sample"] for row in chosen(rows[::-1], tmp_path / "backwards"))
+
+
 @pytest.mark.parametrize(
     "status", ["timeout", "out-of-memory", "killed", "early-exit", "no-assertion", "passed", "failed", "syntax-error"]
 )

@@ -2,27 +2,32 @@
 
 Placement, restarts and scale are Ray's: each replica is an actor in a placement group of its own, Ray waits until the
 cluster has room for it and starts it again when it dies. What is done here is what Ray can't know: a call goes to the
-replica with the fewest calls among those that are ready, a call whose replica died is asked again, and a call that was
-in flight at the deaths of two replicas is its row's failure, so that a poisonous prompt can't restart engines forever.
+replica that has the prompts of its deck (`sca_hf.engines.routing`), a call whose replica died is asked again, and a
+call that was in flight at the deaths of two replicas is its row's failure, so that a poisonous prompt can't restart
+engines forever.
 """
 
 import asyncio
 import contextlib
-import os
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling, Work
+from sca_hf import cluster
+from sca_hf.engines import Completion, EngineIdentity, Fleet, Prompt, RowFailure, Sampling, Work
+from sca_hf.engines.routing import Router, shared_part
 from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.errors import EngineUnavailable
 
 ENGINE_CRASH = "engine-crash"
 """The reason of a row whose call was in flight at the deaths of two replicas."""
 
-_DEATHS_OF_A_CALL = 2
+DEATHS_OF_A_CALL = 2
+"""Deaths of replicas after which a call in flight is its row's failure."""
+
 _LOOK_SECONDS = 1.0
 
 
@@ -47,24 +52,14 @@ class Placement:
 
 @dataclass(eq=False)
 class _Seat:
-    """A replica as the driver sees it. `calls`: in flight. `live`: what these had done when it was last asked."""
+    """A replica as the driver sees it. `live`: what its calls had done when it was last asked."""
 
     number: int
     group: Any
     actor: Any
     ready: bool = False
-    calls: int = 0
     live: Work = field(default_factory=Work)
     watcher: "asyncio.Task[None] | None" = None
-
-
-@dataclass(frozen=True)
-class Fleet:
-    """How many replicas answer, how many wait for room or a restart, and how many deaths there were."""
-
-    up: int = 0
-    waiting: int = 0
-    lost: int = 0
 
 
 class RayEngine(ThreadedEngine):
@@ -91,11 +86,12 @@ class RayEngine(ThreadedEngine):
         self._placement = placement
         self._mixed = mixed
         self._seats: list[_Seat] = []
+        self._router: Router[_Seat] = Router()
         self._expected = identity.intent()
         self._answers: tuple[str, ...] | None = None
         self._lost = 0
         self._refused: str | None = None
-        self._owns_ray = False
+        self._joined = False
         self._changed: asyncio.Event = asyncio.Event()
 
     @property
@@ -108,21 +104,18 @@ class RayEngine(ThreadedEngine):
         return sum((seat.live for seat in self._seats), Work())
 
     def _prepare(self) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        import ray
-
         try:
-            if not ray.is_initialized():
-                ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-                self._owns_ray = True
+            cluster.join()
+            self._joined = True
         except Exception as error:
-            address = os.environ.get("RAY_ADDRESS", "this machine")
             raise EngineUnavailable(
-                f"no Ray cluster at {address} ({_line(error)}); start one with `ray start --head`, or unset RAY_ADDRESS"
+                f"no Ray cluster at {cluster.address()} ({_line(error)}); start one with `ray start --head`, or unset "
+                "RAY_ADDRESS"
             ) from error
         for number in range(self._placement.replicas):
             seat = self._seat(number)
             self._seats.append(seat)
+            self._router.add(str(number), seat, math.inf)  # until it has joined
             seat.watcher = self._loop.create_task(self._watch(seat))
 
     def _seat(self, number: int) -> _Seat:
@@ -196,6 +189,7 @@ class RayEngine(ThreadedEngine):
                 )
                 return
         seat.ready = True
+        self._router.rest(str(seat.number), -math.inf)
         self.usage.be_ready()
         self._changed.set()
 
@@ -203,23 +197,22 @@ class RayEngine(ThreadedEngine):
         self._failure = self._failure or why
         self._changed.set()
 
-    async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
+    async def _ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
         import ray
 
         deaths = 0
         while True:
-            seat = await self._ready_seat()
-            seat.calls += 1
+            seat = await self._ready_seat(shared_part(prompt))
             try:
                 answer = await seat.actor.complete.remote(prompt, sampling)
             except ray.exceptions.RayActorError:
                 self._lose(seat)
                 deaths += 1
-                if deaths >= _DEATHS_OF_A_CALL:
+                if deaths >= DEATHS_OF_A_CALL:
                     raise RowFailure(ENGINE_CRASH) from None
                 continue
             finally:
-                seat.calls -= 1
+                self._router.give_back(str(seat.number))
             kind, *rest = answer
             if kind == "completion":
                 fields, cached = rest
@@ -237,24 +230,25 @@ class RayEngine(ThreadedEngine):
                     ray.kill(seat.actor, no_restart=False)
             self._lose(seat)
             deaths += 1
-            if deaths >= _DEATHS_OF_A_CALL:
+            if deaths >= DEATHS_OF_A_CALL:
                 raise RowFailure(ENGINE_CRASH)
 
     def _lose(self, seat: _Seat) -> None:
         """Count the death once, however many calls tell of it."""
         if seat.ready:
             seat.ready = False
+            self._router.rest(str(seat.number))
             seat.live = Work()
             self._lost += 1
 
-    async def _ready_seat(self) -> _Seat:
-        """Return the ready replica with the fewest calls; wait while there is none. Raises EngineUnavailable."""
+    async def _ready_seat(self, key: str) -> _Seat:
+        """Return the ready replica for a call; wait while there is none. Raises EngineUnavailable."""
         deadline = time.monotonic() + self._placement.wait_seconds
         while True:
             self._check()
-            ready = [seat for seat in self._seats if seat.ready]
-            if ready:
-                return min(ready, key=lambda seat: seat.calls)
+            taken = self._router.take(key, time.monotonic())
+            if taken is not None:
+                return taken[1]
             if time.monotonic() > deadline:
                 import ray
 
@@ -279,8 +273,8 @@ class RayEngine(ThreadedEngine):
             with contextlib.suppress(Exception):  # the cluster may be gone
                 ray.kill(seat.actor)
                 remove_placement_group(seat.group)
-        if self._owns_ray:
-            ray.shutdown()
+        if self._joined:
+            cluster.leave()
 
 
 def ray_engine(
