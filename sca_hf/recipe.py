@@ -26,6 +26,7 @@ from sca_hf.set_options import explain, parse, put, section_of
 from sca_hf.settings import PATH, Settings
 from sca_hf.stage import Stage, fit
 from sca_hf.stages import BUNDLED, stage
+from sca_hf.stages.own_model import ModelSettings
 
 _NAMES = frozenset({"demo", "default", "stdlib"})
 """What `model`, `prompts` and `source` may be beside a path."""
@@ -80,6 +81,13 @@ class Recipe(Settings):
         """Return the settings of a stage, by its name."""
         return getattr(self, self._declared(stage).name)
 
+    def asked(self, stage: Stage) -> tuple[str, EngineSettings]:
+        """Return the model that a stage asks, and the settings of the engine: its own, else the recipe's."""
+        own = self[stage.name]
+        if not isinstance(own, ModelSettings):
+            return self.model, self.engine
+        return own.model or self.model, own.engine or self.engine
+
     def place(self, stage: str) -> int:
         """Return the place of a stage, by its name, in `chain`. Raises InputError if the recipe lacks it."""
         return self.chain.index(self._declared(stage))
@@ -128,8 +136,8 @@ def load_recipe(name_or_file: str, changes: Iterable[str] = ()) -> Recipe:
 
 
 def complete_recipe() -> type[Recipe]:
-    """Return the type of a recipe that has all bundled stages."""
-    return _model_of({"stages": list(BUNDLED)}, "all bundled stages")
+    """Return the type of a recipe with the sections of all bundled stages, which no recipe lists at once."""
+    return _with_sections([stage(name) for name in BUNDLED])
 
 
 def _model_of(values: dict[str, Any], what: str) -> type[Recipe]:
@@ -153,9 +161,14 @@ def _model_of(values: dict[str, Any], what: str) -> type[Recipe]:
         fit(chain, (), [*chain, *map(stage, BUNDLED)], what)
     except InputError as error:
         raise RecipeError(str(error)) from None
-    sections: dict[str, Any] = {each.name: (each.settings, Field(default_factory=each.settings)) for each in chain}
-    model: type[Recipe] = create_model("Recipe", __base__=Recipe, __module__=__name__, **sections)
+    model = _with_sections(chain)
     model.chain = chain
+    return model
+
+
+def _with_sections(stages: Iterable[Stage]) -> type[Recipe]:
+    sections: dict[str, Any] = {each.name: (each.settings, Field(default_factory=each.settings)) for each in stages}
+    model: type[Recipe] = create_model("Recipe", __base__=Recipe, __module__=__name__, **sections)
     return model
 
 
@@ -220,6 +233,8 @@ def _located(values: dict[str, Any], kind: type[BaseModel]) -> dict[str, Any]:
             located[name] = _located(value, section)
         elif field.json_schema_extra == PATH and isinstance(value, dict):
             located[name] = {key: _path(each) for key, each in value.items()}
+        elif field.json_schema_extra == PATH and isinstance(value, list):
+            located[name] = [_path(each) for each in value]
         elif field.json_schema_extra == PATH and value is not None:
             located[name] = _path(value)
     return located

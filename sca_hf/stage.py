@@ -20,8 +20,9 @@ from sca_hf.settings import Settings
 
 REJECT_REASON = "reject_reason"
 
-Step = Literal["S->C", "C->I", "I->R"]
-"""Few-shot steps: seed to concepts, concepts to instruction, instruction to response."""
+Step = Literal["S->C", "C->I", "I->R", "S->I", "chat:I->R", "chat:IR->T"]
+"""Few-shot steps: seed to concepts, concepts to instruction, instruction to response; seed straight to instruction;
+and, of a chat model, instruction to response, and both to tests."""
 
 
 class Unreadable(ValueError):
@@ -41,6 +42,15 @@ class Column:
     meaning: str
     aliases: tuple[str, ...] = ()
     parse: Callable[[Any], Any] | None = None
+
+
+def written_by(column: str) -> Column:
+    """Return the column that says which model wrote another `column` of a row."""
+    return Column(
+        f"{column}_by",
+        Value("string"),
+        f"model that wrote its {column}: a Hub id with its commit, or the hash of a local model's content",
+    )
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,8 @@ class Stage:
     `run(rows, settings, context)` returns the judged rows: the columns of `rows`, `adds`, `reject_reason`, and
     `measured` columns, which are not part of a row's identity and go to a side file of the version.
 
-    `uses`: columns that it must be given; `optional`: columns that it also uses where they are there.
+    `uses`: columns that it must be given; `optional`: columns that it also uses where they are there. What it
+    uses may be among `adds` too: the stage gives it new values.
     `reads`: by columns, how it wants the values of ready-made rows; each may raise Unreadable.
     `parent_id`: column of `adds` that keeps the id of the row that a row was made from; None: rows keep their ids.
     `settings`: type of its section in a recipe, which has the stage's name. All of it enters the fingerprint.
@@ -207,7 +218,11 @@ def fit(stages: Sequence[Stage], before: Sequence[Column], makers: Sequence[Stag
         if missing:
             needed = ", ".join(f"{name!r}{_made_by(name, makers)}" for name in missing)
             raise InputError(f"{what}: stage {stage.name!r} needs column {needed}; there is {_listed(columns)}")
-        twice = [column.name for column in stage.adds if column.name in names - {"id"} and not stage.origin]
+        twice = [
+            column.name
+            for column in stage.adds
+            if column.name in names - {"id", *stage.uses, *stage.optional} and not stage.origin
+        ]
         if twice:
             raise InputError(
                 f"{what}: stage {stage.name!r} adds column {', '.join(map(repr, twice))}, which is there before it; "
@@ -219,7 +234,8 @@ def fit(stages: Sequence[Stage], before: Sequence[Column], makers: Sequence[Stag
 
 
 def _made_by(column: str, makers: Sequence[Stage]) -> str:
-    names = [stage.name for stage in makers if any(added.name == column for added in stage.adds)]
+    adding = [stage for stage in makers if any(added.name == column for added in stage.adds)]
+    names = [stage.name for stage in adding if column not in {*stage.uses, *stage.optional}]
     return f" (made by stage {', '.join(dict.fromkeys(names))})" if names and column != "id" else ""
 
 

@@ -28,7 +28,7 @@ from typing import Any
 from machines.replicas import IDENTITY, WaitingReplica, seconds_of
 from machines.servers import MODEL
 
-from sca_hf.engines import Completion, Engine, Sampling
+from sca_hf.engines import Completion, Engine, Prompt, Sampling
 from sca_hf.engines.ray.engine import Placement, RayEngine
 from sca_hf.engines.registry import make_engine
 from sca_hf.engines.routing import Router, shared_part
@@ -49,7 +49,7 @@ class AtOnce(ThreadedEngine):
     def __init__(self) -> None:
         super().__init__(IDENTITY, "at-once")
 
-    async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
+    async def _ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
         return Completion("def double(x):\n    return 2 * x\n" * 8, "stop", 1500, 64)
 
     async def _release(self) -> None:
@@ -65,7 +65,7 @@ class Replicas(AtOnce):
         for number in range(count):
             self._router.add(f"replica {number}", None)
 
-    async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
+    async def _ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
         taken = self._router.take(shared_part(prompt), 0.0)
         assert taken is not None
         await asyncio.sleep(0)

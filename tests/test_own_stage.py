@@ -97,11 +97,17 @@ def test_it_runs_on_just_the_columns_that_it_uses() -> None:
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
-        ("[seeds, 'tests.test_own_stage:BREVITY']", "'brevity' needs column 'response' (made by stage responses)"),
-        ("[seeds, responses]", "'responses' needs column 'instruction' (made by stage instructions)"),
-        ("[concepts, seeds]", "stage 'concepts' needs column 'id', 'seed' (made by stage seeds); there is no column"),
+        (
+            "[seeds, 'tests.test_own_stage:BREVITY']",
+            "'brevity' needs column 'response' (made by stage responses, chat_responses)",
+        ),
+        ("[seeds, responses]", "'responses' needs column 'instruction' (made by stage instructions, oss_instruct)"),
+        (
+            "[concepts, seeds]",
+            "stage 'concepts' needs column 'id', 'seed' (made by stage seeds, excerpts); there is no column",
+        ),
         ("[seeds, concepts, concepts]", "none of them twice"),
-        ("[seeds, concept]", "there is no stage 'concept'; give one of seeds, judge"),
+        ("[seeds, concept]", "there is no stage 'concept'; give one of seeds, excerpts"),
         ("['nowhere:STAGE']", "'nowhere:STAGE' can't be imported"),
         ("['tests.test_own_stage:RECIPE']", "is a str; give a Stage"),
         ("seeds", "give a list of names"),

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -37,7 +37,8 @@ def settings(kind: type[BaseModel], section: str = "") -> list[Setting]:
 
     Raises RecipeError that lists the sections where there is no such one.
     """
-    every = list(_settings(kind))
+    whole = {section_of(field.annotation) for field in kind.model_fields.values()}
+    every = list(_settings(kind, "", whole))
     chosen = [each for each in every if not section or f"{each.key}.".startswith(f"{section}.")]
     if not chosen:
         sections = [each.key for each in every if each.kind.startswith("section")]
@@ -61,15 +62,16 @@ def markdown(listed: Sequence[Setting]) -> str:
     return "\n".join(["| setting | type | default | meaning |", "|---|---|---|---|", *rows])
 
 
-def _settings(kind: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
+def _settings(kind: type[BaseModel], prefix: str, whole: Set[type[BaseModel] | None]) -> Iterator[Setting]:
+    """`whole`: sections of the recipe itself. Where a stage may have one of its own, its keys aren't listed again."""
     for name, field in kind.model_fields.items():
         section = section_of(field.annotation)
         words = type_words(field.annotation, field.metadata)
         if section is not None:  # its keys follow below
             words = "section or null" if words.endswith(" or null") else "section"
         yield Setting(f"{prefix}{name}", words, _default(field, section), meaning(kind, name))
-        if section is not None:
-            yield from _settings(section, f"{prefix}{name}.")
+        if section is not None and not (prefix and section in whole):
+            yield from _settings(section, f"{prefix}{name}.", whole)
 
 
 def meaning(kind: type[BaseModel], name: str) -> str:

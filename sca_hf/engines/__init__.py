@@ -1,5 +1,6 @@
-"""What an engine is: one prompt in, one completion out, many at once."""
+"""What an engine is: one prompt or conversation in, one completion out, many at once."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, dataclass
@@ -9,6 +10,34 @@ from sca_hf.engines.repetition import RepetitionDetection
 from sca_hf.identity import published_name
 
 FinishReason = Literal["stop", "length", "repetition"]
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What one side of a conversation says."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What a chat model answers: it is laid out by the model's own chat template, in the engine or its server."""
+
+    messages: tuple[Message, ...]
+
+    @property
+    def dicts(self) -> list[dict[str, str]]:
+        """Return the messages as chat templates and OpenAI's protocol take them."""
+        return [{"role": message.role, "content": message.content} for message in self.messages]
+
+    def __str__(self) -> str:
+        return json.dumps(self.dicts, ensure_ascii=False)
+
+
+Prompt = str | Conversation
+"""A text that a model goes on with, or a conversation that it answers."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +82,15 @@ class EngineIdentity:
     def intent(self) -> dict[str, str]:
         """Return what enters a fingerprint: the content of a local model (its revision), not the name of its folder."""
         return {key: value for key, value in asdict(self).items() if key != "model"}
+
+    @property
+    def writer(self) -> str:
+        """Return the model, as a row says who wrote it: a Hub id with its commit, or the hash of a folder's content.
+
+        The name of a folder is no part of it: the same model gives the same rows, wherever it lies.
+        """
+        is_whole = self.revision.startswith("local:") or "@" in self.revision
+        return self.revision if is_whole else f"{self.model.partition('@')[0]}@{self.revision}"
 
     def published(self) -> dict[str, str]:
         """For lineage and cards: of a local model, its folder's name alone."""
@@ -127,13 +165,20 @@ class RowFailure(Exception):
 
 
 class Engine(Protocol):
-    """Completes prompts. `complete` may be awaited from any event loop and any number of times at once."""
+    """Completes prompts and answers conversations.
+
+    `complete` may be awaited from any event loop and any number of times at once.
+    """
 
     @property
     def identity(self) -> EngineIdentity: ...
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
-        """Return one sample. Raises RowFailure for this call only, EngineUnavailable when no call can succeed."""
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        """Return one sample. Raises RowFailure for this call only, EngineUnavailable when no call can succeed.
+
+        Where a model or server gives what a chat model thought apart from its answer, the text begins with it, between
+        `<think>` and `</think>`.
+        """
         ...
 
     def close(self) -> None:

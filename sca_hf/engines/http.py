@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from sca_hf.engines import Completion, Sampling
+from sca_hf.engines import Completion, Prompt, Sampling
 from sca_hf.errors import EngineUnavailable
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class HttpServer(ABC):
         self._session: ClientSession | None = None
 
     @abstractmethod
-    async def ask(self, prompt: str, sampling: Sampling) -> Completion:
+    async def ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
         """Return one sample. Raises the three above, RowFailure, or EngineUnavailable where no call can succeed."""
 
     async def close(self) -> None:

@@ -1,16 +1,16 @@
 """Servers that speak OpenAI's protocol: `vllm serve`, SGLang, llama.cpp, a hosted one.
 
-Prompts go to /v1/completions. The key, if the server asks for one, is taken from OPENAI_API_KEY. Start `vllm serve` as
-the in-process engine runs, and it gives the same completions; its defaults from the model's generation config are
-overruled by each request.
+Prompts go to /v1/completions, conversations to /v1/chat/completions. The key, if the server asks for one, is taken from
+OPENAI_API_KEY. Start `vllm serve` as the in-process engine runs, and it gives the same completions; its defaults from
+the model's generation config are overruled by each request.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any, cast, get_args
 
-from sca_hf.engines import Completion, EngineIdentity, FinishReason, RowFailure, Sampling
+from sca_hf.engines import Completion, Conversation, EngineIdentity, FinishReason, Prompt, RowFailure, Sampling
 from sca_hf.engines.http import Busy, Failed, HttpServer, Unreachable, read_json, shown
 from sca_hf.engines.remote import RemoteEngine, Servers, TokenLimits
 from sca_hf.engines.server_list import ask_first
@@ -69,12 +69,11 @@ class _OpenAiServer(HttpServer):
         super().__init__(url, KEY, request_seconds)
         self._model = model
         self._is_vllm = is_vllm
-        self._address = f"{_base(url)}/completions"
+        self._base = _base(url)
 
-    async def ask(self, prompt: str, sampling: Sampling) -> Completion:
-        body = {
+    async def ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        body: dict[str, Any] = {
             "model": self._model,
-            "prompt": prompt,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "max_tokens": sampling.max_tokens,
@@ -82,7 +81,10 @@ class _OpenAiServer(HttpServer):
             **({"stop": list(sampling.stop)} if sampling.stop else {}),
             **self._extra_of(sampling),
         }
-        status, headers, content = await self._post(self._address, body)
+        is_chat = isinstance(prompt, Conversation)
+        body |= {"messages": prompt.dicts} if isinstance(prompt, Conversation) else {"prompt": prompt}
+        address = f"{self._base}/chat/completions" if is_chat else f"{self._base}/completions"
+        status, headers, content = await self._post(address, body)
         if status != 200:
             said = self._hidden(f"status {status} {content.decode(errors='replace')}")
             if status in {400, 413, 422} and any(part in said.lower() for part in _TOO_LONG):
@@ -91,15 +93,23 @@ class _OpenAiServer(HttpServer):
                 raise EngineUnavailable(
                     f"{shown(self.url)} has no model {self._model!r} any more ({said}); serve it, or change --model"
                 )
+            if status == 400 and "chat template" in said.lower():
+                raise EngineUnavailable(
+                    f"{shown(self.url)} has no chat template for {self._model!r} ({said}); serve a chat model, or "
+                    "start the server with --chat-template FILE"
+                )
             raise self._refusal(status, headers, said)
         answer = self._content(content)
         try:
             choice, usage = answer["choices"][0], answer.get("usage")
-            text, reason = choice["text"], choice["finish_reason"]
+            text = _said(choice["message"]) if is_chat else choice["text"]
+            reason = choice["finish_reason"]
             read, written = (usage["prompt_tokens"], usage["completion_tokens"]) if usage else (0, 0)
             first_tokens = _first_tokens(choice) if sampling.alternatives else None
         except (KeyError, IndexError, TypeError, AttributeError) as error:  # not what the protocol says
             raise Failed(f"it answers nonsense: {type(error).__name__}") from None
+        if reason == "content_filter":
+            raise RowFailure("refusal")
         if reason not in get_args(FinishReason) or not isinstance(text, str):
             raise RowFailure("engine-error")
         return Completion(text, cast(FinishReason, reason), read, written, first_tokens)
@@ -120,6 +130,13 @@ def _first_tokens(choice: dict[str, Any]) -> dict[str, float] | None:
     """Return the log-probabilities of the likeliest first tokens, None where the server tells none."""
     places = (choice.get("logprobs") or {}).get("top_logprobs")
     return dict(places[0]) if places and places[0] else None
+
+
+def _said(message: Mapping[str, Any]) -> Any:
+    """Return what a message of the assistant says, behind what it thought where the server gives that apart."""
+    thought = message.get("reasoning_content") or message.get("reasoning")
+    text = message.get("content") or message.get("refusal") or ""
+    return f"<think>{thought}</think>{text}" if thought else text
 
 
 def _base(url: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sca_hf.engines import Completion, EngineIdentity, Fleet, RowFailure, Sampling
+from sca_hf.engines import Completion, EngineIdentity, Fleet, Prompt, RowFailure, Sampling
 from sca_hf.engines.http import Busy, Failed, Unreachable, shown
 from sca_hf.engines.routing import Router, shared_part
 from sca_hf.engines.server_list import ask_first, read_urls
@@ -55,7 +55,7 @@ class Server(Protocol):
 
     url: str
 
-    async def ask(self, prompt: str, sampling: Sampling) -> Completion: ...
+    async def ask(self, prompt: Prompt, sampling: Sampling) -> Completion: ...
 
     async def close(self) -> None: ...
 
@@ -113,8 +113,8 @@ class RemoteEngine(ThreadedEngine):
     def _prepare(self) -> None:
         self._watcher = self._loop.create_task(self._watch())
 
-    async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
-        if not _is_text(prompt):
+    async def _ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        if not _is_text(str(prompt)):
             raise RowFailure("undecodable-prompt")
         completion = await self._asked(prompt, sampling)
         if not _is_text(completion.text):
@@ -129,7 +129,7 @@ class RemoteEngine(ThreadedEngine):
         for server in [*self._left, *(seat.server for seat in self._router.holders)]:
             await server.close()
 
-    async def _asked(self, prompt: str, sampling: Sampling) -> Completion:
+    async def _asked(self, prompt: Prompt, sampling: Sampling) -> Completion:
         began = time.monotonic()
         failures = 0
         trouble: object = "no server answers"

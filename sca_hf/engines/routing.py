@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from sca_hf.engines import Conversation, Prompt
+
 SPREAD = 1.25
 """A server holds at most so many times the calls of the average one, and at least that one's through this. Larger: more
 prefix hits, and more that wait while others don't."""
@@ -26,8 +28,13 @@ _ALWAYS = -math.inf
 _NEVER = math.inf
 
 
-def shared_part(prompt: str) -> str:
-    """Return what a prompt shares with others: all before its open row; all of it where it has no such heading."""
+def shared_part(prompt: Prompt) -> str:
+    """Return what a prompt shares with others: all before its open row; all of it where it has no such heading.
+
+    Of a conversation, all but what is said last.
+    """
+    if isinstance(prompt, Conversation):
+        return str(Conversation(prompt.messages[:-1]))
     before, heading, _ = prompt.rpartition(OPEN_ROW)
     return before if heading else prompt
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
-from sca_hf.engines import Completion, EngineIdentity, FinishReason, RowFailure, Sampling
+from sca_hf.engines import Completion, Conversation, EngineIdentity, FinishReason, Prompt, RowFailure, Sampling
 from sca_hf.engines.http import Busy, Failed, HttpServer, read_json, seconds_of, shown
 from sca_hf.engines.remote import RemoteEngine, Servers, TokenLimits
 from sca_hf.engines.server_list import ask_first
@@ -61,7 +61,12 @@ def _look(model: str, url: str) -> EngineIdentity:
 
 
 class _TgiServer(HttpServer):
-    async def ask(self, prompt: str, sampling: Sampling) -> Completion:
+    async def ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        if isinstance(prompt, Conversation):
+            raise EngineUnavailable(
+                f"{shown(self.url)} is asked for completions alone (engine.kind tgi), and a stage asks a chat model; "
+                "give that stage an engine of kind openai: TGI speaks its protocol too"
+            )
         from text_generation.errors import parse_error
         from text_generation.types import Parameters, Request, Response
 
@@ -103,5 +108,5 @@ class _TgiServer(HttpServer):
             case errors.OverloadedError() | errors.RateLimitExceededError() | errors.ShardTimeoutError():
                 return Busy(said, seconds)
             case errors.NotFoundError():
-                return EngineUnavailable(f"{shown(self.url)} is no TGI server ({said}); change engine.urls")
+                return EngineUnavailable(f"{shown(self.url)} is not a TGI server ({said}); change engine.urls")
         return self._refusal(status, {}, said)

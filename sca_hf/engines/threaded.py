@@ -5,7 +5,7 @@ import atexit
 import threading
 from abc import ABC, abstractmethod
 
-from sca_hf.engines import Completion, EngineIdentity, Sampling, Usage, Work
+from sca_hf.engines import Completion, EngineIdentity, Prompt, Sampling, Usage, Work
 from sca_hf.errors import EngineUnavailable
 
 _CLOSE_SECONDS = 60.0
@@ -41,7 +41,7 @@ class ThreadedEngine(ABC):
         with self._lock:
             self._start()
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
         """One sample. RowFailure: "prompt-too-long", "undecodable-prompt", "undecodable-completion", "engine-error"."""
         with self._lock:  # so that `close` finds each call that was let in
             self._start()
@@ -63,7 +63,7 @@ class ThreadedEngine(ABC):
         thread.join(_CLOSE_SECONDS)
 
     @abstractmethod
-    async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
+    async def _ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
         """Return one sample, in the thread. What it raises is what `complete` raises."""
 
     @abstractmethod
@@ -100,7 +100,7 @@ class ThreadedEngine(ABC):
         if self._failure or self._ready_when_prepared:
             self.usage.be_ready()
 
-    async def _complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def _complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
         self._check()
         task = asyncio.current_task()
         assert task is not None

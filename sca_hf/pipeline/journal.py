@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sca_hf.engines import Completion, Engine, EngineIdentity, Fleet, Sampling, Usage
+from sca_hf.engines import Completion, Engine, EngineIdentity, Fleet, Prompt, Sampling, Usage
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
 from sca_hf.pipeline.once import Once
@@ -144,7 +144,9 @@ class Journal:
         )
 
 
-def find_completion(journal: Journal, engine: Mapping[str, Any], prompt: str, sampling: Sampling) -> Completion | None:
+def find_completion(
+    journal: Journal, engine: Mapping[str, Any], prompt: Prompt, sampling: Sampling
+) -> Completion | None:
     """The completion of a call that was made by the engine of this identity (`EngineIdentity.intent`), or None."""
     return _find(journal, *_keys(_maker(engine), prompt, sampling), sampling.max_tokens)[0]
 
@@ -160,7 +162,7 @@ def _maker(engine: Mapping[str, Any]) -> str:
     return json.dumps(engine, sort_keys=True)
 
 
-def _keys(maker: str, prompt: str, sampling: Sampling) -> tuple[str, str]:
+def _keys(maker: str, prompt: Prompt, sampling: Sampling) -> tuple[str, str]:
     """Return the key of a completion that ended with "stop", and that of one that max_tokens cut off."""
     settings = dict(vars(sampling))  # `asdict` copies all of it, which takes longer than all else here
     max_tokens = settings.pop("max_tokens")
@@ -170,7 +172,8 @@ def _keys(maker: str, prompt: str, sampling: Sampling) -> tuple[str, str]:
         settings["repetition_detection"] = vars(detection)
     if alternatives:
         settings["alternatives"] = alternatives
-    stopped = digest("completion", maker, prompt, json.dumps(settings, sort_keys=True))
+    kind = "completion" if isinstance(prompt, str) else "conversation"
+    stopped = digest(kind, maker, str(prompt), json.dumps(settings, sort_keys=True))
     return stopped, digest(stopped, max_tokens)
 
 
@@ -205,7 +208,7 @@ class JournaledEngine:
         """Return how its replicas or servers are now; None for one engine in this process."""
         return getattr(self._engine, "fleet", None)
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
         """Return one sample, from the journal or the engine. Raises what the engine raises, and StoreError."""
         stopped, cut = _keys(self._maker, prompt, sampling)
 

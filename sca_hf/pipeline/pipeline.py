@@ -136,8 +136,9 @@ class Pipeline:
         """
         outcomes: list[Outcome] = []
         self.store.check_writable()
-        if any(stage.needs == "engine" for stage in self.stages):
-            self._intents.engine()  # one that can't be reached is found before hours of other work
+        for stage in self.stages:
+            if stage.needs == "engine":
+                self._intents.engine(stage)  # one that can't be reached is found before hours of other work
         source = self._input(fetch=True)
         with ExitStack() as stack:
             resources = stack.enter_context(Resources(self.recipe, journal_path(self.recipe, self.store.root)))
@@ -204,7 +205,7 @@ class Pipeline:
                 ),
                 input=source.name,
                 command=command(self.recipe, stage.name, self._start()),
-                model=Writer(**self._intents.engine().published()) if stage.needs == "engine" else None,
+                model=Writer(**self._intents.engine(stage).published()) if stage.needs == "engine" else None,
                 packages=_packages(),
                 tokens=TokenCounts(prompt=worked.tokens.prompt, completion=worked.tokens.completion),
             )

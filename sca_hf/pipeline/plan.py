@@ -64,13 +64,13 @@ class Intents:
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        check_engine(recipe.engine)
         self.few_shot = _few_shot(recipe)
         for stage in recipe.chain:
+            check_engine(recipe.asked(stage)[1])
             if stage.check is not None:
                 stage.check(recipe[stage.name])
         self._recipe = recipe
-        self._identity: EngineIdentity | None = None
+        self._identities: dict[tuple[str, str], EngineIdentity] = {}
 
     def of(self, stage: Stage, source: StageInput) -> dict[str, Any]:
         """Return the intent of a stage, JSON-able. Raises EngineUnavailable if there is no such model."""
@@ -87,7 +87,7 @@ class Intents:
         if stage.needs == "sandbox":
             intent["sandbox"] = _sandbox_intent()
         if stage.needs == "engine":
-            intent["engine"] = self.engine().intent() | self._recipe.engine.intent()
+            intent["engine"] = self.engine(stage).intent() | self._recipe.asked(stage)[1].intent()
         if stage.step:
             intent["prompts"] = step_sha(self.few_shot, stage.step)
         if stage.until_pass is not None and stage.until_pass(settings):
@@ -109,11 +109,13 @@ class Intents:
         assert chooser.pass_rule is not None
         return chooser.pass_rule(self._recipe[chooser.name])
 
-    def engine(self) -> EngineIdentity:
-        """Return the identity of the recipe's engine, looked up when it is first needed. Raises EngineUnavailable."""
-        if self._identity is None:
-            self._identity = identity_of(self._recipe.model, self._recipe.engine)
-        return self._identity
+    def engine(self, stage: Stage) -> EngineIdentity:
+        """Return the identity of a stage's engine, looked up when it is first needed. Raises EngineUnavailable."""
+        model, settings = self._recipe.asked(stage)
+        key = model, settings.model_dump_json()
+        if key not in self._identities:
+            self._identities[key] = identity_of(model, settings)
+        return self._identities[key]
 
 
 def executing(recipe: Recipe, stage: Stage) -> Stage:
@@ -176,6 +178,11 @@ def _few_shot(recipe: Recipe) -> FewShot:
     few_shot = load_few_shot(recipe.prompts)
     for stage in recipe.chain:
         settings = recipe[stage.name]
+        if stage.step and stage.step not in few_shot.systems:
+            raise InputError(
+                f"few-shot file {recipe.prompts!r} has no text under '### System: {stage.step}', which stage "
+                f"{stage.name!r} needs; add it, or take prompts=default"
+            )
         if stage.step and isinstance(settings, ShotSettings) and settings.shots > len(few_shot.exemplars):
             raise InputError(
                 f"{stage.name}.shots = {settings.shots}, but few-shot file {recipe.prompts!r} has "

@@ -1,4 +1,4 @@
-"""The engine and the jails of a run: started when a stage first needs them, ended with the run."""
+"""The engines and the jails of a run: started when a stage first needs them, ended with the run."""
 
 from collections import Counter
 from contextlib import AbstractContextManager
@@ -19,23 +19,29 @@ def journal_path(recipe: Recipe, root: Path) -> Path:
 
 
 class Resources:
-    """Lends the engine and the jails, each behind the journal at `journal`."""
+    """Lends the engines and the jails, each behind the journal at `journal`."""
 
     def __init__(self, recipe: Recipe, journal: Path) -> None:
         self._recipe = recipe
         self._journal = Journal(journal)
-        self._engine: JournaledEngine | None = None
+        self._engines: dict[tuple[str, str], JournaledEngine] = {}
+        self._ended: list[JournaledEngine] = []
         self._jails: dict[str, JournaledJails] = {}
 
-    def engine(self) -> JournaledEngine:
-        """Return the engine of the recipe. The model is loaded at the first call that the journal does not hold."""
-        if self._engine is None:
-            engine = make_engine(self._recipe.model, self._recipe.engine)
-            self._engine = JournaledEngine(engine, self._journal)
-        return self._engine
+    def engine(self, stage: Stage) -> JournaledEngine:
+        """Return the engine that a stage asks. Its model is loaded at the first call that the journal does not hold.
+
+        That of another stage is ended first, unless it is the same: two models may not fit into memory at once.
+        """
+        model, settings = self._recipe.asked(stage)
+        key = model, settings.model_dump_json()
+        if key not in self._engines:
+            self._end_engines()
+            self._engines[key] = JournaledEngine(make_engine(model, settings), self._journal)
+        return self._engines[key]
 
     def calls(self) -> Counter[str]:
-        """Count completions and programs so far: `made` by the engine or a jail, `reused` from the journal, and of
+        """Count completions and programs so far: `made` by an engine or a jail, `reused` from the journal, and of
         these the `earlier` ones, which an earlier run had left there."""
         return Counter(
             {name: sum(getattr(each, name) for each in self._lent) for name in ("made", "reused", "earlier")}
@@ -47,29 +53,27 @@ class Resources:
 
     def earlier_calls(self, *, engine: bool) -> int:
         """Return how many completions (else: programs) so far an earlier run had left in the journal."""
-        return sum(each.earlier for each in self._lent if (each is self._engine) == engine)
+        return sum(each.earlier for each in self._lent if isinstance(each, JournaledEngine) == engine)
 
     @property
     def _lent(self) -> list[JournaledEngine | JournaledJails]:
-        return [each for each in (self._engine, *self._jails.values()) if each is not None]
+        return [*self._all_engines, *self._jails.values()]
 
     @property
     def starting_seconds(self) -> float:
-        """Seconds that it took so far to get the engine ready."""
-        usage = self._engine.usage if self._engine is not None else None
-        return usage.starting_seconds if usage is not None else 0.0
+        """Seconds that it took so far to get the engines ready."""
+        return sum(engine.usage.starting_seconds for engine in self._all_engines if engine.usage is not None)
 
     @property
     def written(self) -> int:
-        """Tokens that the engine wrote so far; none of them come from the journal."""
-        usage = self._engine.usage if self._engine is not None else None
-        return usage.completion_tokens if usage is not None else 0
+        """Tokens that the engines wrote so far; none of them come from the journal."""
+        return sum(engine.usage.completion_tokens for engine in self._all_engines if engine.usage is not None)
 
     def jails(self, stage: Stage, *, beside_engine: bool = False) -> JournaledJails:
         """Return the jails of a stage. Unless both are needed at once, the engine is ended first: memory is scarce."""
         assert stage.jails is not None
         if not beside_engine:
-            self._end_engine()
+            self._end_engines()
         if stage.name not in self._jails:
             run = self._recipe.run
             jails = stage.jails(self._recipe[stage.name], run.jails)
@@ -83,11 +87,17 @@ class Resources:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end_engine()
+        self._end_engines()
         for jails in self._jails.values():
             jails.close()
         self._journal.close()
 
-    def _end_engine(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
+    @property
+    def _all_engines(self) -> list[JournaledEngine]:
+        return [*self._ended, *self._engines.values()]
+
+    def _end_engines(self) -> None:
+        for engine in self._engines.values():
+            engine.close()
+            self._ended.append(engine)
+        self._engines.clear()

@@ -67,7 +67,7 @@ class StageWork:
         run, settings = self._recipe.run, self._recipe[stage.name]
         earlier_calls = partial(self._resources.earlier_calls, engine=stage.needs == "engine")
         earlier = earlier_calls()
-        engine = self._resources.engine() if stage.needs == "engine" else None
+        engine = self._resources.engine(stage) if stage.needs == "engine" else None
         jails = self._jails(stage)
         until_pass = stage.until_pass is not None and stage.until_pass(settings)
         execution: dict[str, Any] = {}
@@ -89,7 +89,7 @@ class StageWork:
             progress=Progress(
                 usage=engine.usage if engine else None,
                 fleet=engine.fleet if engine else None,
-                slots=self._recipe.engine.slots,
+                slots=self._recipe.asked(stage)[1].slots,
                 calls_per_row=stage.calls(settings) if stage.needs == "engine" else 0,
                 earlier_calls=lambda: earlier_calls() - earlier,
                 jails=run.jails if jails else 0,

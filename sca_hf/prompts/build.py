@@ -1,11 +1,12 @@
-"""The prompts of the three LLM steps, and what a completion of each must look like.
+"""The prompts of the few-shot steps, and what a completion of each must look like.
 
 A prompt is the step's system text, exemplars under numbered headings, and the open row under the next number.
 The model goes on after the last label; generation stops at the next heading, or where the part that was asked for ends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from sca_hf.engines import Conversation, Message, Prompt
 from sca_hf.identity import digest
 from sca_hf.prompts.few_shot import Exemplar, FewShot, Property
 from sca_hf.stage import Step
@@ -50,16 +51,54 @@ def tests_prompt(prompt: str, response: str) -> str:
     return f"{prompt}{response}\n\n{TESTS_LABEL}\n{OPENING_FENCE}"
 
 
+def snippet_prompt(few_shot: FewShot, exemplars: Sequence[Exemplar], code: str) -> str:
+    """S->I: the completion is the text of one task, straight from code."""
+    shots = [f"{_code(shot.code)}\n\n[Instruction]\n{shot.instruction}" for shot in exemplars]
+    return _prompt(few_shot, "S->I", shots, f"{_code(code)}\n\n[Instruction]\n")
+
+
+def chat_response(few_shot: FewShot, exemplars: Sequence[Exemplar], instruction: str) -> Conversation:
+    """chat:I->R: the answer to the last message is the response."""
+    turns = [(shot.instruction, shot.response) for shot in exemplars]
+    return _conversation(few_shot.systems["chat:I->R"], turns, instruction)
+
+
+def chat_tests(few_shot: FewShot, exemplars: Sequence[Exemplar], answered: tuple[str, str]) -> Conversation:
+    """chat:IR->T: the answer to the last message is the tests of a response, which comes behind its instruction."""
+
+    def shown(instruction: str, response: str) -> str:
+        return f"[Instruction]\n{instruction}\n\n[Response]\n{response}"
+
+    turns = [(shown(shot.instruction, shot.response), shot.tests) for shot in exemplars]
+    return _conversation(few_shot.systems["chat:IR->T"], turns, shown(*answered))
+
+
+def in_first_message(conversation: Conversation) -> Conversation:
+    """Return a conversation whose system text begins the first message of the user."""
+    system, first, *rest = conversation.messages
+    return Conversation((Message("user", f"{system.content}\n\n{first.content}"), *rest))
+
+
 def step_sha(few_shot: FewShot, step: Step) -> str:
     """Identifies all that a step's prompts can hold: its system text, and of each exemplar the parts that it shows."""
     shown = few_shot.exemplars
     open_property = Property("", "", "", ())
-    prompts = {
+    prompts: dict[Step, Callable[[], Prompt]] = {
         "S->C": lambda: concepts_prompt(few_shot, shown, ""),
         "C->I": lambda: instruction_prompt(few_shot, shown, open_property),
         "I->R": lambda: response_prompt(few_shot, shown, ""),
+        "S->I": lambda: snippet_prompt(few_shot, shown, ""),
+        "chat:I->R": lambda: chat_response(few_shot, shown, ""),
+        "chat:IR->T": lambda: chat_tests(few_shot, shown, ("", "")),
     }
-    return digest(prompts[step]())
+    return digest(str(prompts[step]()))
+
+
+def _conversation(system: str, turns: Sequence[tuple[str, str]], last: str) -> Conversation:
+    said = [Message("system", system)]
+    for user, assistant in turns:
+        said += [Message("user", user), Message("assistant", assistant)]
+    return Conversation((*said, Message("user", last)))
 
 
 def _code(code: str) -> str:

@@ -1,6 +1,7 @@
 """Few-shot files: the system text of each step and the exemplars that all steps share.
 
-The layout is that of the reference implementation, so a file written for it can be used in ours' place:
+The layout is that of the reference implementation, so a file written for it can be used in ours' place. The step S->I
+(stage `oss_instruct`) has a system text in files that are made for it:
 
     ### System: S->C
     <text>
@@ -31,13 +32,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
-from typing import get_args
 
 from sca_hf.errors import InputError
 from sca_hf.prompts.source import read_prompts
 from sca_hf.stage import Step
 
-STEPS: tuple[Step, ...] = get_args(Step)
+NEEDED: tuple[Step, ...] = ("S->C", "C->I", "I->R")
+"""Steps that every file has a system text for; the reference's have no other."""
+
 PARTS = ("Code", "Property", "Instruction", "Response", "Tests")
 PROPERTIES = ("category", "language", "difficulty", "concepts")
 
@@ -105,7 +107,7 @@ def parse_few_shot(text: str, name: str = "few-shot file") -> FewShot:
             systems[step.replace(" ", "")] = body
         else:
             exemplars.append(_parse_exemplar(body, f"{name}, Example {heading['number']}"))
-    for step in STEPS:
+    for step in NEEDED:
         if not systems.get(step):
             raise InputError(f"{name}: no text under '### System: {step}'; add it")
     if not exemplars:

@@ -23,6 +23,26 @@ def parsed(code: str) -> ast.Module | None:
             return None
 
 
+def syntax_error(code: str) -> SyntaxError | None:
+    """Return what keeps `code` from being parsed; None if it can be, or Python can't say why not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(code)
+        except SyntaxError as error:
+            return error
+        except (ValueError, RecursionError, MemoryError, OverflowError):
+            return None
+    return None
+
+
+def defined_names(code: str) -> frozenset[str]:
+    """Return the functions and classes that `code` defines at top level; none if it can't be parsed."""
+    tree = parsed(code)
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return frozenset(node.name for node in tree.body if isinstance(node, kinds)) if tree else frozenset()
+
+
 def nodes_in(root: ast.AST) -> list[ast.AST]:
     """Return a node and all below it, level by level, as `ast.walk` does in twice the time."""
     nodes = [root]

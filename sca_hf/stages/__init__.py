@@ -6,7 +6,27 @@ from typing import Any
 from sca_hf.errors import RecipeError, one_line
 from sca_hf.stage import Stage
 
-BUNDLED = ("seeds", "judge", "concepts", "instructions", "responses", "execute", "mutants", "cross", "select", "sft")
+BUNDLED = (
+    "seeds",
+    "excerpts",
+    "unused",
+    "judge",
+    "concepts",
+    "instructions",
+    "oss_instruct",
+    "evolve",
+    "responses",
+    "chat_responses",
+    "chat_tests",
+    "repair",
+    "execute",
+    "mutants",
+    "cross",
+    "unmastered",
+    "select",
+    "sft",
+    "preferences",
+)
 
 
 def __getattr__(name: str) -> Any:

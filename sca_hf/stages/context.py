@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 from datasets import Dataset, Features
 
-from sca_hf.engines import Completion, Engine, Sampling
+from sca_hf.engines import Completion, Engine, Prompt, Sampling
 from sca_hf.errors import SandboxUnavailable, ScaError
 from sca_hf.identity import RUN_SEED, row_id
 from sca_hf.parallel.ordered_map import AHEAD, OrderedMap, Row
@@ -87,12 +87,17 @@ class Context:
     tokens: Tokens = field(default_factory=Tokens)
     progress: Progress = field(default_factory=Progress)
 
-    async def complete(self, prompt: str, sampling: Sampling) -> tuple[str, str]:
+    @property
+    def writer(self) -> str | None:
+        """Return the model that `complete` asks, as rows name it; None without an engine."""
+        return self.engine.identity.writer if self.engine is not None else None
+
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> tuple[str, str]:
         """Return text and finish reason of one sample. Raises as `completion` does."""
         completion = await self.completion(prompt, sampling)
         return completion.text, completion.finish_reason
 
-    async def completion(self, prompt: str, sampling: Sampling) -> Completion:
+    async def completion(self, prompt: Prompt, sampling: Sampling) -> Completion:
         """Return one sample. Raises RowFailure for this call, EngineUnavailable for all."""
         if self.engine is None:
             raise ScaError("this stage needs an engine, and the context has none; give Context(engine=…)")

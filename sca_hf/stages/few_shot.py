@@ -10,12 +10,13 @@ from pydantic import Field, model_validator
 from sca_hf.engines import Sampling
 from sca_hf.engines.repetition import RepetitionDetection, ends_in_repetition
 from sca_hf.errors import ScaError
-from sca_hf.filters.copies import ExemplarCopies, WrittenPart
+from sca_hf.filters.copies import ExemplarCopies, WrittenPart, written_parts
 from sca_hf.identity import row_seed
 from sca_hf.prompts.decks import Decks
 from sca_hf.prompts.few_shot import Exemplar, FewShot
 from sca_hf.settings import Settings
 from sca_hf.stages.context import Context
+from sca_hf.stages.own_model import ModelSettings
 
 Open = TypeVar("Open")
 
@@ -47,31 +48,6 @@ class RepetitionSettings(Settings):
         return RepetitionDetection(**self.model_dump())
 
 
-class ShotSettings(Settings):
-    """How one few-shot step is sampled.
-
-    `shots`: exemplars a prompt. `temperature`, `top_p`: of the sampling, as vLLM has them. `max_tokens`: longest
-    completion; what reaches it is cut off. `decks`: the rows share this many fixed hands of exemplars, which a prefix
-    cache can serve; "per-row" draws exemplars for each row, as the paper does. `repetition_detection`: end a completion
-    that repeats itself where the engine can (vLLM), with the reason `repetition`; null: it goes on to `max_tokens`, and
-    is `cut-off`.
-    """
-
-    shots: int = Field(default=8, ge=0, le=100)
-    decks: Annotated[int, Field(ge=1, le=10_000)] | Literal["per-row"] = 64
-    temperature: float = Field(default=0.7, ge=0.0, le=2.0)
-    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
-    max_tokens: int = Field(default=1536, ge=1)
-    repetition_detection: RepetitionSettings | None = RepetitionSettings()
-
-
-class WritingSettings(ShotSettings):
-    """A step whose exemplars are whole texts. `max_copied`: the largest share of a text, by its 5-grams of words, that
-    may be an exemplar's of its own prompt; null: any."""
-
-    max_copied: float | None = Field(default=0.25, ge=0.0, lt=1.0)
-
-
 @dataclass(frozen=True)
 class Part:
     """What one call asks for. `name` goes into its seed, `stop` ends it, `max_tokens` cuts it off."""
@@ -79,6 +55,48 @@ class Part:
     name: str
     stop: tuple[str, ...]
     max_tokens: int
+
+
+class SamplingSettings(ModelSettings):
+    """How completions are drawn: `temperature`, `top_p`; `max_tokens`: longest one in tokens.
+
+    `repetition_detection`: end a completion that repeats itself where the engine can (vLLM), with the reason
+    `repetition`; null: it goes on to `max_tokens`, and is `cut-off`.
+    """
+
+    temperature: float = Field(default=0.7, ge=0.0, le=2.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    max_tokens: int = Field(default=1536, ge=1)
+    repetition_detection: RepetitionSettings | None = RepetitionSettings()
+
+    def sampling(self, part: Part, run_seed: int, parent_id: str, index: int = 0) -> Sampling:
+        """Return how sample `index` of a part of the row with id `parent_id` is drawn."""
+        return Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_tokens=part.max_tokens,
+            stop=part.stop,
+            seed=row_seed(run_seed, part.name, parent_id, index),
+            repetition_detection=self.repetition_detection.detection if self.repetition_detection else None,
+        )
+
+
+class ShotSettings(SamplingSettings):
+    """How one few-shot step is asked for. `shots`: exemplars a prompt.
+
+    `decks`: the rows share this many fixed hands of exemplars, which a prefix cache can serve; "per-row" draws
+    exemplars for each row, as the paper does.
+    """
+
+    shots: int = Field(default=8, ge=0, le=100)
+    decks: Annotated[int, Field(ge=1, le=10_000)] | Literal["per-row"] = 64
+
+
+class WritingSettings(ShotSettings):
+    """A step whose exemplars are whole texts. `max_copied`: the largest share of a text, by its 5-grams of words, that
+    may be an exemplar's of its own prompt; null: any."""
+
+    max_copied: float | None = Field(default=0.25, ge=0.0, lt=1.0)
 
 
 class FewShotCalls(Generic[Open]):
@@ -109,15 +127,7 @@ class FewShotCalls(Generic[Open]):
 
     def sampling(self, part: Part, parent_id: str, index: int = 0) -> Sampling:
         """Return how sample `index` of a part of the row with id `parent_id` is drawn."""
-        settings = self._settings
-        return Sampling(
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            max_tokens=part.max_tokens,
-            stop=part.stop,
-            seed=row_seed(self._run_seed, part.name, parent_id, index),
-            repetition_detection=settings.repetition_detection.detection if settings.repetition_detection else None,
-        )
+        return self._settings.sampling(part, self._run_seed, parent_id, index)
 
 
 class FewShotStep(Generic[Open]):
@@ -135,7 +145,9 @@ class FewShotStep(Generic[Open]):
         self._context = context
         self._calls = FewShotCalls(context.few_shot, settings, context.seed, stage, prompt_of)
         max_copied = settings.max_copied if isinstance(settings, WritingSettings) else None
-        self._copies = None if max_copied is None else ExemplarCopies(context.few_shot.exemplars, max_copied)
+        self._copies = (
+            None if max_copied is None else ExemplarCopies(written_parts(context.few_shot.exemplars), max_copied)
+        )
 
     def prompt(self, parent_id: str, open_row: Open) -> str:
         """Return the prompt of a row."""
@@ -154,7 +166,7 @@ class FewShotStep(Generic[Open]):
 
     def order(self, rows: Dataset) -> Sequence[int] | None:
         """Return the order in which to send the rows, deck by deck; None where they share no decks."""
-        order: Sequence[int] | None = self._calls.decks.order(_ids(rows))
+        order: Sequence[int] | None = self._calls.decks.order(ids(rows))
         return order
 
 
@@ -164,7 +176,7 @@ def ended(text: str, finish_reason: str, sampling: Sampling) -> str:
     return "repetition" if repeats else finish_reason
 
 
-def _ids(rows: Dataset) -> Iterator[str]:
-    """Read in parts: all ids of a million rows would take 100 MB."""
+def ids(rows: Dataset) -> Iterator[str]:
+    """Yield the ids of rows, read in parts: all of a million rows would take 100 MB."""
     for batch in rows.select_columns(["id"]).iter(batch_size=1_000):
         yield from batch["id"]

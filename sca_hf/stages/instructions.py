@@ -9,7 +9,7 @@ from sca_hf.engines import RowFailure
 from sca_hf.identity import row_random
 from sca_hf.prompts.build import CUT, INSTRUCTION_STOP, instruction_prompt
 from sca_hf.prompts.few_shot import PARTS, Property
-from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stage import REJECT_REASON, Column, Stage, written_by
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.few_shot import FewShotStep, Part, ShotSettings, WritingSettings
 
@@ -56,13 +56,14 @@ def instructions(concepts: Dataset, settings: InstructionsSettings, context: Con
 
     async def instruction_of(row: Row) -> Row:
         wanted = draw_property(settings, context.seed, row["id"], row["concepts"])
-        asked = {"category": wanted.category, "language": wanted.language, "difficulty": wanted.difficulty}
+        asked: Row = {"category": wanted.category, "language": wanted.language, "difficulty": wanted.difficulty}
+        asked["instruction_by"] = context.writer
         try:
             text, finish_reason = await step.sample(part, step.prompt(row["id"], wanted), row["id"])
         except RowFailure as failure:
             return asked | {"instruction": "", REJECT_REASON: failure.reason}
         instruction = text.strip()
-        reason = _reject_reason(instruction, finish_reason) or step.copied("instruction", instruction, row["id"])
+        reason = reject_reason(instruction, finish_reason) or step.copied("instruction", instruction, row["id"])
         return asked | {"instruction": instruction, REJECT_REASON: reason}
 
     return context.map_rows(STAGE, concepts, instruction_of, step.order(concepts))
@@ -83,7 +84,8 @@ def draw_property(settings: InstructionsSettings, run_seed: int, concepts_id: st
     return Property(category, language, difficulty, tuple(concepts))
 
 
-def _reject_reason(instruction: str, finish_reason: str) -> str | None:
+def reject_reason(instruction: str, finish_reason: str) -> str | None:
+    """Return why the text of a completion is no instruction, None if it is one."""
     if finish_reason in CUT:
         return CUT[finish_reason]
     if not instruction:
@@ -93,7 +95,7 @@ def _reject_reason(instruction: str, finish_reason: str) -> str | None:
 
 STAGE = Stage(
     name="instructions",
-    version=3,
+    version=4,
     title="The base model writes a task in which the concepts come up, with a category and a difficulty (C->I).",
     uses=("id", "concepts"),
     adds=(
@@ -103,6 +105,7 @@ STAGE = Stage(
         Column("language", Value("string"), "programming language asked for"),
         Column("difficulty", Value("string"), "difficulty asked for: easy, medium or hard"),
         Column("instruction", Value("string"), "the task, as the model wrote it"),
+        written_by("instruction"),
     ),
     parent_id="concepts_id",
     settings=InstructionsSettings,

@@ -21,9 +21,10 @@ from pydantic import Field
 from sca_hf.engines import RowFailure, Sampling
 from sca_hf.identity import published_name
 from sca_hf.prompts.judge import load_judge_prompts
-from sca_hf.settings import PATH, Settings
+from sca_hf.settings import PATH
 from sca_hf.stage import REJECT_REASON, Column, Counts, Stage
 from sca_hf.stages.context import Context, Row
+from sca_hf.stages.own_model import ModelSettings
 
 STOP = ("\n\n",)
 
@@ -35,7 +36,7 @@ _MIN_JUDGED = 20
 _REASONS = {"yes": None, "no": "judged-no"}
 
 
-class JudgeSettings(Settings):
+class JudgeSettings(ModelSettings):
     """How the judge is asked; the defaults are the paper's 5 tokens, and all bundled exemplars.
 
     `shots`: exemplars a prompt; `max_tokens`: longest completion in tokens; `prompts`: file with the system text and

@@ -16,6 +16,9 @@ from sca_hf.settings import Settings
 
 PASSED = "passed"
 
+WRONG = frozenset({"failed", "syntax-error"})
+"""Statuses of attempts whose response, or tests, are wrong: no limit of the machine ended them."""
+
 
 def program_of(response: str, tests: str) -> Program:
     """Return the program that a response and its tests make: their Python blocks, in order."""

@@ -14,7 +14,7 @@ from sca_hf.identity import row_id
 from sca_hf.prompts.answers import Answer, parse_answer, parse_response, parse_tests
 from sca_hf.prompts.build import RESPONSE_STOP, STOP, TESTS_STOP, response_prompt, tests_prompt
 from sca_hf.prompts.forgotten_imports import with_forgotten_imports
-from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stage import REJECT_REASON, Column, Stage, written_by
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.few_shot import FewShotStep, Part, WritingSettings
 from sca_hf.stages.first_samples import FirstSamples
@@ -90,6 +90,8 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
             "tests_inferred": answer.tests_inferred,
             "tests_imports": list(imports),
             "tests_cut": answer.tests_cut,
+            "response_by": context.writer,
+            "tests_by": context.writer,
             REJECT_REASON: answer.reject_reason,
         }
 
@@ -227,6 +229,8 @@ STAGE = Stage(
         Column("tests_inferred", Value("bool"), "whether the tests had no label, but are the last code of the answer"),
         Column("tests_imports", List(Value("string")), "modules whose import the tests had forgotten, and were given"),
         Column("tests_cut", Value("bool"), "whether the tests were cut off, and end with their last whole statement"),
+        written_by("response"),
+        written_by("tests"),
     ),
     parent_id="instruction_id",
     settings=ResponsesSettings,

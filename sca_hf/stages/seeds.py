@@ -40,48 +40,35 @@ from typing import Any, Self
 import numpy as np
 from datasets import Dataset, Value
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from sca_hf.corpus.hub import SCHEME, File, FileStream
+from sca_hf.corpus.hub import File, FileStream
 from sca_hf.corpus.languages import ENDINGS, language
 from sca_hf.corpus.languages.python.types import TypeCheckSettings, type_errors
 from sca_hf.corpus.rules import RuleSettings, SeedRow, judge_files, no_function
-from sca_hf.corpus.sources import Source, open_source
 from sca_hf.corpus.stream import SeedStream
-from sca_hf.errors import InputError
-from sca_hf.filters.decontaminate import DecontaminateSettings, load_contaminants
+from sca_hf.filters.decontaminate import DecontaminateSettings, check_benchmarks, load_contaminants
 from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicates
-from sca_hf.identity import digest, published_name, row_id
+from sca_hf.identity import digest, row_id
 from sca_hf.parallel.checkpoints import Checkpoints
 from sca_hf.parallel.crash_proof import CrashProofWorker
-from sca_hf.settings import PATH
-from sca_hf.stage import REJECT_REASON, Column, Counts, Origin, Stage
+from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context
 from sca_hf.stages.progress import Progress
+from sca_hf.stages.source_settings import WHERE, SourceSettings, origin
 
 Ids = NDArray[np.bytes_]
 
 _PART = 50  # files: what a killed call loses of its work at most, per worker
 
 
-class SeedSettings(RuleSettings):
-    """Where seeds come from and which are kept; the defaults are the paper's (METHOD.md, section 1).
+class SeedSettings(SourceSettings, RuleSettings):
+    """Which seeds are kept; the defaults are the paper's (METHOD.md, section 1).
 
-    `source`: "stdlib", a folder, git checkouts, a data file, the folder of a version, or hf://namespace/name.
-    `column`: which one of a data file, a version or a dataset on the Hub has the text. `license`: the SPDX id of files
-    that neither say their own nor have a license file above them. `config`, `data_dir`, `split`: which rows of a source
-    on the Hub. `count`: take at most this many of the seeds, drawn by the run's seed. `decontaminate`: the
-    benchmarks whose texts no seed may contain, `near_duplicates`: how near two seeds may be, `type_check`: who checks
-    the types of Python (null: no such rule).
+    `decontaminate`: the benchmarks whose texts no seed may contain, `near_duplicates`: how near two seeds may be,
+    `type_check`: who checks the types of Python (null: no such rule).
     """
 
-    source: str = Field(default="stdlib", min_length=1, json_schema_extra=PATH)
-    config: str | None = Field(default=None, min_length=1)
-    data_dir: str | None = Field(default=None, min_length=1)
-    split: str = Field(default="train", min_length=1)
-    column: str = Field(default="content", min_length=1)
-    license: str = Field(default="unknown", min_length=1)
-    count: int | None = Field(default=None, ge=1)
     decontaminate: DecontaminateSettings | None = None
     near_duplicates: NearDuplicateSettings | None = None
     type_check: TypeCheckSettings | None = None
@@ -95,36 +82,22 @@ class SeedSettings(RuleSettings):
         return self
 
     @property
-    def is_streamed(self) -> bool:
-        """Whether the source is a dataset on the Hub, which is read as far as it is needed."""
-        return self.source.startswith(SCHEME)
-
-    def open(self, patient: bool = True) -> Source:
-        """Return the source; see `open_source`."""
-        return open_source(
-            self.source,
-            self.column,
-            self.license,
-            config=self.config,
-            data_dir=self.data_dir,
-            split=self.split,
-            endings=ENDINGS[self.language],
-            patient=patient,
-        )
+    def endings(self) -> tuple[str, ...]:
+        """Return the endings of the names of files in the settings' language."""
+        return ENDINGS[self.language]
 
     def intent(self) -> dict[str, Any]:
         """Return all but the names of sources, whose content counts, and the Python whose grammar judges."""
         rules = {name: getattr(self, name) for name in ("secrets", "decontaminate", "near_duplicates", "type_check")}
         return (
-            self.model_dump(mode="json", exclude={"source", "config", "data_dir", "split", *rules})
+            self.model_dump(mode="json", exclude={*WHERE, *rules})
             | {"python": "{}.{}".format(*sys.version_info)}
             | {name: rule and rule.intent() for name, rule in rules.items()}
         )
 
     def published(self) -> dict[str, Any]:
         """Return the settings with the names of files and folders alone."""
-        decontaminate = self.decontaminate and self.decontaminate.published()
-        return super().published() | {"source": published_name(self.source), "decontaminate": decontaminate}
+        return super().published() | {"decontaminate": self.decontaminate and self.decontaminate.published()}
 
 
 def seeds(files: Dataset | FileStream, settings: SeedSettings, context: Context) -> Dataset:
@@ -297,27 +270,6 @@ def _draw(ids: Ids, reasons: list[str | None], count: int, run_seed: int) -> Non
         reasons[index] = "not-sampled"
 
 
-def _limited(settings: SeedSettings, rows: int) -> SeedSettings:
-    return settings.model_copy(update={"count": min(rows, settings.count or rows)})
-
-
-def _all_rows(settings: SeedSettings, counts: Counts, limit: int | None) -> int:
-    """Return all seeds that passed in a run with a limit, `count` at most.
-
-    Of a source on the Hub such a run read no more than it needed, so there it is what was asked for.
-    """
-    if settings.is_streamed:
-        asked = settings.count or limit
-        if asked is None:
-            raise InputError(
-                f"how many seeds {settings.source} has is not known before it is read; "
-                "say how many to forecast: --limit N, or --set seeds.count=N"
-            )
-        return asked
-    passed = counts.kept + counts.rejected.get("not-sampled", 0)
-    return min(passed, settings.count or passed)
-
-
 def _known(license: Any) -> Any:
     """Return the license of a ready-made row."""
     return license or "unknown"
@@ -350,6 +302,7 @@ STAGE = Stage(
     settings=SeedSettings,
     run=seeds,
     draws=True,
+    check=lambda settings: check_benchmarks(settings.decontaminate),
     measured=(
         Column(
             "benchmark_row",
@@ -358,6 +311,6 @@ STAGE = Stage(
         ),
         Column("secret_kind", Value("string"), "kinds of secrets that it contained"),
     ),
-    origin=Origin(SeedSettings.open, _limited, lambda settings: settings.count, _all_rows),
+    origin=origin("seeds"),
 )
 _FEATURES = STAGE.features({})

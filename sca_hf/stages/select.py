@@ -1,6 +1,5 @@
 """Selection: of all attempts at an instruction at most one is kept, drawn at random among those that pass all rules."""
 
-import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,18 +8,18 @@ from typing import Any, TypeVar
 
 from datasets import Dataset, List, Value
 
+from sca_hf.filters.decontaminate import check_benchmarks
 from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.identity import digest
+from sca_hf.prompts import syntax
 from sca_hf.prompts.code_blocks import code_blocks
-from sca_hf.prompts.syntax import parsed
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
-from sca_hf.stages.pass_rules import PASSED, PassRules, PassSettings, sample_of
+from sca_hf.stages.pass_rules import PASSED, WRONG, PassRules, PassSettings, sample_of
 from sca_hf.stages.reading import rows_of
 
 T = TypeVar("T")
 
-_WRONG = frozenset({"failed", "syntax-error"})
 _PART = 1000  # texts that are read at once
 
 
@@ -110,7 +109,7 @@ class _Attempts:
 
     def note_failure(self, attempt: Row, place: int, seed: int) -> None:
         """Make an attempt a candidate for the failure, if its sample is wrong."""
-        if attempt["status"] in _WRONG and sample_of(attempt) not in self.passed:
+        if attempt["status"] in WRONG and sample_of(attempt) not in self.passed:
             failure = digest(seed, "choice among failures", attempt["id"]), place
             self.failure = min(failure, self.failure or failure)
 
@@ -223,11 +222,7 @@ def defined_names(response: str) -> list[str]:
 
     Code that parses only together with its tests defines none.
     """
-    tree = parsed("\n".join(code_blocks(response)))
-    if tree is None:
-        return []
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return sorted({node.name for node in tree.body if isinstance(node, kinds)})
+    return sorted(syntax.defined_names("\n".join(code_blocks(response))))
 
 
 STAGE = Stage(
@@ -250,6 +245,7 @@ STAGE = Stage(
     compares=True,
     draws=True,
     pass_rule=PassRules,
+    check=lambda settings: check_benchmarks(settings.decontaminate),
     measured=(
         Column("other_names", List(Value("string")), "names asked for that it doesn't define, or its tests don't use"),
         Column(

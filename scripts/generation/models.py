@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from sca_hf.engines import Completion, EngineIdentity, Sampling
+from sca_hf.engines import Completion, EngineIdentity, Prompt, Sampling
 from sca_hf.identity import digest
 
 IDENTITY = EngineIdentity("model", "1", "model 1", "none")
@@ -14,7 +14,7 @@ class Instant:
 
     identity = IDENTITY
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
         return Completion("string slicing, type conversion, list comprehension", "stop", 1800, 12)
 
     def close(self) -> None:
@@ -41,7 +41,7 @@ class Steps:
         """Tokens of the completion of a sample with this seed."""
         return self.longest if int(digest(seed)[:8], 16) / 2**32 < self.long_share else self.shortest
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
         count = self.tokens(sampling.seed)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((count, done))
@@ -74,7 +74,7 @@ class Waiting:
     slots: asyncio.Semaphore
     identity: EngineIdentity = IDENTITY
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
         async with self.slots:
             await asyncio.sleep(self.seconds)
         tests = f"```python\nimport time\ntime.sleep({self.seconds})\nassert number() == {sampling.seed}\n```"

@@ -16,6 +16,7 @@ from self_alignment.held_out import write_held_out
 from self_alignment.scoring import score
 
 from sca_hf.evaluation.results import Result
+from sca_hf.recipe import load_recipe
 from sca_hf.store import Store
 
 _RECIPE = (
@@ -48,7 +49,9 @@ class Experiment:
     def run_pipeline(self, seed: int, name: str, model: str, changes: Sequence[str] = ()) -> Store:
         """Run the recipe as `name`, up to the selection. Returns the store, whose journal the runs of a seed share."""
         store = self.folder / f"data-{seed}"
-        settings = [*self.settings, f"name={name}", "responses.until=all", f"seed={seed}", *changes]
+        settings = [*self.settings, f"name={name}", f"seed={seed}", *changes]
+        if any(stage.name == "responses" for stage in load_recipe(self.recipe, settings).chain):
+            settings.append("responses.until=all")
         self._command(
             self.folder / f"{name}-{seed}.log",
             *("sca_hf.run", "--recipe", self.recipe, "--model", model, "--store", str(store), "--to", "select"),

@@ -16,7 +16,7 @@ from sca_hf.console import progress as progress_of
 from sca_hf.console.progress import Line, _packed, shown
 from sca_hf.console.remaining import calls_to_come
 from sca_hf.console.settings import settings
-from sca_hf.engines import Completion, EngineIdentity, Fleet, Sampling, Usage, Work
+from sca_hf.engines import Completion, EngineIdentity, Fleet, Prompt, Sampling, Usage, Work
 from sca_hf.parallel.ordered_map import Row
 from sca_hf.recipe import complete_recipe
 from sca_hf.reporting.reasons import loosened_by
@@ -183,7 +183,7 @@ def test_calls_that_rows_make_are_counted(tmp_path: Path) -> None:
 
         identity = EngineIdentity("toy", "1", "1", "float32")
 
-        async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+        async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
             await asyncio.sleep(0.001)
             return Completion("word", "stop", 10, 7)
 

@@ -42,6 +42,11 @@ def ended(text: str, stop: Sequence[str], max_tokens: int) -> tuple[str, str, st
     return text[:begin], "stop", each
 
 
+def laid_out(messages: Sequence[dict[str, str]]) -> str:
+    """What a chat template makes of a conversation."""
+    return "".join(f"<|{each['role']}|>\n{each['content']}\n" for each in messages) + "<|assistant|>\n"
+
+
 class Loopback:
     """`says`: what the model writes behind a prompt, with a seed, if nothing ends it. `likely`: log-probabilities of
     first tokens behind a prompt, where a request asks for some; None: it tells none.
@@ -50,7 +55,8 @@ class Loopback:
 
     A fault is a status (with "retry" a 429 that says when, with "date" one that says until when), "hang", "cut",
     "garbage" (broken JSON), "utf-8" (invalid), "surrogate", "empty", "forever" (words again until max_tokens),
-    "repetition" (the same, but it was detected), "long" (context exceeded) or "gone" (no such model).
+    "repetition" (the same, but it was detected), "long" (context exceeded), "no-template" (a conversation that it can't
+    lay out) or "gone" (no such model).
     """
 
     def __init__(self, *, key: str | None = None, models: tuple[str, ...] = (MODEL,), port: int = 0) -> None:
@@ -62,6 +68,7 @@ class Loopback:
         self.bodies: list[dict[str, Any]] = []
         self.version: str | None = "1.0"  # None: a server that is not vLLM
         self.says: Callable[[str, int], str] = text_of
+        self.thinks: str | None = None  # what it gives apart from the answers of a chat model
         self.likely: Callable[[str], dict[str, float] | None] = lambda prompt: None
         owner = self
 
@@ -107,7 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         it = self.server_of_test
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         tgi = "inputs" in body
-        prompt = body["inputs"] if tgi else body["prompt"]
+        chat = self.path.endswith("/chat/completions")
+        prompt = body["inputs"] if tgi else laid_out(body["messages"]) if chat else body["prompt"]
         it.asked[prompt] += 1
         it.bodies.append(body)
         if it.key and self.headers.get("Authorization") != f"Bearer {it.key}":
@@ -126,6 +134,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "long":
             said = "inputs must have less than 9 tokens" if tgi else "This model's maximum context length is 9 tokens"
             self._answer(422 if tgi else 400, {"error": said, "error_type": "validation"})
+        elif fault == "no-template":
+            said = "default chat template is no longer allowed, so you must provide a chat template"
+            self._answer(400, {"error": {"message": said}})
         elif fault == "gone":
             self._answer(404, {"error": {"message": "The model does not exist"}})
         elif isinstance(fault, int):
@@ -155,8 +166,12 @@ class _Handler(BaseHTTPRequestHandler):
                 likely = it.likely(prompt) if body.get("logprobs") else None
                 logprobs = {"top_logprobs": [likely], "tokens": [text], "token_logprobs": [0.0], "text_offset": [0]}
                 choice = {"text": text, "finish_reason": reason, "index": 0, "logprobs": logprobs if likely else None}
+                if chat:
+                    del choice["text"]
+                    choice["message"] = {"role": "assistant", "content": text, "reasoning_content": it.thinks}
                 usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": 4, "total_tokens": 9}
-                answer = {"id": "1", "object": "text_completion", "created": 1, "model": MODEL}
+                kind = "chat.completion" if chat else "text_completion"
+                answer = {"id": "1", "object": kind, "created": 1, "model": MODEL}
                 answer |= {"choices": [choice], "usage": usage}
             encoded = json.dumps(answer).encode()
             self._send(200, encoded.replace(b"UTF-8", b"\xff\xfe"), {})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sca_hf.engines import Completion, Engine, EngineIdentity, RowFailure, Sampling
+from sca_hf.engines import Completion, Engine, EngineIdentity, Prompt, RowFailure, Sampling
 from sca_hf.engines.http import seconds_of
 from sca_hf.engines.registry import identity_of, make_engine
 from sca_hf.engines.remote import RemoteEngine
@@ -54,7 +54,7 @@ class Turns:
         self.identity, self.close = engine.identity, engine.close
         self._engine, self._turns = engine, asyncio.Semaphore(count)
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
         async with self._turns:
             return await self._engine.complete(prompt, sampling)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from sca_hf.engines import Completion, Engine, EngineIdentity, FinishReason, Sampling
+from sca_hf.engines import Completion, Engine, EngineIdentity, FinishReason, Prompt, Sampling
 from sca_hf.engines.registry import make_engine
 from sca_hf.engines.repetition import RepetitionDetection, ends_in_repetition
 from sca_hf.engines.settings import EngineSettings
@@ -93,7 +93,7 @@ class Loops:
     def identity(self) -> EngineIdentity:
         return EngineIdentity("loops", "1", "loops 1", "none")
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
         self.samplings.append(sampling)
         return Completion(self.text, self.finish_reason, 1, 50)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from datasets import Dataset, Value
 
-from sca_hf.engines import Completion, EngineIdentity, Sampling
+from sca_hf.engines import Completion, EngineIdentity, Prompt, Sampling
 from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.settings import Settings
@@ -34,8 +34,8 @@ class Watched:
     def identity(self) -> EngineIdentity:
         return self._engine.identity
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
-        self.prompts.append(prompt)
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        self.prompts.append(str(prompt))
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
         try:

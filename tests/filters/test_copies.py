@@ -4,13 +4,13 @@ from typing import get_args
 
 import pytest
 
-from sca_hf.filters.copies import ExemplarCopies, WrittenPart
+from sca_hf.filters.copies import ExemplarCopies, WrittenPart, written_parts
 from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.recipe import load_recipe
 from sca_hf.stages.instructions import InstructionsSettings
 
 EXEMPLARS = load_few_shot("default").exemplars
-COPIES = ExemplarCopies(EXEMPLARS, InstructionsSettings().max_copied or 0.0)
+COPIES = ExemplarCopies(written_parts(EXEMPLARS), InstructionsSettings().max_copied or 0.0)
 ALL = range(len(EXEMPLARS))
 
 

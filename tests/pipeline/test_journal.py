@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sca_hf.engines import Completion, EngineIdentity, RowFailure, Sampling
+from sca_hf.engines import Completion, EngineIdentity, Prompt, RowFailure, Sampling
 from sca_hf.errors import StoreError
 from sca_hf.identity import digest
 from sca_hf.pipeline.journal import SCHEMA, Journal, JournaledEngine, JournaledJails
@@ -32,12 +32,12 @@ class Letters:
     def identity(self) -> EngineIdentity:
         return EngineIdentity("letters", self.revision, "letters 1", "none")
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
-        self.calls.append((prompt, sampling.max_tokens))
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        self.calls.append((str(prompt), sampling.max_tokens))
         await asyncio.sleep(self.slow)
         if prompt == "bad":
             raise RowFailure("prompt-too-long")
-        whole = digest(prompt, sampling.seed)[: int(prompt)]
+        whole = digest(str(prompt), sampling.seed)[: int(str(prompt))]
         text = whole[: sampling.max_tokens]
         return Completion(text, "stop" if text == whole else "length", 1, len(text))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from datasets import Dataset
 
-from sca_hf.engines import Completion, EngineIdentity, Sampling
+from sca_hf.engines import Completion, EngineIdentity, Prompt, Sampling
 from sca_hf.identity import digest
 from sca_hf.pipeline.journal import Journal, JournaledEngine
 from sca_hf.prompts.few_shot import FewShot, load_few_shot
@@ -28,9 +28,9 @@ class Letters:
     def identity(self) -> EngineIdentity:
         return EngineIdentity("letters", "1", "letters 1", "none")
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
         self.asked.append(sampling)
-        whole = digest(prompt, sampling.seed)[: 1 + int(digest(sampling.seed, prompt)[:2], 16) % 32]
+        whole = digest(str(prompt), sampling.seed)[: 1 + int(digest(sampling.seed, str(prompt))[:2], 16) % 32]
         text = whole[: sampling.max_tokens]
         return Completion(text, "stop" if text == whole else "length", 1, len(text))
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from sca_hf.engines import Completion, EngineIdentity, Sampling
+from sca_hf.engines import Completion, EngineIdentity, Prompt, Sampling
 from sca_hf.errors import SandboxUnavailable
 from sca_hf.identity import digest
 from sca_hf.prompts.code_blocks import code_blocks
@@ -37,10 +37,10 @@ class Model:
     def identity(self) -> EngineIdentity:
         return EngineIdentity("model", "1", "model 1", "none")
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
         self.calls += 1
-        dice = random.Random(digest(prompt, sampling.seed))
-        rate = random.Random(prompt).betavariate(2, 3)
+        dice = random.Random(digest(str(prompt), sampling.seed))
+        rate = random.Random(str(prompt)).betavariate(2, 3)
         length = dice.randint(1, 40)
         # The longer, the more likely to pass.
         passes = dice.random() < min(1.0, rate * (0.6 + length / 50))
@@ -50,7 +50,7 @@ class Model:
         text = f"Answer {dice.random()}\n```python\n{lines}\n```\n[Tests]\n```python\nassert {passes}\n```"
         if dice.random() < 0.1:
             text = text.replace("[Tests]", "")
-        if prompt.endswith("[Tests]\n```python\n"):
+        if str(prompt).endswith("[Tests]\n```python\n"):
             text = f"assert {passes}"
         return Completion(text, "stop", 1, length)
 
@@ -128,7 +128,9 @@ def test_a_sample_passes_with_any_of_its_suites(tmp_path: Path) -> None:
     stopped_early = 0
     for instruction, rows in by_instruction(drawn).items():
         last = max(row["sample"] for row in rows)
-        assert rows == [row for row in whole[instruction] if row["sample"] <= last]
+        assert {row["samples_drawn"] for row in rows} == {last + 1}
+        of_all = [row | {"samples_drawn": 4} for row in rows]
+        assert of_all == [row for row in whole[instruction] if row["sample"] <= last]
         passing = {row["sample"] for row in rows if passes(row)}
         assert passing == {last} or (not passing and last == 3)
         stopped_early += last < 3

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from sca_hf import cluster
-from sca_hf.engines import Completion, EngineIdentity, Fleet, RowFailure, Sampling, Work
+from sca_hf.engines import Completion, EngineIdentity, Fleet, Prompt, RowFailure, Sampling, Work
 from sca_hf.engines.routing import Router, shared_part
 from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.errors import EngineUnavailable
@@ -197,7 +197,7 @@ class RayEngine(ThreadedEngine):
         self._failure = self._failure or why
         self._changed.set()
 
-    async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
+    async def _ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
         import ray
 
         deaths = 0

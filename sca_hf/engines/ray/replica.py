@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import astuple
 from typing import Any, Literal
 
-from sca_hf.engines import Completion, RowFailure, Sampling
+from sca_hf.engines import Completion, Prompt, RowFailure, Sampling
 from sca_hf.engines.gpu import gpu
 from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
@@ -49,7 +49,7 @@ class Replica:
         """Return what calls under way have done, the fields of `Work`; None: this has not joined since its start."""
         return astuple(self._engine.usage.live()) if self._joined else None
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Answer:
+    async def complete(self, prompt: Prompt, sampling: Sampling) -> Answer:
         """Return the answer to one call; only the death of the actor raises."""
         if not self._joined:
             return ("not-joined",)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, get_args
 
-from sca_hf.engines import Completion, FinishReason, RowFailure, Sampling, Work
+from sca_hf.engines import Completion, Conversation, FinishReason, Prompt, RowFailure, Sampling, Work
 from sca_hf.engines.batch_invariance import BatchInvariant, is_invariant, set_for_vllm
 from sca_hf.engines.gpu import gpu, read_gpu
 from sca_hf.engines.model import EngineOption, engine_identity, resolve_model, runs_on_cpu
@@ -88,7 +88,7 @@ class VllmEngine(ThreadedEngine):
         if self._llm is None:
             self._processes.end()
 
-    async def _ask(self, prompt: str, sampling: Sampling) -> Completion:
+    async def _ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
         while True:
             llm = self._llm
             try:
@@ -120,7 +120,7 @@ class VllmEngine(ThreadedEngine):
         finally:
             self.usage.be_ready()
 
-    async def _sample(self, llm: Any, prompt: str, sampling: Sampling) -> Completion:
+    async def _sample(self, llm: Any, prompt: Prompt, sampling: Sampling) -> Completion:
         from vllm import SamplingParams
         from vllm.inputs import tokens_input
         from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind
@@ -165,15 +165,38 @@ class VllmEngine(ThreadedEngine):
         except AttributeError:  # in another version of vLLM; calls are counted when they end
             return Work()
 
-    def _tokens(self, prompt: str, max_tokens: int) -> list[int]:
+    def _tokens(self, prompt: Prompt, max_tokens: int) -> list[int]:
         try:
-            tokens: list[int] = self._tokenizer(prompt)["input_ids"]
+            if isinstance(prompt, Conversation):  # a template writes the special tokens itself
+                tokens: list[int] = self._tokenizer(self._laid_out(prompt), add_special_tokens=False)["input_ids"]
+            else:
+                tokens = self._tokenizer(prompt)["input_ids"]
         except (UnicodeError, TypeError) as error:  # a lone surrogate
             raise RowFailure("undecodable-prompt") from error
         too_long = self._max_prompt_tokens is not None and len(tokens) > self._max_prompt_tokens
         if too_long or len(tokens) + max_tokens > self._llm.model_config.max_model_len:
             raise RowFailure("prompt-too-long")
         return tokens
+
+    def _laid_out(self, conversation: Conversation) -> str:
+        from jinja2 import TemplateError
+
+        if not self._tokenizer.chat_template:
+            raise EngineUnavailable(
+                f"model {self._model.name!r} has no chat template, and a stage asks a chat model; give that stage the "
+                "model of one (--set STAGE.model=…), or save a template with its tokenizer (chat_template.jinja)"
+            )
+        try:
+            text: str = self._tokenizer.apply_chat_template(
+                conversation.dicts, tokenize=False, add_generation_prompt=True
+            )
+        except TemplateError as error:
+            roles = ", ".join(message.role for message in conversation.messages)
+            raise EngineUnavailable(
+                f"the chat template of model {self._model.name!r} refuses a conversation of {roles} ({error}); "
+                "change the prompts of that stage, or its model"
+            ) from error
+        return text
 
     def _completion(self, final: Any) -> Completion:
         sample = final.outputs[0]
