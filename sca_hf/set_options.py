@@ -90,7 +90,7 @@ def type_words(annotation: Any, rules: Sequence[Any] = ()) -> str:
         case origin if origin is dict:
             words = f"mapping of {type_words(arguments[0])} to {type_words(arguments[1])}"
         case origin if _is_section(origin):
-            return f"section of {', '.join(origin.model_fields)}"
+            return f"section with {', '.join(origin.model_fields)}"
         case origin:
             words = _WORDS.get(origin, getattr(origin, "__name__", str(origin)))
     return f"{words}{_bounds(rules)}"

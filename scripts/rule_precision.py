@@ -27,7 +27,7 @@ from sca_hf.filters.copies import ExemplarCopies, written_parts
 from sca_hf.identity import row_id
 from sca_hf.pipeline.journal import Journal, JournaledJails
 from sca_hf.prompts.few_shot import load_few_shot
-from sca_hf.stages import execute, mutants
+from sca_hf.stages import cross, execute, mutants
 from sca_hf.stages.few_shot import WritingSettings
 
 ROWS = Path(__file__).parent.parent / "tests" / "data" / "real_rows.jsonl"
@@ -57,14 +57,19 @@ def main(path: Path) -> None:
 
 
 def tried(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows with ids, their verdicts, and what became of the mutants of those that pass."""
+    """Return the rows with ids, their verdicts, and of those that pass what became of their mutants and what the other
+    rows' tests say of them."""
     named = [{**row, "id": row_id("labelled", number)} for number, row in enumerate(rows)]
-    attempts = Dataset.from_list([{**row, "status": ""} for row in named]).select_columns(["id", "response", "tests"])
+    columns = ["id", "instruction_id", "response", "tests"]
     with tempfile.TemporaryDirectory() as scratch:
         journal = Journal(Path(scratch) / "journal.sqlite")
-        executed = run(execute, attempts, journal).remove_columns(["id"]).rename_column("response_id", "id")
-        measured = run(mutants, executed.select_columns(["id", "response", "tests", "status"]), journal)
-        found = {row["id"]: row for row in measured.to_list()}
+        executed = run(execute, Dataset.from_list(named).select_columns(columns), journal)
+        attempts = executed.remove_columns(["id"]).rename_column("response_id", "id")
+        measured = run(mutants, attempts.select_columns([*columns, "status"]), journal).remove_columns(
+            ["reject_reason"]
+        )
+        examined = run(cross, measured, journal)
+        found = {row["id"]: row for row in examined.to_list()}
         journal.close()
     return [{**row, **found[row["id"]]} for row in named]
 
@@ -91,6 +96,9 @@ def rejections(passing: Sequence[Row]) -> dict[str, set[str]]:
     return {
         "other-names": {row["id"] for row in passing if other_names(row["instruction"], row["response"], row["tests"])},
         "vacuous-tests": {row["id"] for row in passing if row["mutants"] and not row["mutants_killed"]},
+        "most other suites contradict it": {
+            row["id"] for row in passing if row["agreement"] is not None and row["agreement"] < 0.5
+        },
         "copied-exemplar": {
             row["id"]
             for row in passing

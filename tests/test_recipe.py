@@ -79,7 +79,7 @@ def test_changes_are_typed() -> None:
         ("concepts.decks=[1]", ["concepts.decks = [1]: give integer 1 to 10000 or per-row"]),
         ("engine.options={a: [1]}", ["engine.options.a = [1]: give true or false or integer or number or text"]),
         ("seeds.kinds=[lambda]", ["seeds.kinds.0 = 'lambda': give function or method or class"]),
-        ("seeds.type_check=1", ["seeds.type_check = 1: give section of checker or null"]),
+        ("seeds.type_check=1", ["seeds.type_check = 1: give section with checker or null"]),
         ("instructions.languages={Python: x}", ["instructions.languages.Python = 'x': give integer"]),
         ("select.decontaminate={files: {A B: x}}", ["select.decontaminate.files.A B = 'A B': give text that matches"]),
         ("engine.kind=openai", ["engine: engine.kind openai and engine.urls []"]),

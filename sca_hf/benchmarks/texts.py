@@ -83,14 +83,26 @@ BENCHMARKS: Mapping[str, _Benchmark] = {
 }
 
 
+def check_source(benchmark: str, file: str | None) -> None:
+    """Raise InputError for a benchmark that is unknown and has no file, or whose file is not there. Loads nothing."""
+    if file is None:
+        if benchmark not in BENCHMARKS:
+            raise InputError(f"unknown benchmark {benchmark!r}; give one of {', '.join(BENCHMARKS)}, or a file for it")
+        return
+    path, formats = Path(file).expanduser(), ", ".join(_FORMATS)
+    if not path.is_file():
+        raise InputError(f"benchmark {benchmark!r}: the file {file!r} does not exist; give one in {formats}")
+    if path.suffix not in _FORMATS:
+        raise InputError(f"benchmark {benchmark!r}: the file {file!r} is not in one of {formats}; give one that is")
+
+
 def load_texts(benchmark: str, file: str | None = None) -> list[BenchmarkText]:
     """Return all texts of a benchmark, by row and column; an empty text is left out.
 
     Raises InputError when it can't be loaded, is unknown and has no file, or has none of the columns.
     """
     known = BENCHMARKS.get(benchmark)
-    if file is None and known is None:
-        raise InputError(f"unknown benchmark {benchmark!r}; give one of {', '.join(BENCHMARKS)}, or a file for it")
+    check_source(benchmark, file)
     rows = _from_file(benchmark, file) if file is not None else _from_hub(benchmark)
     columns = list(known.columns) if known else _text_columns(rows)
     missing = set(columns) - set(rows.column_names)
@@ -140,8 +152,6 @@ def _text_columns(rows: Dataset) -> list[str]:
 
 def _from_file(benchmark: str, file: str) -> Dataset:
     path = Path(file).expanduser()
-    if not path.is_file() or path.suffix not in _FORMATS:
-        raise InputError(f"file {file!r} of benchmark {benchmark!r} is none; give one in {', '.join(_FORMATS)}")
     return _load(benchmark, f"file {path.name}", _FORMATS[path.suffix], data_files=[str(path)], split="train")
 
 

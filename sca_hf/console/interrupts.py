@@ -5,6 +5,7 @@ loads it waits, and on its way out it shows the traceback of whatever was cleani
 is finished is in the journal and in the store, and what a killed run leaves behind is removed by the next one.
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -35,6 +36,8 @@ def end_at_interrupts() -> None:
     signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
     signal.signal(signal.SIGINT, lambda number, frame: None)
     os.register_at_fork(after_in_child=_leave_to_parent)
+    # All is done then, and Python would let the signal kill it, with another exit code, where it takes handlers away.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 def _wait(told: int) -> None:

@@ -73,7 +73,7 @@ class Line:
             about = "~" if progress.calls_per_row > 1 and to_come else ""
             said.append(f"{progress.calls_done:,}/{about}{begun + to_come:,} calls")
         if usage.starting_since is not None:
-            return [*said, f"loading the model for {clock(self._last.time - usage.starting_since)}"]
+            return [*said, f"loading the model for {clock(self._last.time - usage.starting_since)}", *self._replicas()]
         said.append(progress.phase or self._left())
         if usage.trouble:
             said.append(usage.trouble)
@@ -81,8 +81,7 @@ class Line:
             before, running = self._looks[0], min(progress.calls, progress.slots)
             said += self._speeds(self._last.work - before.work, self._last.time - before.time)
             said.append(f"{running:,} running, {progress.calls - running:,} waiting")
-        if progress.fleet is not None and (fleet := progress.fleet()) is not None:
-            said.append(f"replicas {fleet.up:,} up, {fleet.waiting:,} waiting, {fleet.lost:,} lost")
+        said += self._replicas()
         if progress.jails:
             said.append(f"jails {min(progress.programs, progress.jails)}/{progress.jails}")
         return [*said, *self._programs()]
@@ -112,6 +111,10 @@ class Line:
         if work.prompt_tokens:
             said.append(f"prefix cache {work.cached_prompt_tokens / work.prompt_tokens:.0%}")
         return said
+
+    def _replicas(self) -> list[str]:
+        fleet = self.progress.fleet() if self.progress.fleet is not None else None
+        return [f"replicas {fleet.up:,} up, {fleet.waiting:,} waiting, {fleet.lost:,} lost"] if fleet else []
 
     def _programs(self) -> list[str]:
         progress = self.progress

@@ -63,7 +63,7 @@ class EngineSettings(Settings):
             raise ValueError(f"engine.kind {self.kind} and engine.urls {shown} don't fit; urls are for servers")
         if isinstance(self.urls, str):
             if "://" in self.urls:
-                raise ValueError(f"engine.urls {shown} is no file; give a list of addresses: [{shown}]")
+                raise ValueError(f"engine.urls {shown} is not a file; give a list of addresses: [{shown}]")
         elif not all(url.startswith(("http://", "https://")) for url in self.urls):
             raise ValueError("engine.urls must begin with http:// or https://")
         return self

@@ -108,5 +108,5 @@ class _TgiServer(HttpServer):
             case errors.OverloadedError() | errors.RateLimitExceededError() | errors.ShardTimeoutError():
                 return Busy(said, seconds)
             case errors.NotFoundError():
-                return EngineUnavailable(f"{shown(self.url)} is no TGI server ({said}); change engine.urls")
+                return EngineUnavailable(f"{shown(self.url)} is not a TGI server ({said}); change engine.urls")
         return self._refusal(status, {}, said)

@@ -13,7 +13,7 @@ import numpy as np
 from ahocorasick_rs import BytesAhoCorasick
 from pydantic import Field
 
-from sca_hf.benchmarks.texts import BENCHMARKS, BenchmarkText, load_texts
+from sca_hf.benchmarks.texts import BENCHMARKS, BenchmarkText, check_source, load_texts
 from sca_hf.filters.shingles import shingles
 from sca_hf.identity import digest, published_name
 from sca_hf.settings import PATH, Settings
@@ -174,6 +174,12 @@ _SOLUTIONS = {"canonical_solution", "solution", "solutions", "code", "reference_
 @lru_cache(maxsize=2)
 def _load(sources: tuple[tuple[str, str | None], ...], *limits: Any) -> Contaminants:
     return Contaminants((text for name, file in sources for text in load_texts(name, file)), *limits)
+
+
+def check_benchmarks(settings: DecontaminateSettings | None) -> None:
+    """Raise InputError for a benchmark that is unknown, or whose file is not there. Loads nothing."""
+    for benchmark, file in settings.sources.items() if settings else ():
+        check_source(benchmark, file)
 
 
 def load_contaminants(settings: DecontaminateSettings) -> Contaminants:

@@ -125,7 +125,7 @@ def _opened(journal: Path) -> Iterator[sqlite3.Connection]:
         schema = calls.execute("PRAGMA user_version").fetchone()[0]
         if schema != SCHEMA:
             raise StoreError(
-                f"{str(journal)!r} is no journal of schema {SCHEMA}, but of {schema}; give a file that a run with "
+                f"{str(journal)!r} is not a journal of schema {SCHEMA}, but of {schema}; give a file that a run with "
                 "--part wrote, and use one version of sca_hf on all machines"
             )
         yield calls

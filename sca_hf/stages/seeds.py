@@ -47,7 +47,7 @@ from sca_hf.corpus.languages import ENDINGS, language
 from sca_hf.corpus.languages.python.types import TypeCheckSettings, type_errors
 from sca_hf.corpus.rules import RuleSettings, SeedRow, judge_files, no_function
 from sca_hf.corpus.stream import SeedStream
-from sca_hf.filters.decontaminate import DecontaminateSettings, load_contaminants
+from sca_hf.filters.decontaminate import DecontaminateSettings, check_benchmarks, load_contaminants
 from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.identity import digest, row_id
 from sca_hf.parallel.checkpoints import Checkpoints
@@ -302,6 +302,7 @@ STAGE = Stage(
     settings=SeedSettings,
     run=seeds,
     draws=True,
+    check=lambda settings: check_benchmarks(settings.decontaminate),
     measured=(
         Column(
             "benchmark_row",

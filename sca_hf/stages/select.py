@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from datasets import Dataset, List, Value
 
+from sca_hf.filters.decontaminate import check_benchmarks
 from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicates
 from sca_hf.identity import digest
 from sca_hf.prompts import syntax
@@ -244,6 +245,7 @@ STAGE = Stage(
     compares=True,
     draws=True,
     pass_rule=PassRules,
+    check=lambda settings: check_benchmarks(settings.decontaminate),
     measured=(
         Column("other_names", List(Value("string")), "names asked for that it doesn't define, or its tests don't use"),
         Column(

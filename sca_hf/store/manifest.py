@@ -54,4 +54,4 @@ def read_manifest(root: Path) -> Manifest:
     try:
         return Manifest(tuple(File(**file) for file in content["files"]))
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{root / MANIFEST} is no manifest: {error!r}") from error
+        raise ValueError(f"{root / MANIFEST} is not a manifest: {error!r}") from error

@@ -10,21 +10,23 @@ from sca_hf.metrics.pass_at_k import Passes, paired_difference, pass_at_k
 def score_table(base: Result, results: Mapping[str, Sequence[Result]], paper: Mapping[str, str] | None = None) -> str:
     """Return a row for the base model and one for each name, whose results are those of its seeds.
 
-    `paper`: the paper's figure by name, for a column of its own.
+    `paper`: the paper's figure by name, for a column of its own. Differences are paired: on the same tasks.
 
     A task's score is the share of seeds whose model passed it, so intervals are over tasks for these models together.
     """
     first = passes_of(base.graded)
     lines = [
-        "| model | pass@1 [95 %] | of each seed | minus base [95 %] |" + (" the paper |" if paper else ""),
-        "|---|---|---|---|" + ("---|" if paper else ""),
-        f"| base | {pass_at_k(first, 1).percent()} | | |" + (" |" if paper else ""),
+        "| model | pass@1 [95 %] | of each seed | minus base [95 %] | passes only minus it [95 %] |"
+        + (" the paper |" if paper else ""),
+        "|---|---|---|---|---|" + ("---|" if paper else ""),
+        f"| base | {pass_at_k(first, 1).percent()} | | | |" + (" |" if paper else ""),
     ]
     for name, of_seeds in results.items():
         passes = pooled(of_seeds)
         single = ", ".join(f"{100 * pass_at_k(passes_of(one.graded), 1).value:.1f}" for one in of_seeds)
-        difference = paired_difference(passes, first, 1)
-        line = f"| {name} | {pass_at_k(passes, 1).percent()} | {single} | {difference.percent()} |"
+        gain = paired_difference(passes, first, 1).percent()
+        behind = "" if name == "passes only" else paired_difference(pooled(results["passes only"]), passes, 1).percent()
+        line = f"| {name} | {pass_at_k(passes, 1).percent()} | {single} | {gain} | {behind} |"
         lines.append(line + (f" {paper[name]} |" if paper else ""))
     return "\n".join(lines)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -117,6 +118,15 @@ def test_a_hub_id_is_resolved_from_the_cache_when_offline(tmp_path: Path) -> Non
     first, second, third = identities(environment, "org/name", f"org/other@{COMMIT}", "org/unknown")
     assert (first, second) == (COMMIT, COMMIT)
     assert third.startswith("model 'org/unknown' is neither a folder nor in the Hub's cache")
+
+
+def test_a_hub_that_can_not_be_reached_is_one_line(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        (said,) = identities({"HF_HOME": str(tmp_path), "HF_ENDPOINT": endpoint}, "gpt2")
+    assert said.startswith("model 'gpt2' is neither a folder nor in the Hub's cache, and the Hub can't be asked (")
+    assert said.endswith("connect, unset HF_HUB_OFFLINE, or give --model a local folder")
 
 
 SCRIPT = """

@@ -208,6 +208,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.timeout(900)  # it is loaded three times
 def test_a_dead_engine_is_no_failure_of_a_row(tmp_path: Path, model_folder: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT + DIES)
     done = subprocess.run(
@@ -215,7 +216,7 @@ def test_a_dead_engine_is_no_failure_of_a_row(tmp_path: Path, model_folder: Path
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=800,
         check=False,
     )
     lines = done.stdout.splitlines()

@@ -62,10 +62,14 @@ def test_scores_of_seeds_are_put_together() -> None:
         graded = [Graded(Answer(str(task), 0), Grade(one, "")) for task, one in enumerate(passed)]
         return Result("held-out", "", Made("m"), graded, len(graded))
 
-    table = score_table(result(True, False), {"tuned": [result(True, True), result(True, False)]})
+    table = score_table(
+        result(True, False), {"passes only": [result(True, True), result(True, False)], "random": [result(True, False)]}
+    )
     assert "| base | 50.0 [" in table
-    assert "| tuned | 75.0 [" in table
+    assert "| passes only | 75.0 [" in table
     assert "| 100.0, 50.0 | 25.0 [" in table
+    assert "| random | 50.0 [" in table
+    assert "] | 25.0 [" in table.splitlines()[-1]
 
 
 @pytest.mark.engine

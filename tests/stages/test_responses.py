@@ -128,7 +128,9 @@ def test_a_sample_passes_with_any_of_its_suites(tmp_path: Path) -> None:
     stopped_early = 0
     for instruction, rows in by_instruction(drawn).items():
         last = max(row["sample"] for row in rows)
-        assert rows == [row for row in whole[instruction] if row["sample"] <= last]
+        assert {row["samples_drawn"] for row in rows} == {last + 1}
+        of_all = [row | {"samples_drawn": 4} for row in rows]
+        assert of_all == [row for row in whole[instruction] if row["sample"] <= last]
         passing = {row["sample"] for row in rows if passes(row)}
         assert passing == {last} or (not passing and last == 3)
         stopped_early += last < 3

@@ -10,13 +10,13 @@ engines forever.
 import asyncio
 import contextlib
 import math
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
+from sca_hf import cluster
 from sca_hf.engines import Completion, EngineIdentity, Fleet, Prompt, RowFailure, Sampling, Work
 from sca_hf.engines.routing import Router, shared_part
 from sca_hf.engines.threaded import ThreadedEngine
@@ -91,7 +91,7 @@ class RayEngine(ThreadedEngine):
         self._answers: tuple[str, ...] | None = None
         self._lost = 0
         self._refused: str | None = None
-        self._owns_ray = False
+        self._joined = False
         self._changed: asyncio.Event = asyncio.Event()
 
     @property
@@ -104,17 +104,13 @@ class RayEngine(ThreadedEngine):
         return sum((seat.live for seat in self._seats), Work())
 
     def _prepare(self) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        import ray
-
         try:
-            if not ray.is_initialized():
-                ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-                self._owns_ray = True
+            cluster.join()
+            self._joined = True
         except Exception as error:
-            address = os.environ.get("RAY_ADDRESS", "this machine")
             raise EngineUnavailable(
-                f"no Ray cluster at {address} ({_line(error)}); start one with `ray start --head`, or unset RAY_ADDRESS"
+                f"no Ray cluster at {cluster.address()} ({_line(error)}); start one with `ray start --head`, or unset "
+                "RAY_ADDRESS"
             ) from error
         for number in range(self._placement.replicas):
             seat = self._seat(number)
@@ -277,8 +273,8 @@ class RayEngine(ThreadedEngine):
             with contextlib.suppress(Exception):  # the cluster may be gone
                 ray.kill(seat.actor)
                 remove_placement_group(seat.group)
-        if self._owns_ray:
-            ray.shutdown()
+        if self._joined:
+            cluster.leave()
 
 
 def ray_engine(

@@ -243,7 +243,7 @@ class Hub:
                 return Remote(repo, revision, commit, read_manifest(manifest.parent).sha, facts)
             except RemoteEntryNotFoundError:
                 raise HubError(
-                    f"{repo}@{revision} is no version of a stage: it has no {MANIFEST} and {LINEAGE}; "
+                    f"{repo}@{revision} is not a version of a stage: it has no {MANIFEST} and {LINEAGE}; "
                     "give the tag of one (v-…), or use it as --input"
                 ) from None
 
