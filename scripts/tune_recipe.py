@@ -79,8 +79,9 @@ def main() -> None:
         cells.append(cell_of(changes, outcomes, kept, labels))
         rows += [{"cell": cells[-1].name, "right": labels.get(looked_at(row)), **row} for row in kept]
         print(f"{cells[-1].name}: {cells[-1].kept} rows of {cells[-1].seeds} seeds", flush=True)
-        (options.out / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
         (options.out / "table.md").write_text(table(cells), encoding="utf-8")
+    # All at once, at the end: a run that is ended must not lose labels.
+    (options.out / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     plot(cells, options.out / "table.svg")
     print(table(cells))
 

@@ -4,6 +4,8 @@ Correct is what passes HumanEval+ or MBPP+ without their most expensive inputs. 
 reference, is the least CPU time of ROUNDS runs, each in a process of its own in the same jails, one after another in
 turns, so that whatever slows the machine slows all of them. The jail measures it from outside of the program.
 
+An answer shares its process with the input alone; one that replaces `json.loads` could still choose what it is run on.
+
 Published costs are CPU instructions, which a jail doesn't let its programs count: scores by CPU time are like, but not
 comparable with, those.
 """
@@ -121,7 +123,7 @@ async def _costs(programs: Sequence[str], task: SpeedTask, jails: Runner) -> Map
             if turn and costs[program] is None:
                 continue
             # The comment makes it another program for the journal, which else would answer for all turns.
-            code = f"# turn {turn}\n{_INPUT}{task.arguments}\n{program}\n\n{task.entry}(*_arguments)\n"
+            code = f"# turn {turn}\n{program}\n\n{_INPUT}{task.arguments}\n{task.entry}(*_arguments)\n"
             verdict = await jails.run(Program(code, ""))
             if verdict.status not in _ENDED or verdict.cpu_seconds > _SECONDS:
                 costs[program] = None

@@ -40,8 +40,10 @@ _DETECTORS = {
     "telegram_token": "TelegramBotTokenDetector",
     "twilio": "TwilioKeyDetector",
 }
-# Lines that could hold what a detector looks for; nearly none do, and each detector takes as long as this.
-_CANDIDATE = re.compile(r"[^\n]*(?:[\w+/=.:-]{20}|://[^\s/]*@)[^\n]*")
+# What a line must hold for a detector to find something in it: a long word with a digit, or a URL's user. Few lines do,
+# and each detector takes as long as this.
+_CANDIDATE = re.compile(r"[\w+/=.:-]{20,}|://[^\s/]*@")
+_DIGIT = re.compile(r"\d")
 # The header alone is in every program that reads keys.
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?=[\s\S]{0,200}?[A-Za-z0-9+/=]{40})"
@@ -80,7 +82,7 @@ class Secret:
 def secrets_in(text: str, settings: SecretSettings) -> list[Secret]:
     """Return the secrets of a text, then its e-mail addresses."""
     matches = [Secret("secret", "Private Key", key) for key in _PRIVATE_KEY.findall(text)]
-    for line in _CANDIDATE.findall(text):
+    for line in _candidates(text):
         matches += [Secret("secret", kind, secret) for kind, secret in _detected(line)]
     if settings.emails and "@" in text:
         plain = _USER_OF_URL.sub("://", without_secrets(text, matches))
@@ -94,6 +96,15 @@ def without_secrets(text: str, secrets: list[Secret]) -> str:
     for secret in sorted(secrets, key=lambda each: (each.reason != "secret", -len(each.text))):
         text = text.replace(secret.text, f"<{secret.reason}>")
     return text
+
+
+def _candidates(text: str) -> Iterator[str]:
+    end = -1
+    for match in _CANDIDATE.finditer(text):
+        if match.start() > end and (match[0][-1] == "@" or _DIGIT.search(match[0])):
+            end = text.find("\n", match.end())
+            end = len(text) if end < 0 else end
+            yield text[text.rfind("\n", 0, match.start()) + 1 : end]
 
 
 def _detected(line: str) -> Iterator[tuple[str, str]]:

@@ -196,6 +196,7 @@ class Pipeline:
             making = Making(
                 stage=stage.name,
                 stage_version=stage.version,
+                parent_id=stage.parent_id,
                 sca_hf=__version__,
                 recipe=self.recipe.published(),
                 intent=self._intents.of(stage, source),

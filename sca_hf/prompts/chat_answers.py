@@ -4,6 +4,7 @@ Reasoning models write what they think before the answer, between `<think>` and 
 the opening tag themselves, so that the answer has the closing one alone.
 """
 
+import ast
 import re
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from sca_hf.prompts.answers import parse_response
 from sca_hf.prompts.build import CUT
 from sca_hf.prompts.code_blocks import code_blocks, fenced, markdown_tokens, normal_text
 from sca_hf.prompts.natural_language import language_of
-from sca_hf.prompts.syntax import defined_names
+from sca_hf.prompts.syntax import defined_names, parsed, without_definitions
 
 _OPEN = re.compile(r"\A\s*<(think|thinking|thought|reasoning)>", re.IGNORECASE)
 _CLOSE = re.compile(r"</(think|thinking|thought|reasoning)>", re.IGNORECASE)
@@ -86,7 +87,7 @@ def read_response(completion: str, finish_reason: str, instruction: str) -> tupl
 def read_tests(completion: str, finish_reason: str, response: str) -> tuple[str, str, str | None]:
     """Return the tests in an answer, in one fence, the reasoning before them, and why they are rejected.
 
-    A block of code that defines again what the response defines isn't part of them: it would be tested in its place.
+    What defines again what the response defines is cut out of them: it would be tested in its place.
 
     Reasons: `cut-off-reasoning`, `cut-off-tests`, `repetition`, `refusal`, `no-tests` (no Python), `repeats-response`
     (no Python but such).
@@ -96,7 +97,7 @@ def read_tests(completion: str, finish_reason: str, response: str) -> tuple[str,
         return "", answer.reasoning, _cut_in_thought(finish_reason)
     names = defined_names("\n".join(code_blocks(response)))
     blocks = code_blocks(answer.text)
-    kept = [block.strip("\n") for block in blocks if names.isdisjoint(defined_names(block))]
+    kept = [left for block in blocks if (left := without_definitions(block, names).strip()) and not _only_imports(left)]
     tests = fenced("\n\n".join(kept)) if kept else ""
     if finish_reason in CUT:
         return tests, answer.reasoning, "cut-off-tests" if finish_reason == "length" else CUT[finish_reason]
@@ -105,6 +106,11 @@ def read_tests(completion: str, finish_reason: str, response: str) -> tuple[str,
     if blocks:
         return tests, answer.reasoning, "repeats-response"
     return tests, answer.reasoning, "refusal" if is_refusal(answer.text) else "no-tests"
+
+
+def _only_imports(code: str) -> bool:
+    tree = parsed(code)
+    return tree is not None and all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
 
 
 def is_refusal(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 import ast
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import lru_cache
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -64,6 +64,17 @@ def definitions(tree: ast.Module) -> Iterator[Function | ast.ClassDef]:
             yield node
         for name in _BLOCKS:
             pending += getattr(node, name, ())
+
+
+def without_definitions(code: str, names: Set[str]) -> str:
+    """Return `code` without the functions and classes of these names at top level; as it is if it can't be parsed."""
+    tree = parsed(code)
+    lines = code.split("\n")
+    for node in reversed(tree.body if tree else []):
+        if isinstance(node, Function | ast.ClassDef) and node.name in names:
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            del lines[first - 1 : node.end_lineno]
+    return "\n".join(lines)
 
 
 def last_name(node: ast.expr) -> str:

@@ -11,7 +11,7 @@ from sca_hf.identity import digest
 from sca_hf.reporting.calls import Call, Calls
 from sca_hf.reporting.code import code, inline, plain, prose
 from sca_hf.reporting.reasons import meaning
-from sca_hf.reporting.runs import Row, Run, Step, id_column
+from sca_hf.reporting.runs import Row, Run, Step
 from sca_hf.stage import REJECT_REASON
 from sca_hf.stages.pass_rules import program_of
 
@@ -101,7 +101,7 @@ def join(run: Run, step: Step, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The rows of a version with what earlier versions, and side files, say of them; a row's own values count."""
     joined = [dict(row) for row in rows]
     for earlier in run.steps:
-        column = "id" if earlier is step else id_column(earlier.stage, joined[0]) if joined else None
+        column = "id" if earlier is step else run.id_column(earlier.stage, joined[0]) if joined else None
         if column is None:
             continue
         ids = {row[column] for row in rows if row.get(column)}

@@ -67,7 +67,7 @@ def life(match: Match, calls: Calls, others: Iterable[Step]) -> Life:
     family: list[list[Event]] = []
     for step in run.steps:
         parents = [event for event in family[-1] if event.reject_reason is None] if family else []
-        events = _events(run, step, parents, calls, known) if family else _first(step, calls, known)
+        events = _events(run, step, parents, calls, known) if family else _first(step, calls, known, match.row)
         family.append(events)
     place = next((number for number, step in enumerate(run.steps) if step.stage == "responses"), None)
     if place is None:  # a run of ready-made answers, or one that ended before: each stage has one row
@@ -81,14 +81,14 @@ def life(match: Match, calls: Calls, others: Iterable[Step]) -> Life:
 def _known_ids(match: Match) -> dict[str, str]:
     """Ids by stage, of the row and of what it was made from."""
     stages = [counts["stage"] for counts in match.run.funnel]
-    columns = {stage: column for stage in stages if (column := id_column(stage, match.row)) is not None}
+    columns = {stage: column for stage in stages if (column := match.run.id_column(stage, match.row)) is not None}
     return {stage: match.row[column] for stage, column in columns.items()} | {match.stage: match.id}
 
 
-def _first(step: Step, calls: Calls, known: Mapping[str, str]) -> list[Event]:
+def _first(step: Step, calls: Calls, known: Mapping[str, str], row: Row) -> list[Event]:
     """The rows of the first version that is there: one, or all samples of a task whose own version is elsewhere."""
     column = id_column("instructions", step.id_columns()) if step.has("sample") else None
-    wanted = known.get("instructions") if column is not None else known.get(step.stage)
+    wanted = row.get(column) if column is not None else known.get(step.stage)
     if wanted is None:
         raise InputError(f"the row's ids don't lead back to {step.name}, the first version of its run in this store")
     rows = [row for folder in ("data", "rejected") for row in step.where(column or "id", [wanted], folder)]
@@ -110,7 +110,12 @@ def _events(run: Run, step: Step, parents: Sequence[Event], calls: Calls, known:
         elif not any(row[column] == parent.id for row in rows):
             made = parent.id if column == "id" else row_id(parent.id, step.stage)
             events.append(_unrecorded(step, made, parent.row, calls))
-    return sorted(events, key=lambda event: (event.row.get("sample") or 0, event.row.get("suite") or 0, event.id))
+    return sorted(events, key=_place)
+
+
+def _place(event: Event) -> tuple[int, int, int, str]:
+    sample, suite, repair = (event.row.get(name) or 0 for name in ("sample", "suite", "repair"))
+    return sample, suite, repair, event.id
 
 
 def _event(step: Step, row: Row, calls: Calls) -> Event:
@@ -179,20 +184,24 @@ def _attempts(family: Sequence[Sequence[Event]], traced: str) -> Iterator[Attemp
     if not family:
         return
     for first in family[0]:
-        events = [first]
-        for later in family[1:]:
-            children = [event for event in later if _is_child(event, events[-1])]
-            if not children:
-                break
-            events.append(children[0])
         place = first.row.get("sample") or 0, first.row.get("suite") or 0
-        yield Attempt(*place, events, any(event.id == traced for event in events))
+        for events in _lines([first], family[1:]):
+            yield Attempt(*place, events, any(event.id == traced for event in events))
+
+
+def _lines(events: list[Event], later: Sequence[Sequence[Event]]) -> Iterator[list[Event]]:
+    """Yield the events of a response to their end, a line for each of its repairs."""
+    children = [event for event in later[0] if _is_child(event, events[-1])] if later else []
+    if not children:
+        yield events
+    for child in children:
+        yield from _lines([*events, child], later[1:])
 
 
 def _is_child(event: Event, parent: Event) -> bool:
-    column = id_column(parent.step.stage, event.row)
+    column = event.step.lineage.parent_id or id_column(parent.step.stage, event.row)
     if column is not None:
-        return bool(event.row[column] == parent.id)
+        return bool(event.row.get(column) == parent.id)
     return event.id in {row_id(parent.id, event.step.stage), parent.id}
 
 

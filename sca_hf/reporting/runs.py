@@ -134,7 +134,9 @@ class Run:
 
         It is `id` for a stage that keeps the ids of its rows, as judge and mutants do.
         """
-        names = step.id_columns()
+        if step.lineage.parent_id is not None:
+            return step.lineage.parent_id
+        names = step.id_columns()  # of a version that recorded none
         for earlier in reversed(self.steps[: self.steps.index(step)]):
             column = id_column(earlier.stage, names)
             if column is not None:
@@ -142,6 +144,13 @@ class Run:
             if earlier is self.steps[0] or self.parent_column(earlier) != "id":
                 break  # it made ids, and this one has no other column for them
         return "id"
+
+    def id_column(self, stage: str, row: Iterable[str]) -> str | None:
+        """Return the column of a row that holds the id of what a stage of the run made of it, None if none does."""
+        step, names = self.step(stage), set(row)
+        later = self.steps[self.steps.index(step) + 1 :] if step is not None else ()
+        column = next((parent for each in later if (parent := self.parent_column(each)) != "id"), None)
+        return column if column in names else id_column(stage, names)
 
 
 def id_column(stage: str, row: Iterable[str]) -> str | None:

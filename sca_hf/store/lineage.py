@@ -63,10 +63,13 @@ class Making(_Facts):
 
     `input`: ready-made rows or a source on the Hub, as a card names them. `command`: makes it again, None for a recipe
     that is not bundled. `model`: of a stage that needs an engine. `intent`: None in versions that recorded none.
+    `parent_id`: the column that keeps the ids of the rows that its own were made from; None: they keep their ids, or
+    the version recorded none.
     """
 
     stage: str
     stage_version: int | None = None
+    parent_id: str | None = None
     sca_hf: str | None = None
     recipe: dict[str, Any] = Field(default={})
     intent: dict[str, Any] | None = None

@@ -9,7 +9,7 @@ from demo_model.function_tasks import draw_function
 from demo_model.task import DIFFICULTIES
 from self_alignment.choices import Row, choices, is_open
 from self_alignment.experiment import Experiment
-from self_alignment.table import score_table
+from self_alignment.table import named, score_table
 
 from sca_hf.recipe import load_recipe
 
@@ -51,8 +51,7 @@ def ablate(experiment: Experiment, other: str | None = None) -> str:
             models.setdefault(name, []).append(str(path))
             paths.append(path)
     base, *tuned = experiment.scores(paths, seen)
-    by_model = {result.made.model: result for result in tuned}
-    table = score_table(base, {name: [by_model[path] for path in of_name] for name, of_name in models.items()}, PAPER)
+    table = score_table(base, named(experiment.base, models, tuned), PAPER)
     return f"{len(base.graded)} tasks, rows to train on, by seed: {', '.join(sizes)}\n\n{table}"
 
 

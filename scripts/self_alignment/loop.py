@@ -2,7 +2,7 @@
 
 from self_alignment.choices import EQUAL, Row, choices
 from self_alignment.experiment import Experiment, equal_sizes
-from self_alignment.table import score_table
+from self_alignment.table import named, score_table
 
 
 def close_loop(experiment: Experiment) -> str:
@@ -19,7 +19,6 @@ def close_loop(experiment: Experiment) -> str:
             models.setdefault(choice, []).append(str(path))
             paths.append(path)
     base, *tuned = experiment.scores(paths, seen)
-    by_model = {result.made.model: result for result in tuned}
-    table = score_table(base, {choice: [by_model[path] for path in of_choice] for choice, of_choice in models.items()})
+    table = score_table(base, named(experiment.base, models, tuned))
     counted = ", ".join(map(str, sizes))
     return f"{len(base.graded)} tasks, {len(sizes)} seeds, rows to train on: {counted}\n\n{table}"

@@ -14,7 +14,7 @@ from sca_hf.evaluation.prompts import chosen_format
 from sca_hf.evaluation.results import Made, Result
 from sca_hf.pipeline.journal import JournaledEngine
 from sca_hf.prompts.build import RESPONSE_STOP, response_prompt
-from sca_hf.prompts.chat import chat_prompt
+from sca_hf.prompts.chat import CHAT_TEMPLATE, chat_prompt
 from sca_hf.prompts.code_blocks import code_blocks
 from sca_hf.prompts.few_shot import load_few_shot
 
@@ -22,7 +22,7 @@ _TOKENS, _ANSWER, _JAILS = 2048, 384, 2
 
 
 def score(base: str, models: Sequence[Path], benchmark: str | None, folder: Path | None, store: Path) -> list[Result]:
-    """Return greedy results, first of `base` and then of `models`.
+    """Return greedy results, first of `base`, on held-out tasks also by the chat template, and then of `models`.
 
     `benchmark`: None for the held-out tasks in `folder`. On those both are asked by the text of the task alone, as in
     training: the base model by its pipeline's prompt, the others by their chat template. The published format begins
@@ -31,15 +31,18 @@ def score(base: str, models: Sequence[Path], benchmark: str | None, folder: Path
     with Evaluator(store, _JAILS) as evaluator:
         tasks = load_benchmark(benchmark or "mbpp-all", folder)
         published = benchmark is not None
-        return [_of(base, tasks, evaluator, published, False)] + [
-            _of(str(model), tasks, evaluator, published, True) for model in models
-        ]
+        results = [_of(base, tasks, evaluator, published, False)]
+        if not published:
+            results.append(_of(base, tasks, evaluator, published, True))
+        return results + [_of(str(model), tasks, evaluator, published, True) for model in models]
 
 
 def _of(model: str, benchmark: Benchmark, evaluator: Evaluator, published: bool, tuned: bool) -> Result:
     engine = JournaledEngine(VllmEngine(model, max_model_len=_TOKENS), evaluator.journal)
     tokenizer = load_tokenizer(model)
     how = chosen_format(benchmark, tokenizer, None) if published else None
+    if how is None:
+        tokenizer.chat_template = CHAT_TEMPLATE  # the base model's has none
     try:
         if how is not None:
             answers = asyncio.run(draw(benchmark, Drawing(how), engine, tokenizer))

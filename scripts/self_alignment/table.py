@@ -27,8 +27,15 @@ def score_table(base: Result, results: Mapping[str, Sequence[Result]], paper: Ma
         gain = paired_difference(passes, first, 1).percent()
         behind = "" if name == "passes only" else paired_difference(pooled(results["passes only"]), passes, 1).percent()
         line = f"| {name} | {pass_at_k(passes, 1).percent()} | {single} | {gain} | {behind} |"
-        lines.append(line + (f" {paper[name]} |" if paper else ""))
+        lines.append(line + (f" {paper.get(name, '')} |" if paper else ""))
     return "\n".join(lines)
+
+
+def named(base: str, models: Mapping[str, Sequence[str]], results: Sequence[Result]) -> dict[str, list[Result]]:
+    """Return the results of each name's models, led by the base model's by the chat template if it was asked so."""
+    by_model = {result.made.model: result for result in results}
+    asked = {"base, by the chat template": [by_model[base]]} if base in by_model else {}
+    return asked | {name: [by_model[path] for path in paths] for name, paths in models.items()}
 
 
 def pooled(results: Sequence[Result]) -> Passes:

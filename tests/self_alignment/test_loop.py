@@ -75,6 +75,7 @@ def test_scores_of_seeds_are_put_together() -> None:
 @pytest.mark.engine
 @pytest.mark.jail
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_loop_closes(tmp_path: Path) -> None:
     settings = ("seeds.count=24", "responses.samples=2", "mutants.runs=2")
     experiment = Experiment(
@@ -84,6 +85,7 @@ def test_the_loop_closes(tmp_path: Path) -> None:
     assert table.startswith("6 tasks, 1 seeds, rows to train on: ")
     assert [line.split(" | ")[0] for line in table.splitlines()[4:]] == [
         "| base",
+        "| base, by the chat template",
         "| passes only",
         "| random",
         "| failures only",

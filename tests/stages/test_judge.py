@@ -296,6 +296,7 @@ def test_a_run_with_a_judge(called: Callable[..., Any], tmp_path: Path) -> None:
     for said in ("written by", "wrote is subject to", "synthetic", "base_model"):
         assert said not in card, "it is code of people, which a model only judged"
     assert "judge={max_tokens: 5, prompts: default, shots: 4, threshold: null}" in card
+    assert "What decided is `judge_score`" not in card
 
     code, said, prompts = called("--to", "concepts")
     assert code == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from sca_hf import run
+from sca_hf import run, trace
 from sca_hf.errors import InputError, SandboxUnavailable
 from sca_hf.identity import digest
 from sca_hf.pipeline.pipeline import Pipeline
@@ -224,7 +224,9 @@ def toy() -> Iterator[Loopback]:
 
 
 @pytest.mark.jail
-def test_a_run_executes_repairs_once_and_marks_them(toy: Loopback, tmp_path: Path) -> None:
+def test_a_run_executes_repairs_once_and_marks_them(
+    toy: Loopback, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "tasks.jsonl"
     Dataset.from_list([{"instruction": f"Task {n}: write `double(x)`."} for n in range(6)]).to_json(str(file))
     arguments = ["--recipe", "self-repair", "--store", str(tmp_path / "store"), "--input", str(file), "--set"]
@@ -245,6 +247,12 @@ def test_a_run_executes_repairs_once_and_marks_them(toy: Loopback, tmp_path: Pat
     kept = versions["sft"].load().to_list()
     assert {row["repair"] for row in kept} == {0, 1}
     assert len({row["instruction_id"] for row in kept}) == len(kept)
+    (repaired_row, *_) = [row for row in kept if row["repair"] == 1]
+    assert trace.main([repaired_row["id"], "--store", str(tmp_path / "store")]) == 0
+    told = capsys.readouterr().out
+    for stage in ("repair", "execute", "select", "sft"):
+        assert f"self-repair-{stage}/" in told
+    assert repaired_row["execute_id"] in told
     for version in versions.values():
         timings = version.timings
         assert version.lineage.stage != "execute" or timings["made"] == 0  # all of them ran for the repairs
