@@ -129,17 +129,19 @@ class Scaled:
 def scaled(
     recipe: Recipe, forecasts: Sequence[Forecast], planned: Sequence[Planned], counts: Sequence[int]
 ) -> list[Scaled]:
-    """Return what the stages that call the engine would take on other numbers of GPUs, at the pilot's speed of each.
+    """Return what the stages that call the engine would take on other numbers of GPUs, at the pilot's speed of each;
+    nothing where the hours of one are unknown.
 
     Loading the model and all other stages take as long on any number, so they are not in it.
     """
     asking = {step.stage.name for step in planned if step.stage.needs == "engine"}
     own = [forecast for forecast in forecasts if forecast.stage in asking]
-    if not own:
+    known = [forecast.hours for forecast in own if forecast.hours is not None]
+    if not own or len(known) < len(own):
         return []
     on_gpus = all(forecast.gpu_hours for forecast in own)
     engines = recipe.engine.engines * (_ranks(recipe.engine) if on_gpus else 1)
-    hours = [sum(getattr(forecast.hours, end) for forecast in own) * engines for end in ("low", "middle", "high")]
+    hours = [sum(getattr(each, end) for each in known) * engines for end in ("low", "middle", "high")]
     tokens = sum(forecast.completion_tokens.middle for forecast in own)
     unit = "GPU" if on_gpus else "engine"
     return [
