@@ -22,8 +22,8 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from sca_hf.engines.settings import EngineSettings
 from sca_hf.errors import InputError, RecipeError, one_line
 from sca_hf.identity import RUN_SEED, published_name
-from sca_hf.set_options import explain, parse, put, section_of
 from sca_hf.settings import PATH, Settings
+from sca_hf.settings.options import explain, parse, put, section_of
 from sca_hf.stage import Stage, fit
 from sca_hf.stages import BUNDLED, stage
 from sca_hf.stages.own_model import ModelSettings

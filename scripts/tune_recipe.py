@@ -25,7 +25,7 @@ from typing import Any
 
 from sca_hf.pipeline.pipeline import NoRowsLeft, Outcome, Pipeline
 from sca_hf.recipe import Recipe, load_recipe
-from sca_hf.set_options import parse
+from sca_hf.settings.options import parse
 from sca_hf.store import Store
 
 _95_PERCENT = 1.96

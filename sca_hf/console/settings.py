@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sca_hf.errors import RecipeError
-from sca_hf.set_options import section_of, type_words
+from sca_hf.settings.options import section_of, type_words
 
 WIDTH = 80
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from sca_hf.errors import RecipeError
-from sca_hf.set_options import explain, parse, put
 from sca_hf.settings import Settings
+from sca_hf.settings.options import explain, parse, put
 
 
 class LoraSettings(Settings):
