@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-from sca_hf.console.interrupts import end_at_interrupts
+from sca_hf.console.start import start
 
 COMMANDS = {
     "run": "run a recipe: rows from seeds to training data",
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def command() -> None:
     """Run `sca-hf` and exit."""
-    end_at_interrupts()
+    start()
     sys.exit(main())
 
 

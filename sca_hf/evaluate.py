@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from sca_hf.console.arguments import positive
-from sca_hf.console.interrupts import end_at_interrupts
+from sca_hf.console.start import start
 from sca_hf.errors import InputError
 
 EXAMPLES = """\
@@ -83,5 +83,5 @@ def _evaluate(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    end_at_interrupts()
+    start()
     sys.exit(main())

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sca_hf.console.interrupts import end_at_interrupts
+from sca_hf.console.start import start
 from sca_hf.errors import InputError, StoreError
 
 EXAMPLES = """\
@@ -68,5 +68,5 @@ def _write(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    end_at_interrupts()
+    start()
     sys.exit(main())

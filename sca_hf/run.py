@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sca_hf.console.arguments import positive
-from sca_hf.console.interrupts import end_at_interrupts
+from sca_hf.console.start import start
 from sca_hf.errors import InputError
 
 if TYPE_CHECKING:
@@ -198,5 +198,5 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    end_at_interrupts()
+    start()
     sys.exit(main())

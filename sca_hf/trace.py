@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sca_hf.console.interrupts import end_at_interrupts
+from sca_hf.console.start import start
 from sca_hf.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -89,5 +89,5 @@ def _pulled(store: "Store", name: str) -> "Version":
 
 
 if __name__ == "__main__":
-    end_at_interrupts()
+    start()
     sys.exit(main())

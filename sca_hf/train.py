@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sca_hf.console.interrupts import end_at_interrupts
+from sca_hf.console.start import start
 
 EXAMPLES = """\
 examples:
@@ -84,5 +84,5 @@ def _train(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    end_at_interrupts()
+    start()
     sys.exit(main())

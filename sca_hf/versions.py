@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sca_hf.console.arguments import positive
-from sca_hf.console.interrupts import end_at_interrupts
+from sca_hf.console.start import start
 from sca_hf.errors import StoreError
 
 if TYPE_CHECKING:
@@ -221,5 +221,5 @@ def _tuned_on(store: "Store", name: str) -> "tuple[Lineage, str | None]":
 
 
 if __name__ == "__main__":
-    end_at_interrupts()
+    start()
     sys.exit(main())

@@ -30,6 +30,22 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
         assert f"'{package}'" not in loaded
 
 
+@pytest.mark.parametrize("module", ["sca_hf", "sca_hf.run", "sca_hf.evaluate"])
+def test_a_python_without_the_packages_is_told_which_has_them(module: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-S", "-m", module, "--help"],  # -S: without its installed packages
+        cwd=README.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert "lacks the package 'datasets'; give the command with .venv/bin/python" in line
+    assert "make setup" in line
+
+
 @pytest.mark.jail
 def test_the_readmes_page_of_python_runs_as_printed(tmp_path: Path) -> None:
     page = re.search(r"^## In Python\n.*?^```python\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
