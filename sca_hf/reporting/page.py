@@ -78,13 +78,14 @@ def _environment() -> Environment:
 
 def seconds(value: float) -> str:
     """A span of time: "0.13 s", "37 s", "4 min 05 s", "7 h 12 min"."""
-    if value < 10:
+    if value < 9.95:
         return f"{value:.2g} s"
-    if value < 60:
-        return f"{value:.0f} s"
-    if value < 3600:
-        return f"{value // 60:.0f} min {value % 60:02.0f} s"
-    return f"{value // 3600:.0f} h {value % 3600 // 60:02.0f} min"
+    whole = round(value)  # first, so that no part of it is rounded up to 60
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return "{} min {:02} s".format(*divmod(whole, 60))
+    return "{} h {:02} min".format(*divmod(round(whole / 60), 60))
 
 
 def amount(value: float) -> str:

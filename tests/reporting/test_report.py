@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sca_hf import report
+from sca_hf.reporting.page import seconds
 from sca_hf.reporting.runs import run_of
 from sca_hf.store import Store, Version
 from tests.reporting.browser import Browser
@@ -20,6 +21,24 @@ from tests.reporting.browser import Browser
 FIGURES = """Object.fromEntries([...document.querySelectorAll("[data-figure]")]
     .map((part) => [part.dataset.figure, Number(part.textContent.replaceAll(",", ""))]))"""
 HOSTILE = "</pre></code><script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.127, "0.13 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.7, "1 min 00 s"),
+        (179.7, "3 min 00 s"),
+        (245.0, "4 min 05 s"),
+        (3599.7, "1 h 00 min"),
+        (7199.0, "2 h 00 min"),
+        (25_920.0, "7 h 12 min"),
+    ],
+)
+def test_a_span_of_time_has_no_sixtieth_part(value: float, said: str) -> None:
+    assert seconds(value) == said
 
 
 def written(store: Path, output: Path, *arguments: str) -> Path:
