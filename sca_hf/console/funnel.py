@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from sca_hf.pipeline.pipeline import Outcome
+from sca_hf.stages.first_samples import NOT_RUN
 from sca_hf.store import Version
 
 WIDTH = 80
@@ -57,12 +58,12 @@ def rejected(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 
 def _passed(outcome: Outcome) -> str:
-    """The share of the rows that a stage executed and that passed."""
-    judged = outcome.version.counts.judged
-    if not judged or all(column.name != _STATUS for column in outcome.stage.adds):
+    """The share of the rows that a stage executed that passed: of neither unreadable ones nor those it gave up."""
+    if not outcome.version.counts.kept or all(column.name != _STATUS for column in outcome.stage.adds):
         return "-"
     statuses = outcome.version.load().with_format("arrow")[_STATUS][:].to_pylist()
-    return f"{statuses.count('passed') / judged:.0%}"
+    executed = len(statuses) - statuses.count(NOT_RUN)
+    return f"{statuses.count('passed') / executed:.0%}" if executed else "-"
 
 
 def _speed(version: Version) -> tuple[str, str, str, str]:
