@@ -47,6 +47,14 @@ class ReadyMade:
         """The version that the rows are, if they are one."""
         return () if self.loaded.version is None else (self.loaded.version,)
 
+    def readable(self, limit: int) -> int:
+        """Return how many of the first `limit` rows can be read."""
+        first = self.rows.select(range(limit))
+        if REJECT_REASON not in first.column_names:
+            return limit
+        reasons: list[str | None] = first.with_format("arrow")[REJECT_REASON][:].to_pylist()
+        return reasons.count(None)
+
 
 def first_stage(loaded: Loaded, chain: Sequence[Stage], end: int) -> str:
     """Return the name of the stage in `chain` that reads such rows, in a run up to the stage at `end`.

@@ -119,10 +119,13 @@ class Pipeline:
         for stage in self.stages:
             key = self._intents.fingerprint(stage, source) if source else None
             cached = self._versions.look(stage, self._dataset(stage), key) if key else None
-            calls = most_calls(self.recipe, stage, most_rows)
+            given = most_rows
+            if self._rows is not None and given is not None and stage is self.stages[0]:
+                given = self._rows.readable(given)
+            calls = most_calls(self.recipe, stage, given)
             planned.append(Planned(stage, self._dataset(stage), key, cached, most_rows, calls))
             source = from_version(cached) if cached else None
-            most_rows = cached.counts.kept if cached else most_kept(self.recipe, stage, most_rows)
+            most_rows = cached.counts.kept if cached else most_kept(self.recipe, stage, given)
         return planned
 
     def run(

@@ -306,6 +306,25 @@ def test_what_is_to_be_executed_has_code(
     assert f"1 of 2 rows can't be read ({reason}: 1, first in row 2)" in _said(capsys)
 
 
+@pytest.mark.jail
+def test_a_row_that_cannot_be_read_is_no_call_and_no_attempt(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = GOOD | {"response": CODE, "tests": "assert add(1, 2) == 3"}
+    rows = [good, good | {"tests": None}, good | {"tests": "assert add(1, 2) == 4"}, good | {"tests": None}, good]
+    _write(tmp_path / "rows.jsonl", rows)
+    start = [*arguments, "--store", str(tmp_path / "store"), "--input", str(tmp_path / "rows.jsonl")]
+    start += ["--from", "execute", "--to", "execute", "--limit", "4"]
+    assert run.main([*start, "--dry-run"]) == 0
+    (planned,) = (line for line in capsys.readouterr().out.splitlines() if " execute " in line)
+    assert [cell.strip() for cell in planned.strip("│").split("│")][-2:] == ["4", "2"]
+    assert run.main(start) == 0
+    funnel = capsys.readouterr().out.partition("Funnel")[2]
+    (told,) = (line.split() for line in funnel.splitlines() if line.split()[:1] == ["execute"] and "%" in line)
+    assert told[:5] == ["execute", "4", "4", "2", "50%"]
+    assert told[6:] == ["-", "2", "-"], "as many calls as were planned"
+
+
 def test_a_limit_that_leaves_no_row_that_can_be_read(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
