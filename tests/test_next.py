@@ -64,6 +64,8 @@ def test_next_is_pasted_into_a_shell(tmp_path: Path) -> None:
     assert "--prompt" not in rows, "this stage calls no model"
     assert "open it in a browser" in shell(report)
     assert rest.endswith("--to sft"), "what the run left out"
+    assert rest.count("--to") == 1
+    assert rest.endswith("--store 'my store' --to sft"), "the rest is as it was"
     assert "cached" in shell(f"{rest} --dry-run")
 
 

@@ -108,7 +108,7 @@ class Console:
         if last.stage.formats:  # shapes that trainers take
             commands.append(command("train", "--data", name, "--store", str(store)))
         if last.stage.name != end:
-            commands.append(command("run", *arguments, "--to", end))
+            commands.append(command("run", *_without_end(arguments), "--to", end))
         for each in commands:
             self._print(f"  {each}")
 
@@ -177,6 +177,12 @@ class Console:
             origin = [str(row[name]) for name in ("path", "name") if row.get(name)]
             title = escape(" · ".join([row["id"], ": ".join(origin)]))
             self._terminal.print(Panel(text, title=title, title_align="left"))
+
+
+def _without_end(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments without a `--to STAGE`."""
+    pairs = zip(["", *arguments], arguments, strict=False)  # each with the one before it
+    return [each for before, each in pairs if before != "--to" and each != "--to" and not each.startswith("--to=")]
 
 
 def _rows(outcomes: Sequence[Outcome]) -> Iterator[str]:
