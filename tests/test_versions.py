@@ -34,6 +34,9 @@ def test_the_versions_command(
     assert printed("list").count("demo-sft/") == 2
     shown = printed("show", "demo-sft")
     assert new.fingerprint in shown
+    python = Path(sys.executable)
+    own = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+    assert f"make it again {own} -m sca_hf.run --recipe demo " in shown
     for name in NAMES[:-1]:
         assert f"demo-{name}/{published[name].fingerprint}" in shown
     differing = printed("diff", f"demo-sft/{old.fingerprint[:9]}", "demo-sft")

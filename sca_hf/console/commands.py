@@ -13,6 +13,11 @@ def command(module: str, *arguments: str) -> str:
     return shlex.join([_python(), "-m", f"sca_hf.{module}", *arguments])
 
 
+def typed_here(line: str) -> str:
+    """Return a command line of a card, which begins with `python` on every machine, with this interpreter."""
+    return shlex.quote(_python()) + line.removeprefix("python")
+
+
 def load_command(version: Version) -> str:
     """Return the command that loads a version's kept rows."""
     code = f"import datasets; print(datasets.load_dataset({json.dumps(str(version.path), ensure_ascii=False)}))"

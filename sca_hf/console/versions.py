@@ -10,6 +10,7 @@ from rich.console import Console as Terminal
 from rich.markup import escape
 from rich.table import Table
 
+from sca_hf.console.commands import typed_here
 from sca_hf.errors import StoreError
 from sca_hf.pipeline.unused import Unused
 from sca_hf.store import Version
@@ -72,7 +73,7 @@ class VersionsConsole:
             "written by": "; ".join(map(_model, lineage.models)) or "no model",
             "licenses": ", ".join(f"{license} {rows:,}" for license, rows in lineage.licenses.items()) or "unknown",
             "made with": ", ".join(f"{name} {number}" for name, number in lineage.packages.items()),
-            "make it again": lineage.command or "see its card",
+            "make it again": typed_here(lineage.command) if lineage.command else "see its card",
         }
         self._terminal.print(f"[bold]{_name(version)}[/bold]")
         for name, value in facts.items():
