@@ -25,6 +25,7 @@ SAMPLE_ROWS = 3
 SAMPLE_LINES = 24
 
 _LINE_CHARACTERS = 400
+_UNITS = (("h", 1), ("min", 60), ("s", 3600))
 
 
 class Console:
@@ -71,20 +72,20 @@ class Console:
         table = Table(title="Forecast of the whole, from the pilot", title_justify="left")
         table.caption = "at the pilot's speed; fuller batches are faster, and more rows have more duplicates"
         replayed = [step.stage for step in forecasts if step.hours is None]
-        for name in ("stage", "rows in", "calls", "tokens in", "tokens out", "kept", "hours", "GPU-hours"):
+        for name in ("stage", "rows in", "calls", "tokens in", "tokens out", "kept", "time", "GPU time"):
             table.add_column(name, justify="left" if name == "stage" else "right")
         for step in forecasts:
             tokens = step.prompt_tokens, step.completion_tokens
             table.add_row(
                 step.stage,
                 *(_range(estimate, ",.0f") for estimate in (step.rows, step.calls, *tokens, step.kept)),
-                _range(step.hours, ".3g") if step.hours else "unknown",
-                _range(step.gpu_hours, ".3g") if step.gpu_hours else "-",
+                _time(step.hours) if step.hours else "unknown",
+                _time(step.gpu_hours) if step.gpu_hours else "-",
             )
         self._terminal.print(table)
         if replayed:
             self._print(
-                f"hours unknown for {', '.join(replayed)}: the journal had all calls of the pilot. To measure them, "
+                f"time unknown for {', '.join(replayed)}: the journal had all calls of the pilot. To measure them, "
                 "make these calls again, and keep nothing of it: the same command with --anew"
             )
 
@@ -92,8 +93,8 @@ class Console:
         """What the engine's stages would take on other numbers of GPUs."""
         for each in scales:
             units = each.unit if each.gpus == 1 else f"{each.unit}s"
-            hours = _range(each.hours, ".3g")
-            self._print(f"on {each.gpus:>2} {units}: {hours} hours at {each.tokens_a_second:,.0f} tokens/s written")
+            speed = f"{each.tokens_a_second:,.0f} tokens/s written"
+            self._print(f"on {each.gpus:>2} {units}: {_time(each.hours)} for the model's stages alone, at {speed}")
 
     def outcomes(self, outcomes: Sequence[Outcome], arguments: Sequence[str], end: str) -> None:
         """The summary of the run of `python -m sca_hf.run` with these arguments. `end`: the recipe's last stage."""
@@ -216,6 +217,12 @@ def _range(estimate: Estimate, form: str) -> str:
     if estimate.low == estimate.high:
         return f"{estimate.middle:{form}}"
     return f"{estimate.middle:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
+
+
+def _time(hours: Estimate) -> str:
+    """Hours, minutes or seconds: the largest of which there is at least one."""
+    unit, factor = next(each for each in _UNITS if hours.middle * each[1] >= 1 or each is _UNITS[-1])
+    return f"{_range(hours.times(factor), '.3g')} {unit}" if hours.high else "-"
 
 
 def _bound(rows: int | None, exact: bool) -> str:

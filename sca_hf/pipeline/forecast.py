@@ -8,7 +8,6 @@ from sca_hf.engines.settings import EngineSettings
 from sca_hf.pipeline.pipeline import Outcome
 from sca_hf.pipeline.plan import Planned
 from sca_hf.recipe import Recipe
-from sca_hf.stage import Stage
 
 _95_PERCENT = 1.96
 
@@ -31,7 +30,7 @@ class Forecast:
     """One stage of the whole run. `calls`: completions or programs; `hours`: at the pilot's speed, with one load.
 
     `hours` is None where the pilot made no call: the journal had them all, which tells nothing of how long they take.
-    `gpu_hours` is None there too, and where no GPU of this machine is used.
+    `gpu_hours` is None there too, and where no GPU of this machine is used. `loading`: hours of the load.
     """
 
     stage: str
@@ -42,6 +41,7 @@ class Forecast:
     kept: Estimate
     hours: Estimate | None
     gpu_hours: Estimate | None
+    loading: float
 
 
 def forecast(
@@ -60,7 +60,7 @@ def forecast(
             continue
         counts, lineage = outcome.version.counts, outcome.version.lineage
         rows_in = _estimate(rows, spread)
-        calls = rows_in.times(counts.judged / counts.rows_in * _calls_a_row(recipe, outcome.stage))
+        calls = rows_in.times(_calls_a_row(recipe, outcome))
         tokens = lineage.tokens
         share = counts.kept / counts.judged
         # Samples of one row pass or fail together more often than not, so the rows count and not the samples.
@@ -78,15 +78,21 @@ def forecast(
                 kept=_estimate(rows, spread),
                 hours=hours,
                 gpu_hours=hours.times(gpus) if hours and gpus else None,
+                loading=outcome.version.timings.get("starting", 0.0) / 3600,
             )
         )
     return forecasts
 
 
-def _calls_a_row(recipe: Recipe, stage: Stage) -> float:
-    """Calls for each row that the stage makes, if none of them fails."""
+def _calls_a_row(recipe: Recipe, outcome: Outcome) -> float:
+    """Calls for each row: programs as many as the pilot ran; completions as many as make its rows, if none fails."""
+    stage, counts, timings = outcome.stage, outcome.version.counts, outcome.version.timings
+    if stage.needs is None:
+        return 0.0
+    if stage.needs == "sandbox" and "made" in timings:
+        return float((timings["made"] + timings["reused"]) / counts.rows_in)
     settings = recipe[stage.name]
-    return stage.calls(settings) / stage.most_rows(settings) if stage.needs else 0.0
+    return counts.judged / counts.rows_in * stage.calls(settings) / stage.most_rows(settings)
 
 
 def _hours(rows: Estimate, outcome: Outcome) -> Estimate | None:
@@ -115,7 +121,7 @@ def _whole_rows(recipe: Recipe, outcomes: Sequence[Outcome], planned: Sequence[P
 
 @dataclass(frozen=True)
 class Scaled:
-    """The whole on a number of `gpus` like those of the pilot: its `hours`, and tokens a second that they write.
+    """The model's stages on a number of `gpus` like those of the pilot: `hours`, and tokens a second that they write.
 
     `unit`: what is counted, engines where no GPU is known of.
     """
@@ -132,20 +138,26 @@ def scaled(
     """Return what the stages that call the engine would take on other numbers of GPUs, at the pilot's speed of each;
     nothing where the hours of one are unknown.
 
-    Loading the model and all other stages take as long on any number, so they are not in it.
+    Loading the model takes as long on any number; so do all other stages, which are not in it.
     """
     asking = {step.stage.name for step in planned if step.stage.needs == "engine"}
     own = [forecast for forecast in forecasts if forecast.stage in asking]
-    known = [forecast.hours for forecast in own if forecast.hours is not None]
+    known = [(forecast.hours, forecast.loading) for forecast in own if forecast.hours is not None]
     if not own or len(known) < len(own):
         return []
     on_gpus = all(forecast.gpu_hours for forecast in own)
     engines = recipe.engine.engines * (_ranks(recipe.engine) if on_gpus else 1)
-    hours = [sum(getattr(each, end) for each in known) * engines for end in ("low", "middle", "high")]
+    work = [sum(getattr(hours, end) - load for hours, load in known) * engines for end in ("low", "middle", "high")]
+    loading = sum(load for _, load in known)
     tokens = sum(forecast.completion_tokens.middle for forecast in own)
     unit = "GPU" if on_gpus else "engine"
     return [
-        Scaled(count, unit, Estimate(*(each / count for each in hours)), tokens * count / max(3600 * hours[1], 1e-9))
+        Scaled(
+            count,
+            unit,
+            Estimate(*(each / count + loading for each in work)),
+            tokens * count / max(3600 * work[1], 1e-9),
+        )
         for count in counts
     ]
 

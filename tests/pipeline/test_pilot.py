@@ -1,10 +1,11 @@
 """A pilot: hours come from calls that were made, and no later run starts from what it leaves."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from datasets import load_dataset
+from datasets import Dataset, load_dataset
 
 from sca_hf import run, versions
 from sca_hf.identity import digest
@@ -47,7 +48,7 @@ def called(server: Loopback, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     return call
 
 
-def _hours(said: str) -> str:
+def _time(said: str) -> str:
     (line,) = (line for line in said.partition("Forecast")[2].splitlines() if " concepts " in line)
     return line.strip("│").split("│")[-2].strip()
 
@@ -61,13 +62,14 @@ def test_hours_come_from_calls_that_were_made(called: Callable[..., str], server
     asked = sum(server.asked.values())
     said = called("--dry-run", "--pilot", "5")
     assert sum(server.asked.values()) == asked, "the journal had all of them"
-    assert _hours(said) == "unknown"
-    assert "hours unknown for concepts: the journal had all calls of the pilot" in said
+    assert _time(said) == "unknown"
+    assert "time unknown for concepts: the journal had all calls of the pilot" in said
     assert "the same command with --anew" in said
     before = sorted((tmp_path / "store").rglob("*"))
     said = called("--dry-run", "--pilot", "5", "--anew")
     assert sum(server.asked.values()) == asked + 5
-    assert float(_hours(said)) > 0
+    assert re.fullmatch(r"[\d.]+ (s|min)", _time(said)), "a pilot of five rows takes less than an hour"
+    assert re.search(r"on  8 engines: [\d.]+ (s|min) for the model's stages alone, at [\d,]+ tokens/s", said)
     assert sorted((tmp_path / "store").rglob("*")) == before, "it keeps nothing"
 
 
@@ -89,6 +91,24 @@ def test_replayed_calls_take_no_time(
     (predicted,) = forecast(recipe, [seeds, type(seeds)(stage, version, cached=False)], pipeline.plan(), None)
     assert predicted.hours is not None
     assert predicted.hours.middle == pytest.approx(factor + 10 / 3600)
+    assert predicted.loading == pytest.approx(10 / 3600)
+
+
+@pytest.mark.jail
+def test_as_many_programs_as_the_pilot_ran(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = "def add(a, b):\n    return a + b"
+    rows = [{"instruction": "Add.", "response": code, "tests": "assert add(1, 2) == 3", "note": n} for n in range(8)]
+    Dataset.from_list(rows).to_json(tmp_path / "rows.jsonl")
+    where = ["--store", str(tmp_path / "store"), "--input", str(tmp_path / "rows.jsonl")]
+    assert (
+        run.main(["--recipe", "demo", *where, "--from", "execute", "--to", "mutants", "--dry-run", "--pilot", "2"]) == 0
+    )
+    said = capsys.readouterr().out
+    (pilot,) = Store(tmp_path / "store").versions("demo-mutants")
+    ran = pilot.timings["made"] + pilot.timings["reused"]
+    assert 2 * 2 <= ran < 2 * load_recipe("demo")["mutants"].runs
+    (line,) = (line for line in said.partition("Forecast")[2].splitlines() if " mutants " in line)
+    assert [cell.strip() for cell in line.strip("│").split("│")][:3] == ["mutants", "8", str(4 * ran)]
 
 
 def test_no_run_starts_from_a_pilot(
