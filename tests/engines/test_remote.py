@@ -19,6 +19,8 @@ from sca_hf.pipeline.journal import Journal, JournaledEngine
 from sca_hf.recipe import load_recipe
 from tests.engines.loopback_server import COMMIT, MODEL, Loopback, text_of
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-very-secret"
 KINDS = ["openai", "tgi"]
 
