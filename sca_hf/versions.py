@@ -23,7 +23,7 @@ examples:
   python -m sca_hf.versions list
   python -m sca_hf.versions show demo-sft
   python -m sca_hf.versions show store/demo-sft/0123456789abcdef          # the path that a run printed
-  python -m sca_hf.versions rows demo-responses --rejected no-tests -n 3 --prompt
+  python -m sca_hf.versions rows demo-select --rejected execution-failed -n 3 --prompt
   python -m sca_hf.versions diff demo-sft/0123456789abcdef demo-sft/fedcba9876543210
   python -m sca_hf.versions verify                        # all of the store
   python -m sca_hf.versions push demo-sft --hub my-org/demo

@@ -3,6 +3,7 @@ published data beside the checkout, and answers graded in real jails."""
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,15 @@ _DATA = Path(__file__).parents[2] / "shared" / "data"
 
 _JAILED = {"sandbox", "benchmarks", "evaluation", "mutation"}
 """Folders whose tests run programs in jails."""
+
+
+def pytest_configure() -> None:
+    """Let SIGINT have its usual effect, also where the suite runs in the background of a shell, which ignores it there.
+
+    What tests start would inherit that, and could not be interrupted.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,12 +4,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 import sca_hf
+from sca_hf.__main__ import main
 
 README = Path(__file__).parents[1] / "README.md"
 PYPROJECT = README.with_name("pyproject.toml")
@@ -44,14 +44,19 @@ def test_the_readmes_page_of_python_runs_as_printed(tmp_path: Path) -> None:
 
 def test_one_command_leads_to_all(capsys: pytest.CaptureFixture[str]) -> None:
     script = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["scripts"]["sca-hf"]
-    main = EntryPoint("sca-hf", script, "console_scripts").load()
+    module, _, command = script.partition(":")
+    program = f"from {module} import {command}; {command}()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "rnu"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ended.returncode, "'rnu'; give one of run" in ended.stderr) == (2, True), ended.stderr
     assert main([]) == 0
     listed = capsys.readouterr().out
     for name in ("run", "versions", "train", "evaluate", "report", "trace", "sandbox"):
         assert f"\n  {name} " in listed
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as shown:
             main([name, "--help"])
-        assert ended.value.code == 0
+        assert shown.value.code == 0
         assert "usage: python -m sca_hf" in capsys.readouterr().out
     assert main(["run", "--settings", "sft"]) == 0
     assert "sft.tests_probability" in capsys.readouterr().out

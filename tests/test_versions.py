@@ -13,6 +13,8 @@ from sca_hf.pipeline.journal import Journal
 from sca_hf.store import Store, Version
 from tests.finished_run import NAMES, arguments, finished, logged_in, loopback, own_cache, published
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["arguments", "finished", "logged_in", "loopback", "own_cache", "published"]
 
 

@@ -200,8 +200,9 @@ def _lines(events: list[Event], later: Sequence[Sequence[Event]]) -> Iterator[li
 
 def _is_child(event: Event, parent: Event) -> bool:
     column = event.step.lineage.parent_id or id_column(parent.step.stage, event.row)
-    if column is not None:
-        return bool(event.row.get(column) == parent.id)
+    if column is not None and column in event.row:
+        return bool(event.row[column] == parent.id)
+    # A row that was rejected and not kept has no columns: its id alone leads back.
     return event.id in {row_id(parent.id, event.step.stage), parent.id}
 
 

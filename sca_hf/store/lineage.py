@@ -69,7 +69,7 @@ class Making(_Facts):
 
     stage: str
     stage_version: int | None = None
-    parent_id: str | None = None
+    parent_id: str | None = Field(default=None, exclude_if=lambda column: column is None)
     sca_hf: str | None = None
     recipe: dict[str, Any] = Field(default={})
     intent: dict[str, Any] | None = None

@@ -1,6 +1,6 @@
 """Ctrl-C: a command ends at once, with a line, whatever it is doing, and goes on from there the next time.
 
-SCA_HF_INTERRUPTS is the number of random moments (12). Of the real engine, only its start is interrupted here.
+SCA_HF_INTERRUPTS is the number of random moments (4). Of the real engine, only its start is interrupted here.
 """
 
 import json
@@ -21,7 +21,7 @@ from sca_hf.console.interrupts import INTERRUPTED
 from sca_hf.store import Store
 from tests.engines.loopback_server import MODEL, Loopback, doubles
 
-INTERRUPTS = int(os.environ.get("SCA_HF_INTERRUPTS", "12"))
+INTERRUPTS = int(os.environ.get("SCA_HF_INTERRUPTS", "4"))
 SEED = random.SystemRandom().randrange(10**6)
 
 _BOUND = 2.0  # seconds

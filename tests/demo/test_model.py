@@ -33,6 +33,7 @@ def test_the_weights_are_small_bf16_and_of_the_stated_size() -> None:
     assert config["max_position_embeddings"] >= 1024
 
 
+@pytest.mark.slow
 def test_the_tokenizer_gives_back_every_text() -> None:
     tokenizer = AutoTokenizer.from_pretrained(MODEL)
     texts = [text.prompt + text.completion for kind in KINDS for text in islice(draw_texts(kind, "round-trip"), 30)]

@@ -124,9 +124,9 @@ def test_a_model_in_process_answers_by_its_template(model_folder: Path, tmp_path
     config = json.loads((folder / "tokenizer_config.json").read_text())
     config.pop("chat_template", None)
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
-    template = (
+    template = (  # its last newline is an expression, as Jinja drops one at the very end
         "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
-        "[Instruction]\n{{ m['content'] }}\n\n{% endfor %}[Response]\n"
+        "[Instruction]\n{{ m['content'] }}\n\n{% endfor %}[Response]{{ '\\n' }}"
     )
     (folder / "chat_template.jinja").write_text(template)
     engine = VllmEngine(str(folder), max_model_len=512, max_num_seqs=4)
@@ -134,7 +134,7 @@ def test_a_model_in_process_answers_by_its_template(model_folder: Path, tmp_path
     try:
         chatted = asyncio.run(engine.complete(asked, sampling(max_tokens=24)))
         written = asyncio.run(engine.complete("[Instruction]\nWrite `f(x)`.\n\n[Response]\n", sampling(max_tokens=24)))
-        assert chatted.text == written.text
+        assert chatted == written
         with pytest.raises(EngineUnavailable, match=r"refuses a conversation of system, user \(no system\)"):
             asyncio.run(engine.complete(ASKED, sampling()))
     finally:

@@ -19,6 +19,8 @@ from sca_hf.pipeline.journal import Journal, JournaledEngine
 from sca_hf.recipe import load_recipe
 from tests.engines.loopback_server import COMMIT, MODEL, Loopback, text_of
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-very-secret"
 KINDS = ["openai", "tgi"]
 
@@ -407,7 +409,7 @@ def test_a_file_of_addresses_that_holds_others(tmp_path: Path, lines: str) -> No
         make_engine(MODEL, settings("openai", urls=str(tmp_path / "servers")))
     with pytest.raises(EngineUnavailable, match=r"can't be read.*one address a line"):
         make_engine(MODEL, settings("openai", urls=str(tmp_path / "none")))
-    with pytest.raises(RecipeError, match=r"is no file; give a list"):
+    with pytest.raises(RecipeError, match=r"is not a file; give a list"):
         load_recipe("demo", ["engine.kind=openai", "engine.urls=http://127.0.0.1:8000"])
 
 

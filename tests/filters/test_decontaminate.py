@@ -169,7 +169,10 @@ def test_a_benchmark_that_cannot_be_had_is_named_with_the_way_out(tmp_path: Path
     (tmp_path / "broken.jsonl").write_text("no JSON\n")
     for settings, message in [
         (DecontaminateSettings(benchmarks=("no-such",)), "unknown benchmark 'no-such'; give one of humaneval, mbpp"),
-        (DecontaminateSettings(files={"mbpp": "nowhere.jsonl"}), "'nowhere.jsonl' of benchmark 'mbpp'"),
+        (
+            DecontaminateSettings(files={"mbpp": "nowhere.jsonl"}),
+            "benchmark 'mbpp': the file 'nowhere.jsonl' does not exist",
+        ),
         (DecontaminateSettings(files={"humaneval": str(tmp_path / "humaneval.jsonl")}), "has columns.*question"),
         (DecontaminateSettings(files={"own": str(tmp_path / "broken.jsonl")}), "decontaminate.files={own: FILE}"),
     ]:

@@ -13,6 +13,8 @@ from sca_hf import run
 from sca_hf.store import Store
 from tests.finished_run import FUNCTION, RESPONSE, TESTS, arguments, finished, own_cache
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["arguments", "finished", "own_cache"]
 
 GOOD = {"instruction": "Add two numbers.", "response": RESPONSE.format(1)}

@@ -165,6 +165,7 @@ RUN = """
 """
 
 
+@pytest.mark.slow
 def test_no_finished_call_is_made_again_after_kills(tmp_path: Path) -> None:
     finished: list[str] = []
     for _ in range(4):
@@ -185,6 +186,7 @@ def test_no_finished_call_is_made_again_after_kills(tmp_path: Path) -> None:
     assert len(calls) - 400 <= 4 * 8  # those in flight at each kill
 
 
+@pytest.mark.slow
 def test_two_runs_share_a_journal(tmp_path: Path) -> None:
     both = [start(tmp_path, RUN) for _ in range(2)]
     assert [run.wait(60) for run in both] == [0, 0]

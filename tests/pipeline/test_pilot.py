@@ -14,6 +14,8 @@ from sca_hf.recipe import load_recipe
 from sca_hf.store import Store
 from tests.engines.loopback_server import MODEL, Loopback
 
+pytestmark = pytest.mark.slow
+
 COUNT = 12
 FUNCTION = '''
 def add_{0}(a, b):

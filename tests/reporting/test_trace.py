@@ -185,7 +185,7 @@ def test_errors_name_the_fix(traced: Tracer, tmp_path: Path) -> None:
         assert "give more digits" in traced(prefix, code=2)
     traced.store = tmp_path / "nowhere"
     assert "there is no store" in traced("abcd", code=2)
-    Store(tmp_path / "nowhere")
+    traced.store.mkdir()
     assert "there is no version" in traced("abcd", code=2)
 
 

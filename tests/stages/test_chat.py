@@ -20,6 +20,8 @@ from sca_hf.store import Store
 from tests.engines.loopback_server import Loopback
 from tests.stages.asking import Row, reasons, rows_of, served
 
+pytestmark = pytest.mark.slow
+
 TASKS: list[Row] = [{"id": f"{n:020x}", "instruction": f"Write `double(x)`, way {n}."} for n in range(4)]
 ANSWER = "Answer {0}:\n\n```python\ndef double(x):\n    return 2 * x  # {0}\n```"
 

@@ -28,6 +28,8 @@ from sca_hf.store.history import ancestors, verify
 from tests.engines import loopback_server
 from tests.engines.loopback_server import MODEL, Loopback
 
+pytestmark = pytest.mark.slow
+
 FUNCTION = '''def add_{0}(a, b):
     """Return the sum of a and b, and {0}."""
     return a + b + {0}

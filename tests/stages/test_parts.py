@@ -23,6 +23,8 @@ from sca_hf.stages import concepts, instructions, responses
 from sca_hf.stages.context import Context
 from tests.engines.loopback_server import MODEL, Loopback
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 CODE = "def double(x):\n    return 2 * x"
 CHAT = "\n\n### Conclusion\n" + "That was it. " * 50

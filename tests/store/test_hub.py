@@ -239,7 +239,7 @@ def test_what_is_not_there_to_be_pulled(loopback: LoopbackHub, version: Version,
     assert Store(tmp_path / "other").versions() == []
     loopback.repos["alice/demo-sft"] = loopback.repos["alice/demo-plain"] = type(loopback.repos[REPO])("x", False)
     loopback.repos["alice/demo-sft"].add("main", "first", {})
-    with pytest.raises(HubError, match="no version of a stage"):
+    with pytest.raises(HubError, match="is not a version of a stage"):
         hub.at("alice/demo-sft", "main")
 
 
