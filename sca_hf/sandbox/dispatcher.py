@@ -163,6 +163,10 @@ class Dispatcher:
                     self._started.set_result(None)
             elif "sleeping" in message:
                 self._jails.note_sleep(jail, message["sleeping"], message["memory_mb"])
+                for run in self._jails.make_sleepers_fit():
+                    self._queue(run)
+                if jail not in self._jails:
+                    return
             elif "unavailable" in message:
                 self._lose(jail, explain(message))
                 return

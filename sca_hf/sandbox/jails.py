@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from sca_hf.sandbox.connection import Jail, Run
 from sca_hf.sandbox.inherited import most_programs
@@ -29,7 +29,8 @@ _PROGRAMS_PER_JAIL = 20_000
 
 class JailSet:
     """Belongs to one thread, which watches the jails' sockets with `selector`. There are more jails than workers while
-    programs sleep, as long as these hold no more than a part of the memory that the workers' programs may use.
+    programs sleep, as long as these hold no more than a part of the memory that the workers' programs may use. Those
+    that grow beyond all of it are ended, those that began last first, and run again.
 
     A jail keeps to one core as long as that is no busier than others. Its processes work one after another, and what
     one has written the next one reads: that is a fifth faster from the core's own cache.
@@ -62,8 +63,8 @@ class JailSet:
     @property
     def free(self) -> int:
         """How many more programs may start."""
-        asleep = [jail.memory_mb + _JAIL_MB for jail in self._jails if jail.sleeping]
-        if sum(asleep) > self._workers * self._limits.memory_mb * _ASLEEP_SHARE:
+        asleep = [jail for jail in self._jails if jail.sleeping]
+        if _held_mb(asleep) > self._workers * self._limits.memory_mb * _ASLEEP_SHARE:
             return 0
         return self._workers - len(self.busy)
 
@@ -71,6 +72,19 @@ class JailSet:
         """Its program fell asleep or woke. `memory_mb`: that it holds, or -1 where the machine doesn't say."""
         jail.sleeping = sleeping
         jail.memory_mb = memory_mb if memory_mb >= 0 else self._limits.memory_mb
+
+    def make_sleepers_fit(self) -> list[Run]:
+        """Ends those asleep that began last while all hold more than the workers' programs may: they may grow as they
+        sleep. As many as there are workers stay. Returns the runs of those that it ended, to be run again."""
+        asleep = sorted((jail for jail in self._jails if jail.sleeping), key=lambda jail: jail.deadline)
+        ended = []
+        while len(asleep) > self._workers and _held_mb(asleep) > self._workers * self._limits.memory_mb:
+            jail = asleep.pop()
+            self.end(jail)
+            run, jail.run = jail.run, None
+            if run is not None:
+                ended.append(run)
+        return ended
 
     def has_idle(self, tier: Tier) -> bool:
         return bool(self._idle.get(tier))
@@ -161,3 +175,7 @@ class JailSet:
         for jail in list(self._jails):
             self.end(jail)
         return running
+
+
+def _held_mb(jails: Iterable[Jail]) -> int:
+    return sum(jail.memory_mb + _JAIL_MB for jail in jails)

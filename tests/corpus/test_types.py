@@ -9,6 +9,8 @@ from sca_hf.corpus.languages.python import types
 from sca_hf.corpus.languages.python.types import TypeCheckSettings, type_errors
 from sca_hf.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 SEEDS = {
     "def f(a: int) -> str:\n    return str(a)": None,
     "def f(a: int) -> str:\n    return a": "type-error",
@@ -24,7 +26,6 @@ SEEDS = {
 FAKE = """#!{python}
 import json, os, pathlib
 
-pytestmark = pytest.mark.slow
 files = sorted(pathlib.Path(".").glob("*.py"))
 if any("die" in file.read_text() for file in files):
     while not {signal}:

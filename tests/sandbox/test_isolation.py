@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sca_hf.sandbox import Limits, Program, Verdict
+from tests.sandbox.processes import is_of_own_jail
 
 _spec = importlib.util.spec_from_file_location("hostile", Path(__file__).with_name("hostile.py"))
 assert _spec is not None
@@ -80,7 +81,7 @@ def test_every_attack_is_refused(bait: dict[str, Any], run_as_each: Any) -> None
         if verdict.status != "passed"
     }
     assert got_through == {}
-    assert _host() == before
+    assert _left(before) == {}
 
 
 def test_every_bomb_ends_in_a_verdict(bait: dict[str, Any], run_as_each: Any) -> None:
@@ -94,7 +95,7 @@ def test_every_bomb_ends_in_a_verdict(bait: dict[str, Any], run_as_each: Any) ->
         if verdict.status not in statuses
     }
     assert wrong == {}
-    assert _host() == before
+    assert _left(before) == {}
 
 
 def test_good_programs_pass_between_hostile_ones(bait: dict[str, Any], run_as_each: Any) -> None:
@@ -154,27 +155,35 @@ def _short(verdict: Verdict) -> str:
     return json.dumps([*verdict.identity, verdict.stdout[-200:], verdict.stderr[-200:]])
 
 
+def _left(before: dict[str, Any]) -> dict[str, Any]:
+    """Return what differs on this machine, or is new in this process, where other tests' things may end meanwhile."""
+    now = _host()
+    new = {name: now[name] - before[name] for name in _OWN if now[name] - before[name]}
+    return new | {name: now[name] for name in now.keys() - _OWN if now[name] != before[name]}
+
+
+_OWN = {"descriptors", "children", "threads"}
+
+
 def _host() -> dict[str, Any]:
     """What a program could leave on this machine."""
     own = f"/proc/{os.getpid()}"
     return {
-        "descriptors": len(list(Path(f"{own}/fd").iterdir())),
+        "descriptors": _descriptors(),
         "mounts": Path(f"{own}/mountinfo").read_text(),
-        "children": Path(f"{own}/task/{os.getpid()}/children").read_text(),
-        "jails": _jail_processes(),
-        "threads": threading.active_count(),
+        "children": set(Path(f"{own}/task/{os.getpid()}/children").read_text().split()),
+        "jails": [name.name for name in Path("/proc").glob("[0-9]*") if is_of_own_jail(int(name.name))],
+        "threads": set(threading.enumerate()),
         "shared memory": Path("/proc/sysvipc/shm").read_text(),
         "queues": Path("/proc/sysvipc/msg").read_text(),
         "files": sorted(path.name for path in Path("/dev/shm").iterdir() if path.name in ("left", "bait")),
     }
 
 
-def _jail_processes() -> list[str]:
-    """Command lines of jails that this process's jails would have (other sessions may have theirs)."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            command = (folder / "cmdline").read_bytes()
-            if b"jail.launcher" in command and f'"parent": {os.getpid()}'.encode() in command:
-                found.append(folder.name)
+def _descriptors() -> set[tuple[str, str]]:
+    """Each open one's number and what it is open on, which no other socket or pipe has."""
+    found = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # that of this look itself
+            found.add((descriptor.name, str(descriptor.readlink())))
     return found

@@ -14,6 +14,7 @@ import pytest
 
 from sca_hf.pipeline.journal import Journal, JournaledJails
 from sca_hf.sandbox import Jails, Limits, Program, Verdict
+from tests.sandbox.processes import own_jails
 
 GOOD = Program("def double(x):\n    return 2 * x", "assert double(2) == 4")
 LIMITS = Limits(cpu_seconds=2.0, wall_seconds=20.0, memory_mb=512)
@@ -68,13 +69,12 @@ def test_a_timer_sends_no_signal(number: int, run_programs: Any) -> None:
 
 @contextlib.contextmanager
 def machine_without_memory() -> Iterator[None]:
-    """The kernel of a machine with less memory than `memory_mb`: what begins now and holds over 200 MiB is killed."""
-    others = set(below(os.getpid()))  # an engine that tests share
+    """The kernel of a machine with less memory than `memory_mb`: what holds over 200 MiB in a jail is killed."""
     ended = threading.Event()
 
     def kill_the_largest() -> None:
         while not ended.wait(0.002):
-            for process in set(below(os.getpid())) - others:
+            for process in own_jails():
                 with contextlib.suppress(OSError, IndexError, ValueError):
                     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
                     if pages * os.sysconf("SC_PAGESIZE") > 200 << 20:
@@ -87,15 +87,6 @@ def machine_without_memory() -> Iterator[None]:
     finally:
         ended.set()
         killer.join()
-
-
-def below(process: int) -> Iterator[int]:
-    """Processes below this one."""
-    for children in Path(f"/proc/{process}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in map(int, children.read_text().split()):
-                yield child
-                yield from below(child)
 
 
 HOGS = {

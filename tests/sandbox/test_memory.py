@@ -1,17 +1,16 @@
 """Programs that sleep, and what lies in the kernel for one, take no more memory than they may."""
 
 import asyncio
-import os
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sca_hf.sandbox import Jails, Limits, Program, Verdict
+from tests.sandbox.processes import own_jails
 
 MEMORY_MB = 256
 LIMITS = Limits(cpu_seconds=5.0, wall_seconds=30.0, memory_mb=MEMORY_MB)
@@ -28,20 +27,11 @@ def f():
 """
 
 
-def below(process: int) -> Iterator[int]:
-    """Processes below this one."""
-    for children in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in map(int, children.read_text().split()):
-            yield child
-            yield from below(child)
-
-
 class Meter:
-    """While entered, measures how much memory new processes below this one have of their own, at most, MiB."""
+    """While entered, measures how much memory the processes of jails have of their own, at most, MiB."""
 
     def __enter__(self) -> "Meter":
         self.most = 0.0
-        self._others = set(below(os.getpid()))  # an engine that other tests share, for one
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._measure)
         self._thread.start()
@@ -53,15 +43,14 @@ class Meter:
 
     def _measure(self) -> None:
         while not self._ended.wait(0.02):
-            try:
-                new = set(below(os.getpid())) - self._others
-                self.most = max(self.most, sum(map(_private_mb, new)))
-            except (OSError, ValueError):
-                continue
+            self.most = max(self.most, sum(map(_private_mb, own_jails())))
 
 
 def _private_mb(process: int) -> float:
-    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0  # it has ended
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty:")) / 1024
 
 
