@@ -10,9 +10,9 @@
     calls.bin          digests of the calls that it came from, which the journal holds
 
 `<store>/<dataset>/latest` links to the version that was written, or used by a run, last (where that was removed, to the
-newest that is left); `README.md` beside it leads
-`load_dataset("<store>/<dataset>")` there, and not to all versions at once. `load_dataset` reads all of these folders as
-they are. A version of a pilot is not the latest, and has a file in `<store>/<dataset>/.pilots/` until a run uses it.
+newest that is left); `README.md` beside it leads `load_dataset("<store>/<dataset>")` there, and not to all versions at
+once. `load_dataset` reads all of these folders as they are. A version of a pilot is not the latest, and has a file in
+`<store>/<dataset>/.pilots/` until a run uses it.
 """
 
 import errno
