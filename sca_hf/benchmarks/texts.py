@@ -173,8 +173,8 @@ def _load(benchmark: str, where: str, *arguments: str, **how: Any) -> Dataset:
         cause = str(error.__cause__ or error).strip().split("\n")[0]
         raise InputError(
             f"benchmark {benchmark!r} ({where}) can't be loaded ({cause}); load it once with the Hub in reach, "
-            f"or set SECTION.decontaminate.files={{{benchmark}: FILE}}, or SECTION.decontaminate=null to compare with no "
-            "benchmark, for each SECTION that has one, such as seeds and select"
+            f"or set SECTION.decontaminate.files={{{benchmark}: FILE}}, or SECTION.decontaminate=null to compare with "
+            "no benchmark, for each SECTION that has one, such as seeds and select"
         ) from error
 
 
