@@ -174,7 +174,10 @@ def test_a_benchmark_that_cannot_be_had_is_named_with_the_way_out(tmp_path: Path
             "benchmark 'mbpp': the file 'nowhere.jsonl' does not exist",
         ),
         (DecontaminateSettings(files={"humaneval": str(tmp_path / "humaneval.jsonl")}), "has columns.*question"),
-        (DecontaminateSettings(files={"own": str(tmp_path / "broken.jsonl")}), r"SECTION\.decontaminate\.files={own: FILE}"),
+        (
+            DecontaminateSettings(files={"own": str(tmp_path / "broken.jsonl")}),
+            r"SECTION\.decontaminate\.files={own: FILE}",
+        ),
     ]:
         with pytest.raises(InputError, match=message):
             load_contaminants(settings)
@@ -189,7 +192,9 @@ def test_without_the_hub_the_way_out_is_all_that_is_said(
     monkeypatch.setattr("datasets.config.HF_ENDPOINT", nobody)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
-    with pytest.raises(InputError, match=r"'humaneval'.*can't be loaded.*SECTION\.decontaminate=null.*seeds and select"):
+    with pytest.raises(
+        InputError, match=r"'humaneval'.*can't be loaded.*SECTION\.decontaminate=null.*seeds and select"
+    ):
         load_contaminants(DecontaminateSettings(benchmarks=("humaneval",)))
     assert capfd.readouterr().err == ""
 
