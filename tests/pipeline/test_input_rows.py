@@ -10,6 +10,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from sca_hf import run
+from sca_hf.reporting.reasons import meaning
 from sca_hf.store import Store
 from tests.finished_run import FUNCTION, RESPONSE, TESTS, arguments, finished, own_cache
 
@@ -70,6 +71,8 @@ def test_a_row_that_cannot_be_read_has_a_reason_that_names_the_column(
     assert None not in made.load()["instruction"][:]
     assert f"1 of 3 rows can't be read ({reason}: 1, first in row 2)" in capsys.readouterr().err
     assert "Traceback" not in capsys.readouterr().err
+    assert meaning(reason).startswith("This column")
+    assert ("list" in meaning(reason)) == reason.endswith(("-a-list", "-with-null", "-empty"))
 
 
 @pytest.mark.parametrize(
