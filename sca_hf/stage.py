@@ -204,11 +204,14 @@ def split(stage: Stage, rows_in: int, rows: Dataset) -> Judged:
     )
 
 
-def fit(stages: Sequence[Stage], before: Sequence[Column], makers: Sequence[Stage], what: str) -> list[list[Column]]:
+def fit(
+    stages: Sequence[Stage], before: Sequence[Column], makers: Sequence[Stage], what: str, there: str = ""
+) -> list[list[Column]]:
     """Return the columns of each stage's rows, from those of the rows that the first one is given.
 
     Raises InputError that names the column, the stage that needs it and the stages among `makers` that make it, where
-    the columns don't fit; `what` names the rows or the recipe.
+    the columns don't fit; `what` names the rows or the recipe, `there` the columns that one could have meant, where it
+    is not those of the rows.
     """
     columns = list(before)
     all_columns: list[list[Column]] = []
@@ -217,7 +220,9 @@ def fit(stages: Sequence[Stage], before: Sequence[Column], makers: Sequence[Stag
         missing = [name for name in stage.uses if name not in names] if not (stage.origin and not columns) else []
         if missing:
             needed = ", ".join(f"{name!r}{_made_by(name, makers)}" for name in missing)
-            raise InputError(f"{what}: stage {stage.name!r} needs column {needed}; there is {_listed(columns)}")
+            raise InputError(
+                f"{what}: stage {stage.name!r} needs column {needed}; there is {there or _listed(columns)}"
+            )
         twice = [
             column.name
             for column in stage.adds

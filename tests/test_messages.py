@@ -73,6 +73,17 @@ def test_a_section_begins_where_the_recipe_has_null(
         assert "select" in capsys.readouterr().out
 
 
+def test_a_plan_misses_the_folder_of_a_model_though_the_seeds_are_not_there_yet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ["--recipe", "laptop", "--store", str(tmp_path), "--dry-run", "--model", str(tmp_path / "nope")]
+    without = ["--set", "seeds.decontaminate=null", "--set", "select.decontaminate=null"]
+    assert f"there is no model folder '{tmp_path / 'nope'}'; give --model a folder" in said_by(
+        [*start, *without], capsys
+    )
+    assert run.main([*start, *without, "--to", "seeds"]) == 0, "which needs no model"
+
+
 def test_known_options_are_let_through() -> None:
     check_options({"tensor_parallel_size": 2, "max_num_batched_tokens": 4096, "enable_chunked_prefill": False})
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from rich.console import Console as Terminal
 from rich.text import Text
 
+from sca_hf.pipeline.inputs import SOURCE_ID
 from sca_hf.reporting.calls import Call
 from sca_hf.reporting.reasons import meaning
 from sca_hf.reporting.samples import Sample
@@ -28,11 +29,15 @@ class RowsConsole:
             shown += 1
             reason = sample.reason
             self._line(f"row {sample.row['id']}" + (f": {reason}. {meaning(reason)}" if reason else ""), "bold")
+            if (source_id := sample.row.get(SOURCE_ID)) is not None:
+                self._line(f"{SOURCE_ID} {source_id}")
             if sample.call is not None:
                 self._call(sample.call)
             if sample.call is None or sample.call.completion is None:
                 for column, value in sample.row.items():
-                    if isinstance(value, str) and value and not column.endswith("id") and value != reason:
+                    if isinstance(value, int | float):
+                        self._line(f"{column} {value}", "dim")
+                    elif isinstance(value, str) and value and not column.endswith("id") and value != reason:
                         self._text(column, _shortened(value))
             self._line("")
         self._line(f"{shown:,} of {total:,} such rows of {name}", "dim")

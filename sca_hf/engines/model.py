@@ -68,15 +68,25 @@ def resolve_model(model: str) -> Model:
     A folder's revision is a hash of its configuration, tokenizer and weights. A Hub id's is the commit that the
     revision (default `main`) names, from the Hub or, without it, from the local cache. Raises EngineUnavailable.
     """
-    folder = DEMO_MODEL if model == "demo" else Path(model).expanduser()
+    check_model(model)
+    folder = _folder(model)
     if folder.is_dir():
         return Model(model, str(folder.resolve()), f"local:{_folder_hash(folder)}")
     repo, _, revision = model.partition("@")
-    if model == "demo" or not _HUB_ID.fullmatch(repo):
+    return Model(model, repo, _hub_commit(repo, revision or "main"))
+
+
+def check_model(model: str) -> None:
+    """Raise EngineUnavailable for what is neither a folder nor can be a Hub id. Reads no weights and asks no Hub."""
+    folder = _folder(model)
+    if not folder.is_dir() and (model == "demo" or not _HUB_ID.fullmatch(model.partition("@")[0])):
         raise EngineUnavailable(
             f"there is no model folder {str(folder)!r}; give --model a folder with config.json, or a Hub id"
         )
-    return Model(model, repo, _hub_commit(repo, revision or "main"))
+
+
+def _folder(model: str) -> Path:
+    return DEMO_MODEL if model == "demo" else Path(model).expanduser()
 
 
 def engine_identity(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sca_hf.engines import Engine, EngineIdentity
 from sca_hf.engines.batch_invariance import obstacle
 from sca_hf.engines.gpu import gpu, read_gpu
-from sca_hf.engines.model import check_options, engine_identity, runs_on_cpu
+from sca_hf.engines.model import check_model, check_options, engine_identity, runs_on_cpu
 from sca_hf.engines.remote import TokenLimits
 from sca_hf.engines.server_list import read_urls
 from sca_hf.engines.settings import EngineSettings
@@ -27,6 +27,12 @@ def check_engine(settings: EngineSettings) -> None:
     """Raise EngineUnavailable for options that the installed engine doesn't know. Starts nothing."""
     if settings.kind in {"vllm", "ray"}:
         check_options(settings.options)
+
+
+def check_weights(model: str, settings: EngineSettings) -> None:
+    """Raise EngineUnavailable for a model that the engine could load from nowhere. Reads nothing and asks nobody."""
+    if settings.kind in {"vllm", "ray"}:
+        check_model(model)
 
 
 def identity_of(model: str, settings: EngineSettings) -> EngineIdentity:

@@ -85,7 +85,8 @@ def read_input(loaded: Loaded, chain: Sequence[Stage], start: int, end: int) -> 
     Raises InputError if they lack a column that one of the stages needs, or no row can be read.
     """
     layout = _Layout.of(loaded, chain, start, end)
-    fit(chain[start : end + 1], [*layout.columns.values()], chain, f"--input {loaded.where}")
+    own = ", ".join(loaded.rows.column_names)
+    fit(chain[start : end + 1], [*layout.columns.values()], chain, f"--input {loaded.where}", own)
     features = {name: column.feature for name, column in layout.columns.items()}
     try:
         rows = loaded.rows.map(

@@ -118,6 +118,8 @@ class Pipeline:
         most_rows = source.rows if source else None
         for stage in self.stages:
             key = self._intents.fingerprint(stage, source) if source else None
+            if key is None and stage.needs == "engine":
+                self._intents.check_weights(stage)
             cached = self._versions.look(stage, self._dataset(stage), key) if key else None
             given = most_rows
             if self._rows is not None and given is not None and stage is self.stages[0]:

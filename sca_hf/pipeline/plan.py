@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from sca_hf.corpus.hub import FileStream
 from sca_hf.engines import EngineIdentity
-from sca_hf.engines.registry import check_engine, identity_of
+from sca_hf.engines.registry import check_engine, check_weights, identity_of
 from sca_hf.errors import InputError
 from sca_hf.identity import fingerprint
 from sca_hf.prompts.build import step_sha
@@ -116,6 +116,10 @@ class Intents:
         if key not in self._identities:
             self._identities[key] = identity_of(model, settings)
         return self._identities[key]
+
+    def check_weights(self, stage: Stage) -> None:
+        """Raise EngineUnavailable if there can't be a stage's model. Costs no time, as its identity may."""
+        check_weights(*self._recipe.asked(stage))
 
 
 def executing(recipe: Recipe, stage: Stage) -> Stage:

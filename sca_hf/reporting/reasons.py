@@ -68,6 +68,21 @@ _MEANINGS: Mapping[str, str] = {
     "duplicate-response": "Another chosen row has the same response, apart from blanks.",
     "duplicate-names": "Another chosen row defines functions and classes of the same names.",
 }
+# What a cell of ready-made rows has wrong; its column's name stands before it (see `sca_hf.pipeline.cells`).
+_OF_CELLS: Mapping[str, str] = {
+    "with-null": "This column’s list has an entry without a value.",
+    "null": "This column has no value in the row.",
+    "empty": "This column has nothing but blanks, or an empty list, in the row.",
+    "not-text": "This column has something else than text in the row.",
+    "without-code": "This column’s text is no code and has no fenced block of it.",
+    "not-json": "This column’s text should be JSON and is not valid.",
+    "not-a-list": "This column has something else than a list in the row.",
+    "not-a-struct": "This column has something else than named values in the row.",
+    "not-true-or-false": "This column has something else than true or false in the row.",
+    "not-a-number": "This column has something else than a number in the row.",
+    "not-an-integer": "This column’s number is not a whole one.",
+    "too-large": "This column’s number is too large.",
+}
 # The setting by which a stage rejects more or fewer rows for a reason; without a dot, one of the stage's own.
 _SETTINGS: Mapping[str, str] = {
     "license": "licenses",
@@ -102,8 +117,12 @@ _ORDER = {name: place for place, name in enumerate(_MEANINGS)}
 
 
 def meaning(reason: str) -> str:
-    """The sentence, of the reason or of what it begins with; empty where there is none."""
-    return _MEANINGS.get(_known(reason), "")
+    """The sentence, of the reason or of what it begins with; empty where there is none.
+
+    A reason of ready-made rows has that of what it ends with.
+    """
+    of_cell = (meant for wrong, meant in _OF_CELLS.items() if reason.endswith(f"-{wrong}"))
+    return next(of_cell, None) or _MEANINGS.get(_known(reason), "")
 
 
 def loosened_by(stage: str, reason: str) -> str:

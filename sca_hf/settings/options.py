@@ -82,7 +82,7 @@ def type_words(annotation: Any, rules: Sequence[Any] = ()) -> str:
     arguments = get_args(annotation)
     match get_origin(annotation) or annotation:
         case origin if origin is Literal:
-            return " or ".join(map(str, arguments))
+            return " or ".join(str(each).lower() if isinstance(each, bool) else str(each) for each in arguments)
         case origin if origin in {Union, UnionType}:
             return " or ".join(type_words(each, () if each is NoneType else rules) for each in arguments)
         case origin if origin is tuple:

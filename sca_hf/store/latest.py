@@ -7,6 +7,8 @@ alone.
 from pathlib import Path
 
 from sca_hf.store.cards.dataset import readme_of_latest, readme_without_latest
+from sca_hf.store.lineage import FILE as LINEAGE
+from sca_hf.store.manifest import MANIFEST
 from sca_hf.store.temporary import temporary_folder
 
 _LATEST = "latest"
@@ -30,11 +32,17 @@ def make_latest(folder: Path, fingerprint: str) -> None:
 
 
 def forget(folder: Path, fingerprint: str) -> None:
-    """Take away what says that a version is the latest, or a pilot's. Raises OSError."""
+    """Take away what says that a version, now removed, is the latest, or a pilot's. Raises OSError.
+
+    The newest of those that are left and no pilot's is the latest then.
+    """
     (folder / _PILOTS / fingerprint).unlink(missing_ok=True)
     if latest(folder) == fingerprint:
         (folder / _LATEST).unlink()
-        _write_card(folder, readme_without_latest())
+        if newest := _newest(folder):
+            make_latest(folder, newest)
+        else:
+            _write_card(folder, readme_without_latest())
 
 
 def mark_pilot(folder: Path, fingerprint: str) -> None:
@@ -48,6 +56,15 @@ def mark_pilot(folder: Path, fingerprint: str) -> None:
 def is_pilot(folder: Path, fingerprint: str) -> bool:
     """Return whether a version is a pilot's."""
     return (folder / _PILOTS / fingerprint).exists()
+
+
+def _newest(folder: Path) -> str | None:
+    written = {
+        file.parent.name: file.stat().st_mtime_ns
+        for file in sorted(folder.glob(f"[!.]*/{LINEAGE}"))
+        if not is_pilot(folder, file.parent.name) and (file.parent / MANIFEST).is_file()
+    }
+    return max(written, key=written.__getitem__, default=None)
 
 
 def _write_card(folder: Path, text: str) -> None:

@@ -9,9 +9,10 @@
     rejected/          some rows of each reason  measurements/  by id: why a row was rejected, and what was measured
     calls.bin          digests of the calls that it came from, which the journal holds
 
-`<store>/<dataset>/latest` links to the version that was written, or used by a run, last; `README.md` beside it leads
-`load_dataset("<store>/<dataset>")` there, and not to all versions at once. `load_dataset` reads all of these folders as
-they are. A version of a pilot is not the latest, and has a file in `<store>/<dataset>/.pilots/` until a run uses it.
+`<store>/<dataset>/latest` links to the version that was written, or used by a run, last (where that was removed, to the
+newest that is left); `README.md` beside it leads `load_dataset("<store>/<dataset>")` there, and not to all versions at
+once. `load_dataset` reads all of these folders as they are. A version of a pilot is not the latest, and has a file in
+`<store>/<dataset>/.pilots/` until a run uses it.
 """
 
 import errno

@@ -24,6 +24,7 @@ def test_every_setting_of_every_recipe_is_listed_and_has_a_meaning() -> None:
     assert [each.key for each in listed.values() if not each.kind.startswith("section") and each.meaning in own] == []
     until = listed["responses.until"]
     assert (until.kind, until.default) == ("integer 1 to 10000 or all", "all")
+    assert listed["engine.batch_invariant"].kind == "auto or true or false", "as YAML writes them"
     assert until.meaning.startswith("stop at this many passes")
     assert listed["run.jails"].default == "usable cores", "not those of the machine that wrote the table"
     assert "cut-off" not in listed["concepts.max_tokens"].meaning, "the definition of another setting"

@@ -288,3 +288,20 @@ def test_a_plan_with_the_papers_source_needs_no_hub(
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     assert run.main(["--recipe", recipe, "--store", str(tmp_path / "store"), "--dry-run"]) == 0
     assert "the Hub did not say" in capsys.readouterr().out
+
+
+def test_a_run_that_waits_for_the_hub_says_so_at_once_and_gives_up_in_one_line(
+    hub: LoopbackHub,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    start = ["--recipe", "demo", "--store", str(tmp_path / "store"), "--to", "seeds"]
+    assert run.main([*start, "--set", "seeds.source=hf://bigcode/nope"]) == 2
+    assert caplog.messages == [
+        "seed source hf://bigcode/nope: waiting for the Hub, which can't be reached; giving up in about a minute"
+    ]
+    said = [line for line in capsys.readouterr().err.splitlines() if "the Hub can't be reached" in line]
+    assert len(said) == 1

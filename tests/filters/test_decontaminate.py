@@ -174,10 +174,29 @@ def test_a_benchmark_that_cannot_be_had_is_named_with_the_way_out(tmp_path: Path
             "benchmark 'mbpp': the file 'nowhere.jsonl' does not exist",
         ),
         (DecontaminateSettings(files={"humaneval": str(tmp_path / "humaneval.jsonl")}), "has columns.*question"),
-        (DecontaminateSettings(files={"own": str(tmp_path / "broken.jsonl")}), "decontaminate.files={own: FILE}"),
+        (
+            DecontaminateSettings(files={"own": str(tmp_path / "broken.jsonl")}),
+            r"SECTION\.decontaminate\.files={own: FILE}",
+        ),
     ]:
         with pytest.raises(InputError, match=message):
             load_contaminants(settings)
+
+
+def test_without_the_hub_the_way_out_is_all_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    nobody = "http://127.0.0.1:9"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", nobody)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("datasets.config.HF_ENDPOINT", nobody)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    with pytest.raises(
+        InputError, match=r"'humaneval'.*can't be loaded.*SECTION\.decontaminate=null.*seeds and select"
+    ):
+        load_contaminants(DecontaminateSettings(benchmarks=("humaneval",)))
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("settings", [{"min_chars": 3}, {"ngram": 2}, {"benchmarks": ["Human Eval"]}, {"what": 1}])

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from sca_hf import run
+from sca_hf import run, versions
+from sca_hf.reporting.reasons import meaning
 from sca_hf.store import Store
 from tests.finished_run import FUNCTION, RESPONSE, TESTS, arguments, finished, own_cache
 
@@ -72,6 +73,8 @@ def test_a_row_that_cannot_be_read_has_a_reason_that_names_the_column(
     assert None not in made.load()["instruction"][:]
     assert f"1 of 3 rows can't be read ({reason}: 1, first in row 2)" in capsys.readouterr().err
     assert "Traceback" not in capsys.readouterr().err
+    assert meaning(reason).startswith("This column")
+    assert ("list" in meaning(reason)) == reason.endswith(("-a-list", "-with-null", "-empty"))
 
 
 @pytest.mark.parametrize(
@@ -147,6 +150,9 @@ def test_own_ids_and_columns_are_carried_and_what_is_not_is_said_once(
     assert rows["mixed"][:] == ["1", "two", None, '{"three": 3}']
     assert rows["nothing"][:] == [None] * 4
     said = capsys.readouterr().err
+    assert versions.main(["rows", str(made.path), "-n", "1"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert {"source_id a", "points 3", "difficulty"} <= set(shown), "by which it is found again in the file"
     assert said.count("column 'messages', 'reject_reason' is left out; to carry it, give it another name") == 1
 
 

@@ -180,6 +180,8 @@ def test_an_input_without_the_columns_names_them(
     start = [*arguments, "--store", str(tmp_path / "store"), "--input", str(tmp_path / "rows.parquet")]
     assert run.main([*start, "--from", "execute"]) == 2
     assert "stage 'execute' needs column 'response' (made by stage responses), 'tests'" in capsys.readouterr().err
+    assert run.main([*start, "--from", "concepts"]) == 2
+    assert "'seed' (made by stage seeds); there is instruction" in capsys.readouterr().err, "not what ids are made of"
 
 
 def _planned(printed: str) -> list[str]:

@@ -52,7 +52,12 @@ def test_load_dataset_of_a_folder_of_versions_reads_the_latest_alone(tmp_path: P
     )
     store.use(first)
     assert load_dataset(folder, split="train")[:] == first.load()[:]
+    pilot = store.write("toy", "f2", toy.build(toy.rows(30, start=90)), pilot=True)
     store.remove(first)
+    assert store.latest("toy") == second, "the newest that is left, and no pilot's"
+    assert load_dataset(folder, split="train")[:] == second.load()[:]
+    store.remove(second)
+    assert store.versions("toy") == [pilot]
     with pytest.raises(Exception, match=r"No .* data files found"):
         load_dataset(folder)
 

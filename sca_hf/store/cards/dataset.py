@@ -128,7 +128,7 @@ def readme_of_latest(version: Path) -> str:
 
 
 def readme_without_latest() -> str:
-    """Return the card of a folder of versions none of which is the latest: pilots, or what a removed one left.
+    """Return the card of a folder of versions none of which is the latest: pilots alone.
 
     Without a card `datasets` would mix the rows of all of them; by this one it says that there is no `latest`.
     """

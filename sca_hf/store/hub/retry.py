@@ -3,6 +3,7 @@
 The client makes some requests again by itself; those that create, commit and tag it does not.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -30,6 +31,9 @@ LONGEST_PAUSE = 30.0
 # Seconds without a byte from the Hub, where the client itself would wait forever. A large commit takes it a minute.
 SILENCE = 120.0
 
+_TOLD = 2
+"""The failed attempt after which whoever waits is told; a connection that breaks once is none of their business."""
+_log = logging.getLogger(__name__)
 _AGAIN = frozenset({408, 409, 412, 429, 500, 502, 503, 504})
 _LOGIN = "log in with `hf auth login`, or set HF_TOKEN"
 
@@ -76,6 +80,8 @@ def call(what: str, ask: Callable[[], Result], token: str | None) -> Result:
             refusal = HubError(without(f"{what}: {_reason(causes)}", token))
         if pause is None or attempt == ATTEMPTS:
             raise refusal
+        if attempt == _TOLD and any(isinstance(cause, httpx2.TransportError) for cause in causes):
+            _log.warning("%s: waiting for the Hub, which can't be reached; giving up in about a minute", what)
         time.sleep(pause)
 
 
