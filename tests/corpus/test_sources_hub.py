@@ -32,6 +32,8 @@ from sca_hf.store import Store
 from tests.store.conftest import loopback
 from tests.store.loopback_hub import LoopbackHub
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["loopback"]
 
 

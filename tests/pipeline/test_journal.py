@@ -19,6 +19,8 @@ from sca_hf.identity import digest
 from sca_hf.pipeline.journal import SCHEMA, Journal, JournaledEngine, JournaledJails
 from sca_hf.sandbox import Jails, Limits, Program
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Letters:

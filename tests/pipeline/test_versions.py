@@ -21,6 +21,8 @@ from tests.finished_run import (
 )
 from tests.store.loopback_hub import LoopbackHub
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["arguments", "finished", "logged_in", "loopback", "own_cache", "published"]
 
 

@@ -23,6 +23,8 @@ from sca_hf.stage import split
 from sca_hf.stages import execute, responses, select
 from sca_hf.stages.context import Context
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 
 

@@ -27,6 +27,8 @@ from sca_hf.stage import REJECT_REASON, split
 from sca_hf.stages.context import Context
 from sca_hf.stages.seeds import STAGE, SeedSettings, seeds
 
+pytestmark = pytest.mark.slow
+
 GOOD = "def f(a):\n    'doc'\n    return a"
 
 

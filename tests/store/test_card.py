@@ -12,6 +12,8 @@ from huggingface_hub.repocard_data import DatasetCardData
 
 from sca_hf.store import Store
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from tests.store.conftest import Toy
 

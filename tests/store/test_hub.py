@@ -19,6 +19,8 @@ from sca_hf.store.hub.hub import Hub
 from tests.store.conftest import Toy
 from tests.store.loopback_hub import LoopbackHub
 
+pytestmark = pytest.mark.slow
+
 FINGERPRINT = "0123456789abcdef"
 TAG = f"v-{FINGERPRINT}"
 REPO = "alice/demo-instructions"

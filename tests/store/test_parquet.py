@@ -14,6 +14,8 @@ from datasets import Dataset, concatenate_datasets
 
 from sca_hf.store import Store
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from tests.store.conftest import Toy
 
