@@ -138,3 +138,20 @@ def test_what_a_run_publishes_has_no_path_and_no_machine_setting(tmp_path: Path)
     judge = tmp_path / "verdicts.txt"
     judge.touch()
     assert load_recipe("selfcodealign", [f"judge.prompts={judge}"]).published()["judge"]["prompts"] == "verdicts.txt"
+
+
+@pytest.mark.parametrize("stage", ["seeds", "preferences"])
+def test_a_file_of_a_benchmark_counts_by_its_texts_and_is_published_by_its_name(tmp_path: Path, stage: str) -> None:
+    def told(folder: Path, text: str) -> tuple[str, str]:
+        folder.mkdir()
+        file = folder / "own.jsonl"
+        file.write_text(f'{{"task_id": "a", "prompt": "{text}"}}\n', encoding="utf-8")
+        recipe = load_recipe("preferences", [f"{stage}.decontaminate={{files: {{own: {file}}}}}"])
+        return str(recipe[stage].intent()), str(recipe.published()[stage])
+
+    text = "Paint seven large fences red, and count the blue ones that are left."
+    intent, published = told(tmp_path / "one", text)
+    assert (intent, published) == told(tmp_path / "other", text)
+    assert str(tmp_path) not in published
+    assert "own.jsonl" in published
+    assert told(tmp_path / "third", text.replace("seven", "nine"))[0] != intent

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from sca_hf.benchmarks.texts import BENCHMARKS, BenchmarkText, check_source, load_texts
 from sca_hf.filters.shingles import shingles
-from sca_hf.identity import digest, published_name
+from sca_hf.identity import digest
 from sca_hf.settings import PATH, Settings
 
 _COMMENT = re.compile(r"#[^\n]*")
@@ -55,10 +55,6 @@ class DecontaminateSettings(Settings):
         """Return the texts in place of where they come from. Loads them."""
         names = {"min_chars", "ngram", "min_words", "max_rows"}
         return {"texts": load_contaminants(self).sha} | self.model_dump(mode="json", include=names)
-
-    def published(self) -> dict[str, Any]:
-        """Return the settings with the names of files alone."""
-        return super().published() | {"files": {name: published_name(file) for name, file in self.files.items()}}
 
 
 class Contaminants:

@@ -67,7 +67,7 @@ class SecretSettings(Settings):
 
     def intent(self) -> dict[str, Any]:
         """Return the settings with the detectors' version."""
-        return self.model_dump(mode="json") | {"detectors": version("detect-secrets")}
+        return super().intent() | {"detectors": version("detect-secrets")}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ in `seeds`), `no-lines` (fewer lines than `min_lines`). Of an excerpt: `secret`,
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import pyarrow as pa
 from datasets import Dataset, Value
@@ -23,7 +23,7 @@ from sca_hf.filters.secrets import SecretSettings, secrets_in, without_secrets
 from sca_hf.identity import digest, row_id, row_random
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
-from sca_hf.stages.source_settings import WHERE, SourceSettings, origin
+from sca_hf.stages.source_settings import SourceSettings, origin
 
 _BATCH = 250
 
@@ -50,16 +50,6 @@ class ExcerptSettings(SourceSettings):
         if self.min_lines > self.max_lines:
             raise ValueError(f"excerpts.min_lines {self.min_lines} is above max_lines {self.max_lines}; lower it")
         return self
-
-    def intent(self) -> dict[str, Any]:
-        """Return all but the names of sources, whose content counts."""
-        rules = {name: getattr(self, name) for name in ("secrets", "decontaminate")}
-        values = self.model_dump(mode="json", exclude={*WHERE, *rules})
-        return values | {name: rule and rule.intent() for name, rule in rules.items()}
-
-    def published(self) -> dict[str, Any]:
-        """Return the settings with the names of files and folders alone."""
-        return super().published() | {"decontaminate": self.decontaminate and self.decontaminate.published()}
 
 
 def excerpts(files: Dataset | FileStream, settings: ExcerptSettings, context: Context) -> Dataset:

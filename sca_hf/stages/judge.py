@@ -19,7 +19,6 @@ from datasets import Dataset, Value
 from pydantic import Field
 
 from sca_hf.engines import RowFailure, Sampling
-from sca_hf.identity import published_name
 from sca_hf.prompts.judge import load_judge_prompts
 from sca_hf.settings import PATH
 from sca_hf.stage import REJECT_REASON, Column, Counts, Stage
@@ -54,10 +53,6 @@ class JudgeSettings(ModelSettings):
         shown = load_judge_prompts(self.prompts, self.shots)
         intent = {"shots": self.shots, "max_tokens": self.max_tokens, "prompts": shown.sha}
         return intent if self.threshold is None else intent | {"threshold": self.threshold}
-
-    def published(self) -> dict[str, Any]:
-        """Return the settings with the name of the file alone."""
-        return super().published() | {"prompts": published_name(self.prompts)}
 
 
 def judge(seeds: Dataset, settings: JudgeSettings, context: Context) -> Dataset:

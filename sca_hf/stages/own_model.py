@@ -5,8 +5,9 @@ from typing import Any
 from pydantic import Field
 
 from sca_hf.engines.settings import EngineSettings
-from sca_hf.identity import published_name
 from sca_hf.settings import PATH, Settings
+
+_WHO = frozenset({"model", "engine"})
 
 
 class ModelSettings(Settings):
@@ -21,13 +22,9 @@ class ModelSettings(Settings):
 
     def intent(self) -> dict[str, Any]:
         """Return all but who is asked: that is the engine's own to tell, by what it runs and not by its name."""
-        return self.model_dump(mode="json", exclude={"model", "engine"})
+        return {name: value for name, value in super().intent().items() if name not in _WHO}
 
     def published(self) -> dict[str, Any]:
         """Return the settings; who is asked only where it isn't the recipe's model and engine."""
-        values = self.model_dump(mode="json", exclude={"model", "engine"})
-        if self.model is not None:
-            values["model"] = published_name(self.model)
-        if self.engine is not None:
-            values["engine"] = self.engine.intent() | {"dtype": self.engine.dtype}
-        return values
+        values = {name: value for name, value in super().published().items() if name not in _WHO or value is not None}
+        return values | ({"engine": self.engine.intent() | {"dtype": self.engine.dtype}} if self.engine else {})

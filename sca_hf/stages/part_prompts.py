@@ -5,7 +5,6 @@ from typing import Any
 from pydantic import Field
 
 from sca_hf.filters.copies import ExemplarCopies
-from sca_hf.identity import published_name
 from sca_hf.prompts.parts import PartPrompts
 from sca_hf.settings import PATH
 from sca_hf.stages.few_shot import SamplingSettings
@@ -27,10 +26,6 @@ class PartSettings(SamplingSettings):
     def intent(self) -> dict[str, Any]:
         """Return the settings with what of the file the prompts show in place of its name."""
         return super().intent() | {"prompts": self.load().sha}
-
-    def published(self) -> dict[str, Any]:
-        """Return the settings with the name of the file alone."""
-        return super().published() | {"prompts": published_name(self.prompts)}
 
 
 class PartCopies:

@@ -55,7 +55,7 @@ from sca_hf.parallel.crash_proof import CrashProofWorker
 from sca_hf.stage import REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context
 from sca_hf.stages.progress import Progress
-from sca_hf.stages.source_settings import WHERE, SourceSettings, origin
+from sca_hf.stages.source_settings import SourceSettings, origin
 
 Ids = NDArray[np.bytes_]
 
@@ -87,17 +87,8 @@ class SeedSettings(SourceSettings, RuleSettings):
         return ENDINGS[self.language]
 
     def intent(self) -> dict[str, Any]:
-        """Return all but the names of sources, whose content counts, and the Python whose grammar judges."""
-        rules = {name: getattr(self, name) for name in ("secrets", "decontaminate", "near_duplicates", "type_check")}
-        return (
-            self.model_dump(mode="json", exclude={*WHERE, *rules})
-            | {"python": "{}.{}".format(*sys.version_info)}
-            | {name: rule and rule.intent() for name, rule in rules.items()}
-        )
-
-    def published(self) -> dict[str, Any]:
-        """Return the settings with the names of files and folders alone."""
-        return super().published() | {"decontaminate": self.decontaminate and self.decontaminate.published()}
+        """Return what decides, and the Python whose grammar judges."""
+        return super().intent() | {"python": "{}.{}".format(*sys.version_info)}
 
 
 def seeds(files: Dataset | FileStream, settings: SeedSettings, context: Context) -> Dataset:

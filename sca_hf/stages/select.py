@@ -33,17 +33,6 @@ class SelectSettings(PassSettings):
     once_per_names: bool = True
     near_duplicates: NearDuplicateSettings | None = None
 
-    def intent(self) -> dict[str, Any]:
-        """Return the settings with the texts of the benchmarks in place of where they come from."""
-        return self.model_dump(mode="json", exclude={"decontaminate", "near_duplicates"}) | {
-            "decontaminate": self.decontaminate and self.decontaminate.intent(),
-            "near_duplicates": self.near_duplicates and self.near_duplicates.intent(),
-        }
-
-    def published(self) -> dict[str, Any]:
-        """Return the settings with the names of files alone."""
-        return super().published() | {"decontaminate": self.decontaminate and self.decontaminate.published()}
-
 
 def select(attempts: Dataset, settings: SelectSettings, context: Context) -> Dataset:
     """Return all attempts, with the reason of those not chosen.

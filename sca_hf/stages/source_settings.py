@@ -7,12 +7,10 @@ from pydantic import Field
 from sca_hf.corpus.hub import SCHEME
 from sca_hf.corpus.sources import Source, open_source
 from sca_hf.errors import InputError
-from sca_hf.identity import published_name
 from sca_hf.settings import PATH, Settings
 from sca_hf.stage import Counts, Origin
 
-WHERE = ("source", "config", "data_dir", "split")
-"""Settings that say where rows are: what is there counts, and not its name."""
+_WHERE = frozenset({"source", "config", "data_dir", "split"})
 
 
 class SourceSettings(Settings):
@@ -55,9 +53,9 @@ class SourceSettings(Settings):
             patient=patient,
         )
 
-    def published(self) -> dict[str, Any]:
-        """Return the settings with the names of files and folders alone."""
-        return super().published() | {"source": published_name(self.source)}
+    def intent(self) -> dict[str, Any]:
+        """Return all but where the rows are: what is there counts, and not its name."""
+        return {name: value for name, value in super().intent().items() if name not in _WHERE}
 
 
 def origin(stage: str) -> Origin:

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from sca_hf.corpus.hub import FileStream
 from sca_hf.corpus.sources import Source, open_source
-from sca_hf.identity import published_name
 from sca_hf.settings import PATH, Settings
 from sca_hf.stage import REJECT_REASON, Stage
 from sca_hf.stages.context import Context, Row
@@ -30,10 +29,6 @@ class UnusedSettings(Settings):
     def intent(self) -> dict[str, Any]:
         """Return what the sources hold in place of their names."""
         return {"earlier": sorted(source.sha for source in self.open())}
-
-    def published(self) -> dict[str, Any]:
-        """Return the names of folders and files alone."""
-        return {"earlier": [published_name(name) for name in self.earlier]}
 
 
 def unused(seeds: Dataset, settings: UnusedSettings, context: Context) -> Dataset:
