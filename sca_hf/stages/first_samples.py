@@ -24,10 +24,10 @@ _COLUMNS = ["id", "instruction_id", "sample"]
 class FirstSamples:
     """The first `count` samples of one instruction (None: it is never given up)."""
 
-    __slots__ = ("_all_timed_out", "_done", "_left")
+    __slots__ = ("_all_timed_out", "_count", "_done", "_left")
 
     def __init__(self, count: int | None) -> None:
-        self._left = count or 0
+        self._count = self._left = count or 0
         self._all_timed_out = count is not None
         self._done: asyncio.Event | None = None
 
@@ -52,6 +52,10 @@ class FirstSamples:
             self._done = self._done or asyncio.Event()
             await self._done.wait()
         return None if self.gave_up else await run()
+
+    async def run_all(self, runs: Sequence[Callable[[], Awaitable[Verdict]]], begin: int = 0) -> list[Verdict | None]:
+        """The verdicts of samples in their order, the first of which is number `begin`, all at once; see `run`."""
+        return await asyncio.gather(*(self.run(number < self._count, run) for number, run in enumerate(runs, begin)))
 
 
 class Instructions:

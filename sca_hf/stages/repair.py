@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from datasets import Dataset, List, Value
+from datasets import Dataset, Value
 from pydantic import Field
 
 from sca_hf.engines import RowFailure
@@ -18,10 +18,10 @@ from sca_hf.errors import SandboxUnavailable
 from sca_hf.prompts.answers import Answer, parse_answer
 from sca_hf.prompts.build import STOP
 from sca_hf.prompts.errors import REPAIRABLE, error_text
-from sca_hf.prompts.forgotten_imports import with_forgotten_imports
 from sca_hf.prompts.parts import PartPrompts, load_part_prompts
 from sca_hf.sandbox import Verdict
-from sca_hf.stage import REJECT_REASON, Column, Stage, written_by
+from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages.attempts import TESTS, written
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.few_shot import Part, ended
 from sca_hf.stages.first_samples import FirstSamples
@@ -126,25 +126,15 @@ class _Trial:
         """Return the next attempt: that of a `failed` one, `row` or a repair of it."""
         number = failed["repair"] + 1
         answer = await self._answer(row, failed, verdict, number)
-        tests, imports = answer.tests, tuple[str, ...]()
-        if answer.reject_reason is None:
-            tests, imports = with_forgotten_imports(answer.response, answer.tests)
-        reason = answer.reject_reason
-        if reason is None and program_of(answer.response, tests) == program_of(failed["response"], failed["tests"]):
-            reason = "unchanged"
-        if reason is None:
-            reason = self._copies.reason("Response", answer.response) or self._copies.reason("Tests", tests)
-        return {
-            "response": answer.response,
-            "tests": tests,
-            "tests_inferred": answer.tests_inferred,
-            "tests_imports": list(imports),
-            "tests_cut": False,
-            "response_by": self._context.writer,
-            "tests_by": self._context.writer,
-            "repair": number,
-            REJECT_REASON: reason,
-        }
+        repaired = written(answer, self._context.writer, infer_imports=True) | {"repair": number}
+        if repaired[REJECT_REASON] is None:
+            repaired[REJECT_REASON] = self._fault(failed, repaired["response"], repaired["tests"])
+        return repaired
+
+    def _fault(self, failed: Row, response: str, tests: str) -> str | None:
+        if program_of(response, tests) == program_of(failed["response"], failed["tests"]):
+            return "unchanged"
+        return self._copies.reason("Response", response) or self._copies.reason("Tests", tests)
 
     async def _answer(self, row: Row, failed: Row, verdict: Verdict, number: int) -> Answer:
         error = error_text(program_of(failed["response"], failed["tests"]), verdict, self._settings.max_output)
@@ -160,14 +150,9 @@ class _Trial:
     async def _verdicts_of(self, numbers: Sequence[int]) -> dict[str, Verdict | None]:
         """The verdicts on those of an instruction's attempts that are to be repaired, by their ids."""
         attempts = [self._rows[number] for number in numbers]
-        firsts, first = FirstSamples(self._context.give_up_after), self._context.give_up_after or 0
         programs = [program_of(attempt["response"], attempt["tests"]) for attempt in attempts]
-        verdicts = await asyncio.gather(
-            *(
-                firsts.run(number < first, partial(self._context.execute, program))
-                for number, program in enumerate(programs)
-            )
-        )
+        firsts = FirstSamples(self._context.give_up_after)
+        verdicts = await firsts.run_all([partial(self._context.execute, program) for program in programs])
         ran = [(attempt, verdict) for attempt, verdict in zip(attempts, verdicts, strict=True) if verdict is not None]
         is_solved = self._settings.when == "no-pass" and any(self._passes(*each) for each in ran)
         if is_solved or len(ran) < len(attempts):  # or it is given up
@@ -202,12 +187,7 @@ STAGE = Stage(
         Column("first_response_id", Value("string"), "id of the response that it is, or was repaired from"),
         Column("repair", Value("int32"), "0: as it was written first; else the number of the try that repaired it"),
         Column("response", Value("string"), "the answer: natural language with fenced code"),
-        Column("tests", Value("string"), "the model's own tests of the answer: fenced code"),
-        Column("tests_inferred", Value("bool"), "whether the tests had no label, but are the last code of the answer"),
-        Column("tests_imports", List(Value("string")), "modules whose import the tests had forgotten, and were given"),
-        Column("tests_cut", Value("bool"), "whether the tests were cut off, and end with their last whole statement"),
-        written_by("response"),
-        written_by("tests"),
+        *TESTS,
     ),
     parent_id="first_response_id",
     settings=RepairSettings,

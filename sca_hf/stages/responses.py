@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Literal, Self
 
-from datasets import Dataset, List, Value
+from datasets import Dataset, Value
 from pydantic import Field, model_validator
 
 from sca_hf.engines import RowFailure
@@ -13,8 +13,8 @@ from sca_hf.errors import SandboxUnavailable
 from sca_hf.identity import row_id
 from sca_hf.prompts.answers import Answer, parse_answer, parse_response, parse_tests
 from sca_hf.prompts.build import RESPONSE_STOP, STOP, TESTS_STOP, response_prompt, tests_prompt
-from sca_hf.prompts.forgotten_imports import with_forgotten_imports
-from sca_hf.stage import REJECT_REASON, Column, Stage, written_by
+from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stages.attempts import TESTS, written
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.few_shot import FewShotStep, Part, WritingSettings
 from sca_hf.stages.first_samples import FirstSamples
@@ -78,22 +78,8 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
         )
 
     def attempt(instruction_id: str, sample: int, suite: int, answer: Answer) -> Row:
-        tests, imports = answer.tests, tuple[str, ...]()
-        if settings.infer_imports and answer.reject_reason is None:
-            tests, imports = with_forgotten_imports(answer.response, answer.tests)
-        return {
-            "id": attempt_id(instruction_id, sample, suite),
-            "sample": sample,
-            "suite": suite,
-            "response": answer.response,
-            "tests": tests,
-            "tests_inferred": answer.tests_inferred,
-            "tests_imports": list(imports),
-            "tests_cut": answer.tests_cut,
-            "response_by": context.writer,
-            "tests_by": context.writer,
-            REJECT_REASON: answer.reject_reason,
-        }
+        place: Row = {"id": attempt_id(instruction_id, sample, suite), "sample": sample, "suite": suite}
+        return place | written(answer, context.writer, infer_imports=settings.infer_imports)
 
     async def draw(instruction: Row, sample: int) -> list[Row]:
         """The attempts of a sample, by id: so are those that stage `execute` runs first."""
@@ -122,12 +108,7 @@ def responses(instructions: Dataset, settings: ResponsesSettings, context: Conte
                 continue
             attempts = [row for row in drawn if row[REJECT_REASON] is None]
             programs = [program_of(row["response"], row["tests"]) for row in attempts]
-            verdicts = await asyncio.gather(
-                *(
-                    firsts.run(number < (context.give_up_after or 0), partial(context.execute, program))
-                    for number, program in enumerate(programs, executed)
-                )
-            )
+            verdicts = await firsts.run_all([partial(context.execute, program) for program in programs], executed)
             executed += len(attempts)
             passes += len(
                 {
@@ -225,12 +206,7 @@ STAGE = Stage(
             "the answer: natural language with fenced code",
             aliases=("output", "completion"),
         ),
-        Column("tests", Value("string"), "the model's own tests of the answer: fenced code"),
-        Column("tests_inferred", Value("bool"), "whether the tests had no label, but are the last code of the answer"),
-        Column("tests_imports", List(Value("string")), "modules whose import the tests had forgotten, and were given"),
-        Column("tests_cut", Value("bool"), "whether the tests were cut off, and end with their last whole statement"),
-        written_by("response"),
-        written_by("tests"),
+        *TESTS,
     ),
     parent_id="instruction_id",
     settings=ResponsesSettings,
