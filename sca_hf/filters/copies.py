@@ -46,6 +46,11 @@ class ExemplarCopies:
                 return index
         return None
 
+    def reason(self, part: str, text: str, deck: Sequence[int]) -> str | None:
+        """Return the reject reason of a text that copies an exemplar of its prompt, by its number in the file."""
+        index = self.find(part, text, deck)
+        return None if index is None else f"copied-exemplar-{index + 1}"
+
 
 def _hashes(texts: Sequence[str]) -> list[Hashes]:
     hashes, offsets = shingles(texts, WORDS)

@@ -116,7 +116,7 @@ def _few_shot_calls(
     if sent is not None and step_sha(few_shot, kind) != sent:
         raise InputError(f"the prompts of {step.name} were made with other exemplars than those of {name!r}")
     settings = settings_of(step)
-    calls: FewShotCalls[Any] = FewShotCalls(few_shot, settings, recipe.get("seed", 3407), step.stage, prompt_of)
+    calls: FewShotCalls[Any, str] = FewShotCalls(few_shot, settings, recipe.get("seed", 3407), step.stage, prompt_of)
     part = part_of(settings)
     return lambda row: (calls.prompt(row[parent], opened(row)), calls.sampling(part, row[parent], sample(row)))
 

@@ -12,7 +12,7 @@ from sca_hf.engines import RowFailure
 from sca_hf.prompts.build import chat_response
 from sca_hf.prompts.chat_answers import read_response
 from sca_hf.stage import REJECT_REASON, Column, Stage, written_by
-from sca_hf.stages.chat import ChatSettings, ChatStep
+from sca_hf.stages.chat import ChatSettings, chat_step
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.few_shot import Part
 
@@ -30,14 +30,14 @@ def chat_responses(instructions: Dataset, settings: ChatResponsesSettings, conte
     answer), `other-language` (of its prose, by that of the instruction), `other-programming-language`, `no-code`,
     `copied-exemplar-<number>`, `prompt-too-long`, `engine-error`.
     """
-    step = ChatStep(context, settings, STAGE.name, chat_response)
+    step = chat_step(context, settings, STAGE.name, chat_response)
     part = Part(STAGE.name, (), settings.max_tokens)
 
     async def sample_of(instruction: Row, index: int) -> Row:
         response, reasoning, reason = "", "", None
-        conversation = step.conversation(instruction["id"], instruction["instruction"])
+        conversation = step.prompt(instruction["id"], instruction["instruction"])
         try:
-            text, finish_reason = await step.answer(part, conversation, instruction["id"], index)
+            text, finish_reason = await step.sample(part, conversation, instruction["id"], index)
             response, reasoning, reason = read_response(text, finish_reason, instruction["instruction"])
         except RowFailure as failure:
             reason = failure.reason

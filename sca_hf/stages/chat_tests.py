@@ -8,7 +8,7 @@ from sca_hf.prompts.build import chat_tests as conversation_of
 from sca_hf.prompts.chat_answers import read_tests
 from sca_hf.prompts.forgotten_imports import with_forgotten_imports
 from sca_hf.stage import REJECT_REASON, Column, Stage, written_by
-from sca_hf.stages.chat import ChatSettings, ChatStep
+from sca_hf.stages.chat import ChatSettings, chat_step
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.few_shot import Part
 
@@ -27,14 +27,14 @@ def chat_tests(responses: Dataset, settings: ChatTestsSettings, context: Context
     Reasons: `cut-off-reasoning`, `cut-off-tests`, `repetition`, `refusal`, `no-tests`, `repeats-response` (all code of
     the answer defines again what the response defines), `copied-exemplar-<number>`, `prompt-too-long`, `engine-error`.
     """
-    step = ChatStep(context, settings, STAGE.name, conversation_of)
+    step = chat_step(context, settings, STAGE.name, conversation_of)
     part = Part(STAGE.name, (), settings.max_tokens)
 
     async def tests_of(row: Row) -> Row:
         tests, reasoning, imports, reason = "", "", tuple[str, ...](), None
-        conversation = step.conversation(row["id"], (row["instruction"], row["response"]))
+        conversation = step.prompt(row["id"], (row["instruction"], row["response"]))
         try:
-            text, finish_reason = await step.answer(part, conversation, row["id"])
+            text, finish_reason = await step.sample(part, conversation, row["id"])
             tests, reasoning, reason = read_tests(text, finish_reason, row["response"])
         except RowFailure as failure:
             reason = failure.reason

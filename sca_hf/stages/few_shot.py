@@ -1,4 +1,4 @@
-"""What the three few-shot stages share: settings of a step, its prompts, and one sample of a part of it."""
+"""What the stages share that ask with exemplars: settings of a step, its prompts, and one sample of a part of it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Annotated, Generic, Literal, Self, TypeVar
 from datasets import Dataset
 from pydantic import Field, model_validator
 
-from sca_hf.engines import Sampling
+from sca_hf.engines import Prompt, Sampling
 from sca_hf.engines.repetition import RepetitionDetection, ends_in_repetition
 from sca_hf.errors import ScaError
 from sca_hf.filters.copies import ExemplarCopies, WrittenPart, written_parts
@@ -19,6 +19,7 @@ from sca_hf.stages.context import Context
 from sca_hf.stages.own_model import ModelSettings
 
 Open = TypeVar("Open")
+Asked = TypeVar("Asked", bound=Prompt)
 
 
 class RepetitionSettings(Settings):
@@ -99,8 +100,8 @@ class WritingSettings(ShotSettings):
     max_copied: float | None = Field(default=0.25, ge=0.0, lt=1.0)
 
 
-class FewShotCalls(Generic[Open]):
-    """The calls of one step of a run. `prompt_of`: makes a prompt of system text, exemplars and an open row."""
+class FewShotCalls(Generic[Open, Asked]):
+    """The calls of one step of a run. `prompt_of`: makes a prompt of system texts, exemplars and an open row."""
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class FewShotCalls(Generic[Open]):
         settings: ShotSettings,
         run_seed: int,
         stage: str,
-        prompt_of: Callable[[FewShot, Sequence[Exemplar], Open], str],
+        prompt_of: Callable[[FewShot, Sequence[Exemplar], Open], Asked],
     ) -> None:
         self.decks = Decks(
             exemplars=len(few_shot.exemplars),
@@ -120,7 +121,7 @@ class FewShotCalls(Generic[Open]):
         self._few_shot, self._settings, self._run_seed = few_shot, settings, run_seed
         self._prompt_of = prompt_of
 
-    def prompt(self, parent_id: str, open_row: Open) -> str:
+    def prompt(self, parent_id: str, open_row: Open) -> Asked:
         """Return the prompt of a row. All samples of the row have it, and so the same exemplars."""
         exemplars = [self._few_shot.exemplars[number] for number in self.decks.of(parent_id)]
         return self._prompt_of(self._few_shot, exemplars, open_row)
@@ -130,7 +131,7 @@ class FewShotCalls(Generic[Open]):
         return self._settings.sampling(part, self._run_seed, parent_id, index)
 
 
-class FewShotStep(Generic[Open]):
+class FewShotStep(Generic[Open, Asked]):
     """One step of a run: its calls, made by the engine of a context."""
 
     def __init__(
@@ -138,7 +139,7 @@ class FewShotStep(Generic[Open]):
         context: Context,
         settings: ShotSettings,
         stage: str,
-        prompt_of: Callable[[FewShot, Sequence[Exemplar], Open], str],
+        prompt_of: Callable[[FewShot, Sequence[Exemplar], Open], Asked],
     ) -> None:
         if context.few_shot is None:
             raise ScaError(f"stage {stage!r} needs exemplars, and the context has none; give Context(few_shot=…)")
@@ -149,11 +150,11 @@ class FewShotStep(Generic[Open]):
             None if max_copied is None else ExemplarCopies(written_parts(context.few_shot.exemplars), max_copied)
         )
 
-    def prompt(self, parent_id: str, open_row: Open) -> str:
+    def prompt(self, parent_id: str, open_row: Open) -> Asked:
         """Return the prompt of a row."""
         return self._calls.prompt(parent_id, open_row)
 
-    async def sample(self, part: Part, prompt: str, parent_id: str, index: int = 0) -> tuple[str, str]:
+    async def sample(self, part: Part, prompt: Prompt, parent_id: str, index: int = 0) -> tuple[str, str]:
         """Return text and finish reason of one call: sample `index` of a part of the row with id `parent_id`."""
         sampling = self._calls.sampling(part, parent_id, index)
         text, finish_reason = await self._context.complete(prompt, sampling)
@@ -161,8 +162,7 @@ class FewShotStep(Generic[Open]):
 
     def copied(self, part: WrittenPart, text: str, parent_id: str) -> str | None:
         """Return the reject reason of a text that copies an exemplar of its own prompt, by its number in the file."""
-        index = self._copies.find(part, text, self._calls.decks.of(parent_id)) if self._copies else None
-        return None if index is None else f"copied-exemplar-{index + 1}"
+        return self._copies.reason(part, text, self._calls.decks.of(parent_id)) if self._copies else None
 
     def order(self, rows: Dataset) -> Sequence[int] | None:
         """Return the order in which to send the rows, deck by deck; None where they share no decks."""

@@ -39,5 +39,4 @@ class PartCopies:
 
     def reason(self, part: str, text: str) -> str | None:
         """Return the reject reason of a text that copies an exemplar's `part`, by its number in the file."""
-        index = self._copies.find(part, text, self._deck) if self._copies else None
-        return None if index is None else f"copied-exemplar-{index + 1}"
+        return self._copies.reason(part, text, self._deck) if self._copies else None

@@ -139,7 +139,9 @@ def tests_part(settings: ResponsesSettings) -> Part:
     return Part("responses tests", TESTS_STOP, settings.tests_max_tokens)
 
 
-async def _together(step: FewShotStep[str], settings: ResponsesSettings, instruction: Row, sample: int) -> list[Answer]:
+async def _together(
+    step: FewShotStep[str, str], settings: ResponsesSettings, instruction: Row, sample: int
+) -> list[Answer]:
     """Ask for response and tests in one completion."""
     prompt = step.prompt(instruction["id"], instruction["instruction"])
     try:
@@ -153,7 +155,9 @@ async def _together(step: FewShotStep[str], settings: ResponsesSettings, instruc
     return [answer]
 
 
-async def _separate(step: FewShotStep[str], settings: ResponsesSettings, instruction: Row, sample: int) -> list[Answer]:
+async def _separate(
+    step: FewShotStep[str, str], settings: ResponsesSettings, instruction: Row, sample: int
+) -> list[Answer]:
     """Ask for the response and, if that is one, for its suites, all at once.
 
     The prompt of the suites goes on with the response as it is published, so it can be made from the row again.
