@@ -44,6 +44,12 @@ class Column:
     parse: Callable[[Any], Any] | None = None
 
 
+BENCHMARK_ROW = Column(
+    "benchmark_row", Value("string"), "texts of benchmarks that it contains, one a line: benchmark, row, column, text"
+)
+SECRET_KIND = Column("secret_kind", Value("string"), "kinds of secrets that it contained")
+
+
 def written_by(column: str) -> Column:
     """Return the column that says which model wrote another `column` of a row."""
     return Column(

@@ -21,9 +21,9 @@ from sca_hf.corpus.spdx import allows
 from sca_hf.filters.decontaminate import Contaminants, DecontaminateSettings, load_contaminants
 from sca_hf.filters.secrets import SecretSettings, secrets_in, without_secrets
 from sca_hf.identity import digest, row_id, row_random
-from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stage import BENCHMARK_ROW, REJECT_REASON, SECRET_KIND, Column, Stage
 from sca_hf.stages.context import Context, Row
-from sca_hf.stages.source_settings import SourceSettings, origin
+from sca_hf.stages.source_settings import SourceSettings, files_of, origin
 
 _BATCH = 250
 
@@ -82,15 +82,8 @@ def _files(files: Dataset | FileStream, license: str) -> Iterator[File]:
                 files.files += len(part)
                 yield from part
         return
-    for number, row in enumerate(_rows(files), start=1):
-        content = row["content"]
-        encoded = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-        yield row.get("path") or f"input:{number}", encoded, row.get("license") or license
-
-
-def _rows(files: Dataset) -> Iterator[Row]:
-    for batch in files.with_format("arrow").iter(batch_size=_BATCH):
-        yield from batch.to_pylist()
+    for begin in range(0, len(files), _BATCH):
+        yield from files_of(files[begin : begin + _BATCH], begin, license)
 
 
 def _cut(file: File, settings: ExcerptSettings, contaminants: Contaminants | None, run_seed: int) -> Iterable[Row]:
@@ -164,13 +157,6 @@ STAGE = Stage(
     settings=ExcerptSettings,
     run=excerpts,
     draws=True,
-    measured=(
-        Column(
-            "benchmark_row",
-            Value("string"),
-            "texts of benchmarks that it contains, one a line: benchmark, row, column, text",
-        ),
-        Column("secret_kind", Value("string"), "kinds of secrets that it contained"),
-    ),
+    measured=(BENCHMARK_ROW, SECRET_KIND),
     origin=origin("excerpts"),
 )

@@ -52,10 +52,10 @@ from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicate
 from sca_hf.identity import digest, row_id
 from sca_hf.parallel.checkpoints import Checkpoints
 from sca_hf.parallel.crash_proof import CrashProofWorker
-from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stage import BENCHMARK_ROW, REJECT_REASON, SECRET_KIND, Column, Stage
 from sca_hf.stages.context import Context
 from sca_hf.stages.progress import Progress
-from sca_hf.stages.source_settings import SourceSettings, origin
+from sca_hf.stages.source_settings import SourceSettings, files_of, origin
 
 Ids = NDArray[np.bytes_]
 
@@ -184,14 +184,7 @@ def _columns(
     checkpoints: Checkpoints,
 ) -> dict[str, list[Any]]:
     (begin,) = part["begin"]
-    columns = files[begin : begin + _PART]
-    contents = [each.encode("utf-8", "surrogatepass") if isinstance(each, str) else each for each in columns["content"]]
-    paths = columns.get("path") or [None] * len(contents)
-    licenses = columns.get("license") or [None] * len(contents)
-    batch = [
-        (path or f"input:{begin + number}", content, spoken or license)
-        for number, (path, content, spoken) in enumerate(zip(paths, contents, licenses, strict=True), start=1)
-    ]
+    batch = files_of(files[begin : begin + _PART], begin, license)
     key = [part for path, content, license in batch for part in (path, _sha(content), license)]
     rows = checkpoints.part(key, lambda: _judged(batch, worker))
     return {name: [row[name] for row in rows] for name in _FEATURES}
@@ -294,14 +287,7 @@ STAGE = Stage(
     run=seeds,
     draws=True,
     check=lambda settings: check_benchmarks(settings.decontaminate),
-    measured=(
-        Column(
-            "benchmark_row",
-            Value("string"),
-            "texts of benchmarks that it contains, one a line: benchmark, row, column, text",
-        ),
-        Column("secret_kind", Value("string"), "kinds of secrets that it contained"),
-    ),
+    measured=(BENCHMARK_ROW, SECRET_KIND),
     origin=origin("seeds"),
 )
 _FEATURES = STAGE.features({})

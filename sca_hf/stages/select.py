@@ -13,7 +13,7 @@ from sca_hf.filters.near_duplicates import NearDuplicateSettings, near_duplicate
 from sca_hf.identity import digest
 from sca_hf.prompts import syntax
 from sca_hf.prompts.code_blocks import code_blocks
-from sca_hf.stage import REJECT_REASON, Column, Stage
+from sca_hf.stage import BENCHMARK_ROW, REJECT_REASON, Column, Stage
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.pass_rules import PASSED, WRONG, PassRules, PassSettings, sample_of
 from sca_hf.stages.reading import rows_of
@@ -237,10 +237,6 @@ STAGE = Stage(
     check=lambda settings: check_benchmarks(settings.decontaminate),
     measured=(
         Column("other_names", List(Value("string")), "names asked for that it doesn't define, or its tests don't use"),
-        Column(
-            "benchmark_row",
-            Value("string"),
-            "texts of benchmarks that it contains, one a line: benchmark, row, column, text",
-        ),
+        BENCHMARK_ROW,
     ),
 )

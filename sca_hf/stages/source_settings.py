@@ -1,10 +1,11 @@
-"""Where a stage that makes rows from source files gets them: settings, and the origin that they declare."""
+"""Where a stage that makes rows from source files gets them, and the origin that they declare."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
 
-from sca_hf.corpus.hub import SCHEME
+from sca_hf.corpus.hub import SCHEME, File
 from sca_hf.corpus.sources import Source, open_source
 from sca_hf.errors import InputError
 from sca_hf.settings import PATH, Settings
@@ -83,3 +84,17 @@ def origin(stage: str) -> Origin:
         most_rows=lambda settings: settings.count,
         all_rows=all_rows,
     )
+
+
+def files_of(columns: Mapping[str, Sequence[Any]], begin: int, license: str) -> list[File]:
+    """Return the files of a batch of rows (`content`: bytes or text, `path`, `license`), the first of them row `begin`.
+
+    Where rows don't say their path it is "input:NUMBER", from 1, and their license is the one given.
+    """
+    contents = [each.encode("utf-8", "surrogatepass") if isinstance(each, str) else each for each in columns["content"]]
+    paths = columns.get("path") or [None] * len(contents)
+    licenses = columns.get("license") or [None] * len(contents)
+    return [
+        (path or f"input:{begin + number}", content, spoken or license)
+        for number, (path, content, spoken) in enumerate(zip(paths, contents, licenses, strict=True), start=1)
+    ]
