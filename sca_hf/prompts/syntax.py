@@ -12,28 +12,26 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 _BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
 
 
-@lru_cache(maxsize=4)  # what is asked of one text is asked at once
 def parsed(code: str) -> ast.Module | None:
     """Return the syntax tree of `code`, None if it has none. Others have the same tree: copy it to change it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the model's code, in the user's terminal
-        try:
-            return ast.parse(code)
-        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
-            return None
+    return _parsed(code)[0]
 
 
 def syntax_error(code: str) -> SyntaxError | None:
     """Return what keeps `code` from being parsed; None if it can be, or Python can't say why not."""
+    return _parsed(code)[1]
+
+
+@lru_cache(maxsize=4)  # what is asked of one text is asked at once
+def _parsed(code: str) -> tuple[ast.Module | None, SyntaxError | None]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # about the model's code, in the user's terminal
         try:
-            ast.parse(code)
+            return ast.parse(code), None
         except SyntaxError as error:
-            return error
+            return None, error.with_traceback(None)
         except (ValueError, RecursionError, MemoryError, OverflowError):
-            return None
-    return None
+            return None, None
 
 
 def defined_names(code: str) -> frozenset[str]:

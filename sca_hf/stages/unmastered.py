@@ -9,8 +9,7 @@ from sca_hf.settings import Settings
 from sca_hf.stage import REJECT_REASON, Stage
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.pass_rules import PASSED
-
-_READ_ROWS = 10_000
+from sca_hf.stages.reading import rows_of
 
 
 class UnmasteredSettings(Settings):
@@ -24,9 +23,8 @@ class UnmasteredSettings(Settings):
 def unmastered(attempts: Dataset, settings: UnmasteredSettings, context: Context) -> Dataset:
     """Return all attempts. Reason: `mastered`, of every attempt at an instruction that the model has mastered."""
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for batch in attempts.select_columns(["instruction_id", "status"]).iter(_READ_ROWS):
-        for name, status in zip(batch["instruction_id"], batch["status"], strict=True):
-            counts[name][status == PASSED] += 1
+    for attempt in rows_of(attempts, ["instruction_id", "status"]):
+        counts[attempt["instruction_id"]][attempt["status"] == PASSED] += 1
 
     def is_mastered(name: str) -> bool:
         others, passed = counts[name]
