@@ -53,6 +53,11 @@ def read_gpu(text: str) -> Gpu:
     return Gpu(match[1], (int(match[2]), int(match[3])))
 
 
+def gpu_of(device: str | None) -> Gpu | None:
+    """Return the kind of GPU that computes: the one that setting `device` names, else that of this machine."""
+    return gpu() if device is None else read_gpu(device)
+
+
 def _handle(library: ctypes.CDLL, visible: str | None) -> ctypes.c_void_p | None:
     first = "0" if visible is None else visible.split(",")[0].strip()
     handle = ctypes.c_void_p()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sca_hf.engines import EngineIdentity
 from sca_hf.engines.batch_invariance import BatchInvariant, is_invariant
-from sca_hf.engines.gpu import gpu, read_gpu
+from sca_hf.engines.gpu import gpu_of
 from sca_hf.errors import EngineUnavailable
 
 DEMO_MODEL = Path(__file__).parent.parent / "demo" / "model"
@@ -108,7 +108,7 @@ def engine_identity(
     if runs_on_cpu():
         is_invariant(batch_invariant, None, options)
     else:
-        kind = gpu() if device is None else read_gpu(device)
+        kind = gpu_of(device)
         changing.append(f"batch_invariant={str(is_invariant(batch_invariant, kind, options)).lower()}")
         changing += [f"on {kind}"] if kind else []
     return EngineIdentity(

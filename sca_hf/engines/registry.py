@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sca_hf.engines import Engine, EngineIdentity
 from sca_hf.engines.batch_invariance import obstacle
-from sca_hf.engines.gpu import gpu, read_gpu
+from sca_hf.engines.gpu import gpu, gpu_of
 from sca_hf.engines.model import check_model, check_options, engine_identity, runs_on_cpu
 from sca_hf.engines.remote import TokenLimits
 from sca_hf.engines.server_list import read_urls
@@ -58,10 +58,10 @@ def _vllm(model: str, settings: EngineSettings) -> Engine:
 
 def _tell_invariance(settings: EngineSettings) -> None:
     """Say why the same prompt may get another text in another batch."""
-    if settings.batch_invariant == "auto" and not runs_on_cpu():
-        kind = read_gpu(settings.device) if settings.device else gpu()
-        if why := obstacle(kind, settings.options):
-            _log.warning("engine.batch_invariant is off: %s", why)
+    if settings.batch_invariant != "auto" or runs_on_cpu():
+        return
+    if why := obstacle(gpu_of(settings.device), settings.options):
+        _log.warning("engine.batch_invariant is off: %s", why)
 
 
 def _vllm_arguments(settings: EngineSettings) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from sca_hf.errors import InputError
 from sca_hf.identity import digest
 from sca_hf.pipeline.stage_work import StageWork
 from sca_hf.stage import Counts, Judged, Stage
+from sca_hf.stages.reading import ids
 from sca_hf.store.temporary import temporary_folder
 
 _FORM = re.compile(r"([1-9]\d{0,6})/([1-9]\d{0,6})")
-_READ_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,7 @@ class Part:
         """Return the rows that fall to this part, in their order. Ready-made rows without ids go by their places."""
         if "id" not in rows.column_names:
             return rows.select(range(self.number - 1, len(rows), self.count))
-        batches = rows.select_columns(["id"]).iter(_READ_ROWS) if len(rows) else ()
-        ids = (row_id for batch in batches for row_id in batch["id"])
-        return rows.select([index for index, row_id in enumerate(ids) if self.has(row_id)])
+        return rows.select([index for index, row_id in enumerate(ids(rows)) if self.has(row_id)])
 
     def journal(self, whole: Path) -> Path:
         """Return where the part's journal is, next to that of the whole run."""

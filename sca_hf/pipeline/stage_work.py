@@ -68,6 +68,7 @@ class StageWork:
         earlier_calls = partial(self._resources.earlier_calls, engine=stage.needs == "engine")
         earlier = earlier_calls()
         engine = self._resources.engine(stage) if stage.needs == "engine" else None
+        slots = self._recipe.asked(stage)[1].slots
         jails = self._jails(stage)
         until_pass = stage.until_pass is not None and stage.until_pass(settings)
         execution: dict[str, Any] = {}
@@ -82,14 +83,14 @@ class StageWork:
             few_shot=self._intents.few_shot,
             pass_rule=self._intents.pass_rule(stage) if until_pass else None,
             **execution,
-            concurrency=run.concurrency or max(_LEAST_CONCURRENCY, 2 * self._recipe.engine.slots),
+            concurrency=run.concurrency or max(_LEAST_CONCURRENCY, 2 * slots),
             batch_size=run.batch_size,
             workers=run.workers,
             checkpoints=scratch.parent,
             progress=Progress(
                 usage=engine.usage if engine else None,
                 fleet=engine.fleet if engine else None,
-                slots=self._recipe.asked(stage)[1].slots,
+                slots=slots,
                 calls_per_row=stage.calls(settings) if stage.needs == "engine" else 0,
                 earlier_calls=lambda: earlier_calls() - earlier,
                 jails=run.jails if jails else 0,

@@ -1,15 +1,25 @@
 """The base of all settings: validated, immutable, no unknown key. Each stage's file defines its own section."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from sca_hf.identity import published_name
 
 PATH: JsonDict = {"path": True}
 """Marks a setting that may be the path of a file or folder: `Field(json_schema_extra=PATH)`."""
+
+
+def _drawable(weights: dict[str, int]) -> dict[str, int]:
+    if min(weights.values()) < 0 or not any(weights.values()):
+        raise ValueError("weights must be >= 0, and one of them > 0")
+    return weights
+
+
+Weights = Annotated[dict[str, int], Field(min_length=1), AfterValidator(_drawable)]
+"""Names, each with how often it is drawn beside the others."""
 
 
 class Settings(BaseModel):

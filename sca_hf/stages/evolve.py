@@ -6,7 +6,7 @@ last task that was none.
 """
 
 from datasets import Dataset, Value
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from sca_hf.engines import RowFailure
 from sca_hf.filters.evolutions import leaks_prompt, says_the_same
@@ -14,6 +14,7 @@ from sca_hf.identity import row_id, row_random
 from sca_hf.prompts.build import STOP
 from sca_hf.prompts.chat_answers import is_refusal
 from sca_hf.prompts.parts import PartPrompts, load_part_prompts
+from sca_hf.settings import Weights
 from sca_hf.stage import REJECT_REASON, Column, Stage, written_by
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.few_shot import Part, ended
@@ -34,20 +35,11 @@ class EvolveSettings(PartSettings):
     """
 
     rounds: int = Field(default=2, ge=1, le=100)
-    changes: dict[str, int] = Field(
-        default={"depth": 1, "constraint": 1, "replacement": 1, "misleading": 1, "complexity": 1}, min_length=1
-    )
+    changes: Weights = Field(default={"depth": 1, "constraint": 1, "replacement": 1, "misleading": 1, "complexity": 1})
     keep_first: bool = True
     max_words: int = Field(default=200, ge=1)
     max_tokens: int = Field(default=512, ge=1)
     shots: int = Field(default=5, ge=0, le=100)
-
-    @field_validator("changes")
-    @classmethod
-    def _drawable(cls, weights: dict[str, int]) -> dict[str, int]:
-        if min(weights.values()) < 0 or not any(weights.values()):
-            raise ValueError("weights must be >= 0, and one of them > 0")
-        return weights
 
     def load(self) -> PartPrompts:
         """Return the prompts. Raises InputError if there are none, or a kind of change is not among them."""

@@ -1,6 +1,6 @@
 """What the stages share that ask with exemplars: settings of a step, its prompts, and one sample of a part of it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
@@ -17,6 +17,7 @@ from sca_hf.prompts.few_shot import Exemplar, FewShot
 from sca_hf.settings import Settings
 from sca_hf.stages.context import Context
 from sca_hf.stages.own_model import ModelSettings
+from sca_hf.stages.reading import ids
 
 Open = TypeVar("Open")
 Asked = TypeVar("Asked", bound=Prompt)
@@ -174,9 +175,3 @@ def ended(text: str, finish_reason: str, sampling: Sampling) -> str:
     """Return the finish reason, "repetition" also where the engine did not see it and max_tokens cut the text off."""
     repeats = sampling.repetition_detection and finish_reason == "length" and ends_in_repetition(text)
     return "repetition" if repeats else finish_reason
-
-
-def ids(rows: Dataset) -> Iterator[str]:
-    """Yield the ids of rows, read in parts: all of a million rows would take 100 MB."""
-    for batch in rows.select_columns(["id"]).iter(batch_size=1_000):
-        yield from batch["id"]

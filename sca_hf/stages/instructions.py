@@ -9,6 +9,7 @@ from sca_hf.engines import RowFailure
 from sca_hf.identity import row_random
 from sca_hf.prompts.build import CUT, INSTRUCTION_STOP, instruction_prompt
 from sca_hf.prompts.few_shot import PARTS, Property
+from sca_hf.settings import Weights
 from sca_hf.stage import REJECT_REASON, Column, Stage, written_by
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.few_shot import FewShotStep, Part, ShotSettings, WritingSettings
@@ -23,18 +24,11 @@ class InstructionsSettings(WritingSettings):
     categories are 2:1:1). `languages`: those in which a response can be executed, which is Python.
     """
 
-    categories: dict[str, int] = Field(
-        default={"function implementation": 2, "class implementation": 1, "program implementation": 1}, min_length=1
+    categories: Weights = Field(
+        default={"function implementation": 2, "class implementation": 1, "program implementation": 1}
     )
-    difficulties: dict[str, int] = Field(default={"easy": 1, "medium": 1, "hard": 1}, min_length=1)
-    languages: dict[str, int] = Field(default={"Python": 1}, min_length=1)
-
-    @field_validator("categories", "difficulties", "languages")
-    @classmethod
-    def _drawable(cls, weights: dict[str, int]) -> dict[str, int]:
-        if min(weights.values()) < 0 or not any(weights.values()):
-            raise ValueError("weights must be >= 0, and one of them > 0")
-        return weights
+    difficulties: Weights = Field(default={"easy": 1, "medium": 1, "hard": 1})
+    languages: Weights = Field(default={"Python": 1})
 
     @field_validator("languages")
     @classmethod

@@ -90,7 +90,6 @@ class RayEngine(ThreadedEngine):
         self._expected = identity.intent()
         self._answers: tuple[str, ...] | None = None
         self._lost = 0
-        self._refused: str | None = None
         self._joined = False
         self._changed: asyncio.Event = asyncio.Event()
 

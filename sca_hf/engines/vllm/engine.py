@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from sca_hf.engines import Completion, Conversation, FinishReason, Prompt, RowFailure, Sampling, Work
 from sca_hf.engines.batch_invariance import BatchInvariant, is_invariant, set_for_vllm
-from sca_hf.engines.gpu import gpu, read_gpu
+from sca_hf.engines.gpu import gpu, gpu_of
 from sca_hf.engines.model import EngineOption, engine_identity, resolve_model, runs_on_cpu
 from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.engines.vllm.launch import EngineProcesses, load_engine
@@ -51,11 +51,7 @@ class VllmEngine(ThreadedEngine):
     ) -> None:
         super().__init__(engine_identity(model, dtype, options, batch_invariant, device), "vllm-engine")
         self._device = device
-        self._invariant = (
-            None
-            if runs_on_cpu()
-            else is_invariant(batch_invariant, read_gpu(device) if device else gpu(), options or {})
-        )
+        self._invariant = None if runs_on_cpu() else is_invariant(batch_invariant, gpu_of(device), options or {})
         self._model = resolve_model(model)
         self._max_prompt_tokens = max_prompt_tokens
         self._arguments: dict[str, Any] = {
