@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from processes import tree
 
 from sca_hf.engines import Completion, RowFailure, Sampling
 from sca_hf.engines.model import engine_identity
@@ -41,17 +42,10 @@ def two() -> Iterator[RayEngine]:
     running.close()
 
 
-def processes_below(pid: int) -> Iterator[int]:
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, children.read_text().split()):
-            yield child
-            yield from processes_below(child)
-
-
 def replica_processes(pid: int) -> list[int]:
     """Processes of replicas below `pid`: the raylet is its child, and theirs is the raylet."""
     found = []
-    for process in processes_below(pid):
+    for process in tree(pid):
         try:
             command = Path(f"/proc/{process}/cmdline").read_bytes()
         except OSError:
@@ -134,8 +128,7 @@ def test_nothing_outlives_a_driver_that_is_killed() -> None:
         try:
             assert driver.stdout is not None
             assert driver.stdout.readline() == "ready\n"
-            left = replica_processes(driver.pid)
-            left += [child for process in left for child in processes_below(process)]
+            left = [each for process in replica_processes(driver.pid) for each in tree(process)]
             assert left
         finally:
             driver.kill()

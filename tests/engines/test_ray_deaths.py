@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from machines.replicas import IDENTITY, WaitingReplica
+from processes import tree
 
 from sca_hf.engines import Completion, RowFailure, Sampling
 from sca_hf.engines.ray import replica
@@ -35,16 +36,9 @@ def three(monkeypatch: pytest.MonkeyPatch) -> Iterator[RayEngine]:
     running.close()
 
 
-def below(pid: int) -> Iterator[int]:
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, children.read_text().split()):
-            yield child
-            yield from below(child)
-
-
 def replicas() -> list[int]:
     found = []
-    for process in below(os.getpid()):
+    for process in tree(os.getpid()):
         try:
             command = Path(f"/proc/{process}/cmdline").read_bytes()
         except OSError:

@@ -1,9 +1,9 @@
 """The processes of the jails that this process has started, for tests that watch them from outside."""
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
+
+from processes import tree
 
 
 def own_jails() -> list[int]:
@@ -12,7 +12,7 @@ def own_jails() -> list[int]:
     One on its way counts from its `exec` on: until then it shares this process's memory, which may be a gigabyte where
     other tests have loaded an engine.
     """
-    return [process for process in _below(os.getpid()) if is_of_own_jail(process)]
+    return [process for process in tree(os.getpid()) if is_of_own_jail(process)]
 
 
 def is_of_own_jail(process: int) -> bool:
@@ -22,11 +22,3 @@ def is_of_own_jail(process: int) -> bool:
     except OSError:
         return False  # it has ended
     return b"jail.launcher" in command and f'"parent": {os.getpid()}'.encode() in command
-
-
-def _below(process: int) -> Iterator[int]:
-    for children in Path(f"/proc/{process}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in map(int, children.read_text().split()):
-                yield child
-                yield from _below(child)

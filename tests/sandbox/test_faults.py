@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from processes import tree
 
 from sca_hf.errors import SandboxUnavailable
 from sca_hf.sandbox import Jails, Limits, Program, Verdict, spawn
@@ -348,12 +349,7 @@ async def _until(holds: Callable[[], bool]) -> None:
 
 def _descendants(pid: int) -> list[int]:
     """Processes below this one, outermost first."""
-    found = []
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in map(int, children.read_text().split()):
-                found += [child, *_descendants(child)]
-    return found
+    return [*tree(pid)][1:]
 
 
 def _status(pid: int) -> dict[str, str]:
