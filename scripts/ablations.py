@@ -9,7 +9,6 @@ seeds"). With and without `mutants`, where the recipe has them. Own data, or ano
 right answers to tasks of its grammar). All sets but "all responses" are of one size. Killed, it goes on where it was.
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,35 +19,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 def main() -> None:
     """Parse the command line and run the ablations."""
     from self_alignment.ablations import ablate
-    from self_alignment.experiment import Experiment
+    from self_alignment.arguments import add_model, command_line, experiment_of
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("build/ablations"), help="gets data, models and scores")
-    parser.add_argument("--seeds", type=int, default=3, help="repetitions")
-    parser.add_argument("--tasks", type=int, default=400, help="held-out tasks")
-    parser.add_argument("--base", metavar="ID|FOLDER", help="base model (demo)")
+    parser = command_line(__doc__, "build/ablations")
+    add_model(parser)
     parser.add_argument("--recipe", metavar="NAME|FILE", help="needs --base")
-    parser.add_argument("--benchmark", metavar="NAME", help="in place of held-out tasks; needs --base")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="the benchmark's files")
     parser.add_argument("--other", metavar="ID|FOLDER", help="the model whose data are another's; needed with --base")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
-    parser.add_argument("--train-set", action="append", default=[], metavar="KEY=VALUE", help="change the training")
     given = parser.parse_args()
     if len({given.base is None, given.recipe is None, given.benchmark is None, given.other is None}) > 1:
         parser.error("give --base, --recipe, --benchmark and --other together, or none of them for the demo")
-    experiment = Experiment(given.out, range(1, given.seeds + 1), tasks=given.tasks)
-    if given.base is not None:
-        experiment = replace(
-            experiment,
-            base=given.base,
-            recipe=given.recipe,
-            settings=(),
-            training=(),
-            benchmark=given.benchmark,
-            data_dir=given.data_dir,
-        )
-    settings, training = [*experiment.settings, *given.set], [*experiment.training, *given.train_set]
-    print(ablate(replace(experiment, settings=settings, training=training), given.other))
+    experiment = experiment_of(given)
+    if given.recipe is not None:
+        experiment = replace(experiment, recipe=given.recipe)
+    print(ablate(experiment, given.other))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ with names that are in none. Prints pass@1 with 95 % intervals over tasks, and p
 Killed, it goes on where it was.
 """
 
-import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -19,26 +17,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 def main() -> None:
     """Parse the command line and run the loop."""
-    from self_alignment.experiment import Experiment
+    from self_alignment.arguments import command_line, experiment_of
     from self_alignment.loop import close_loop
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("build/loop"), help="gets data, models and scores")
-    parser.add_argument("--seeds", type=int, default=3, help="repetitions")
-    parser.add_argument("--tasks", type=int, default=400, help="held-out tasks")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
-    parser.add_argument("--train-set", action="append", default=[], metavar="KEY=VALUE", help="change the training")
-    given = parser.parse_args()
-    experiment = Experiment(given.out, range(1, given.seeds + 1), tasks=given.tasks)
-    print(
-        close_loop(
-            replace(
-                experiment,
-                settings=[*experiment.settings, *given.set],
-                training=[*experiment.training, *given.train_set],
-            )
-        )
-    )
+    given = command_line(__doc__, "build/loop").parse_args()
+    print(close_loop(experiment_of(given)))
 
 
 if __name__ == "__main__":
