@@ -4,7 +4,7 @@ import os
 import threading
 from concurrent.futures import Future
 
-_TRIES = 3
+_TRIES = 6
 _BUSY = "timed out during startup"
 
 _lock = threading.Lock()
@@ -17,15 +17,20 @@ class _Held:
 
     The kernel ends a local Ray with the *thread* that started it (Ray asks for that, by PR_SET_PDEATHSIG), and its
     driver terminates the whole process a minute later. Those that join come from threads that end: an engine's, or one
-    of an event loop's pool.
+    of an event loop's pool. What a start that failed has left ends with its thread in the same way.
     """
 
     def __init__(self) -> None:
+        """Raises what Ray raises."""
         self._joined: Future[None] = Future()
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._hold, name="ray-cluster", daemon=True)
         self._thread.start()
-        self._joined.result()
+        try:
+            self._joined.result()
+        except BaseException:
+            self._thread.join()
+            raise
 
     def leave(self) -> None:
         """End what was started, or leave what was found."""
@@ -36,8 +41,9 @@ class _Held:
         import ray
 
         try:
-            _init()
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         except Exception as error:
+            ray.shutdown()
             self._joined.set_exception(error)
             return
         self._joined.set_result(None)
@@ -56,7 +62,7 @@ def join() -> None:
 
     with _lock:
         if not ray.is_initialized():
-            _held = _Held()
+            _held = _start()
         _users += 1
 
 
@@ -76,14 +82,12 @@ def address() -> str:
     return os.environ.get("RAY_ADDRESS", "this machine")
 
 
-def _init() -> None:
-    import ray
-
-    for attempt in range(1, _TRIES + 1):
+def _start() -> _Held:
+    """Try again where the machine is so busy that Ray's own processes don't start in the 30 s that it gives them."""
+    for _ in range(_TRIES - 1):
         try:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-            return
+            return _Held()
         except Exception as error:
-            ray.shutdown()
-            if _BUSY not in str(error) or attempt == _TRIES:  # Ray gives its own processes 30 s, and no more
+            if _BUSY not in str(error):
                 raise
+    return _Held()

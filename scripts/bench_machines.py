@@ -39,6 +39,8 @@ from sca_hf.pipeline.journal import Journal, JournaledEngine
 SHOT = "x = 1  # some code of an exemplar\n" * 40
 PROMPT = "Name concepts.\n\n" + "".join(f"### Example {n}\n{SHOT}\n" for n in range(1, 5)) + "### Example 5\n"
 AT_ONCE = 128
+ROWS_AT_ONCE = 512
+"""Rows that a run has in the works, at least (`run.concurrency`)."""
 
 Ask = Callable[[int], Awaitable[object]]
 
@@ -124,11 +126,21 @@ def servers(count: int) -> Iterator[list[str]]:
         processes.append(subprocess.Popen(command, env=environment))
         urls.append(f"http://127.0.0.1:{port}")
     try:
+        for url in urls:
+            wait_for(url)
         yield urls
     finally:
         for process in processes:
             process.kill()
             process.wait()
+
+
+def wait_for(url: str) -> None:
+    """Until a server answers."""
+    while True:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/version"):
+            return
+        time.sleep(0.1)
 
 
 def openai_before(url: str, count: int) -> float:
@@ -222,7 +234,7 @@ def seats(count: int) -> dict[str, float]:
 
 
 def prefixes(count: int) -> dict[str, float]:
-    """The share of prompts, by characters, that prefix caches of endless size would have served."""
+    """The share of prompts, by characters, that prefix caches of endless size would have served; 64 decks."""
     shares = {}
     for number in (1, 4):
         with servers(number) as urls:
@@ -232,7 +244,7 @@ def prefixes(count: int) -> dict[str, float]:
             def ask(call: int, engine: Engine = engine, decks: list[str] = decks) -> Awaitable[object]:
                 return engine.complete(f"{decks[call * 64 // count]}{call}", sampling(call))  # deck by deck, as a stage
 
-            asyncio.run(many(ask, range(count)))
+            asyncio.run(many(ask, range(count), ROWS_AT_ONCE))
             counts = [json.load(urllib.request.urlopen(f"{url}/counts")) for url in urls]
             engine.close()
         shares[f"{number} servers"] = sum(each["cached"] for each in counts) / sum(
