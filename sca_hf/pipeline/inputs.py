@@ -22,6 +22,7 @@ from sca_hf.pipeline.cells import Reader, cell_reader, from_json, said
 from sca_hf.pipeline.input_files import Loaded
 from sca_hf.stage import REJECT_REASON, Column, Stage, Unreadable, fit
 from sca_hf.store import Version
+from sca_hf.wording import counted
 
 SOURCE_ID = "source_id"
 
@@ -221,7 +222,9 @@ def _notes(loaded: Loaded, dropped: Sequence[str], reasons: Sequence[str | None]
         told = ", ".join(
             f"{reason}: {count}, first in row {reasons.index(reason) + 1}" for reason, count in counts.most_common()
         )
-        notes.append(f"--input {loaded.where}: {counts.total()} of {len(reasons)} rows can't be read ({told})")
+        notes.append(
+            f"--input {loaded.where}: {counts.total()} of {counted(len(reasons), 'row')} can't be read ({told})"
+        )
     return notes
 
 

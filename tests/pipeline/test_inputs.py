@@ -186,7 +186,7 @@ def test_an_input_without_the_columns_names_them(
 
 def _planned(printed: str) -> list[str]:
     """The stages of a plan."""
-    return re.findall(r"^│ (\w+) +│", printed, re.MULTILINE)
+    return re.findall(r"^(\w+) +(?:to run|cached) ", printed, re.MULTILINE)
 
 
 def _parent(version: Version) -> Parent:
