@@ -74,9 +74,14 @@ def first_stage(loaded: Loaded, chain: Sequence[Stage], end: int) -> str:
                 needed = _needed(chain[number : end + 1])
                 if all(column in ids or _source(loaded, column, chain) for column in needed):
                     return names[number]
+    reads = {
+        name: ", ".join(column for column in _needed(chain[number : end + 1]) if column not in ids)
+        for number, name in enumerate(names[: end + 1])
+    }
+    known = "; ".join(f"{name} reads {columns}" for name, columns in reads.items())
     raise InputError(
-        f"--input {loaded.where}: its columns {loaded.rows.column_names} don't tell which stage reads them; "
-        f"give --from STAGE, one of {', '.join(names)}"
+        f"--input {loaded.where}: its columns {', '.join(loaded.rows.column_names)} don't tell which stage reads them "
+        f"({known}); rename columns, or give --from STAGE"
     )
 
 
