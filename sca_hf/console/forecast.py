@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from rich.table import Table
+from rich.console import Group
 
-from sca_hf.console.terminal import plain_table
+from sca_hf.console.terminal import plain_table, with_note
 from sca_hf.pipeline.forecast import Estimate, Forecast, Scaled
 from sca_hf.pipeline.plan import Planned
 from sca_hf.store import Version
@@ -15,7 +15,7 @@ _LARGE = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _WRITTEN_OUT = 100_000  # numbers below it
 
 
-def plan_table(planned: Sequence[Planned]) -> Table:
+def plan_table(planned: Sequence[Planned]) -> Group:
     """Return the plan of a dry run. What is not known before a stage has run is a bound, or `?`."""
     table = plain_table("Plan (nothing was run)", ("stage", "state", "fingerprint"), ("rows in", "calls", "programs"))
     exact = True
@@ -28,14 +28,15 @@ def plan_table(planned: Sequence[Planned]) -> Table:
         rows = _bound(step.most_rows, exact)
         table.add_row(step.stage.name, state, step.fingerprint or "[dim]?[/dim]", rows, calls, programs)
         exact = exact and step.cached is not None
+    note = ""
     if any(step.fingerprint is None for step in planned):
         source_unknown = planned[0].fingerprint is None
-        why = "the Hub, which knows the source's commit, can't be asked" if source_unknown else "its parent has to run"
-        table.caption = f"? not known yet: {why}"
-    return table
+        why = "the Hub did not say which commit the source is at" if source_unknown else "its parent has to run"
+        note = f"? not known yet: {why}"
+    return with_note(table, note)
 
 
-def forecast_table(forecasts: Sequence[Forecast]) -> Table:
+def forecast_table(forecasts: Sequence[Forecast]) -> Group:
     """Return what the whole would take, with ranges of 95 %. A column of which no stage has anything is left out."""
     columns: dict[str, list[str]] = {
         "rows in": [_range(step.rows) for step in forecasts],
@@ -51,10 +52,9 @@ def forecast_table(forecasts: Sequence[Forecast]) -> Table:
     table = plain_table("Forecast of the whole, from the pilot", ("stage",), list(told))
     table.leading = 1  # a row takes several lines
     table.columns[0].no_wrap = True
-    table.caption = "at the pilot's speed; fuller batches are faster, and more rows have more duplicates"
     for step, *cells in zip(forecasts, *told.values(), strict=True):
         table.add_row(step.stage, *cells)
-    return table
+    return with_note(table, "at the pilot's speed; fuller batches are faster, and more rows have more duplicates")
 
 
 def scaled_line(scale: Scaled) -> str:

@@ -4,9 +4,9 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
+from rich.console import Group
 
-from sca_hf.console.terminal import WIDTH, plain_table
+from sca_hf.console.terminal import WIDTH, plain_table, with_note
 from sca_hf.pipeline.outcome import Outcome
 from sca_hf.stages.first_samples import NOT_RUN
 from sca_hf.store import Version
@@ -15,14 +15,13 @@ _STATUS = "status"
 _ANSWERS = ("calls", "programs")
 
 
-def funnel(outcomes: Sequence[Outcome]) -> Table:
+def funnel(outcomes: Sequence[Outcome]) -> Group:
     """Return the table of a run: rows, the share of programs that passed, and what it took.
 
     `seconds` are those without loading the model; `tokens/s` are those that it wrote in these seconds, without what
     the journal replayed.
     """
     table = plain_table("Funnel", ("stage",), ("rows in", "judged", "kept", "passed", "seconds", "tokens/s"))
-    table.caption = "kept + rejected = judged; seconds without loading the model"
     for outcome in outcomes:
         counts = outcome.version.counts
         table.add_row(
@@ -33,14 +32,13 @@ def funnel(outcomes: Sequence[Outcome]) -> Table:
             _passed(outcome),
             *(("cached", "-") if outcome.cached else _speed(outcome.version)),
         )
-    return table
+    return with_note(table, "kept + rejected = judged; seconds without loading the model")
 
 
-def answers(outcomes: Sequence[Outcome]) -> Table | None:
+def answers(outcomes: Sequence[Outcome]) -> Group | None:
     """Return the table of what a run's stages asked the model and the jails; None if they asked nothing."""
     names = [f"{kind} {came}" for kind in _ANSWERS for came in ("made", "replayed")]
     table = plain_table("Calls of the model, and programs", ("stage",), names)
-    table.caption = "replayed: found in the journal"
     for outcome in outcomes:
         if outcome.cached:
             continue
@@ -48,7 +46,7 @@ def answers(outcomes: Sequence[Outcome]) -> Table | None:
         counts = [timings.get(kind, {}).get(came, 0) for kind in _ANSWERS for came in ("made", "reused")]
         if any(counts):
             table.add_row(outcome.stage.name, *(f"{count:,}" if count else "-" for count in counts))
-    return table if table.row_count else None
+    return with_note(table, "replayed: found in the journal") if table.row_count else None
 
 
 def rejected(outcomes: Sequence[Outcome]) -> Iterator[str]:

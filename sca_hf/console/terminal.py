@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
+from rich.text import Text
 
 WIDTH = 80
 """What everybody's terminal has: tables fit it, and a file is as wide."""
@@ -27,3 +28,8 @@ def plain_table(title: str | None, texts: Sequence[str], numbers: Sequence[str] 
     for name in numbers:
         table.add_column(name, justify="right", overflow="fold")
     return table
+
+
+def with_note(table: Table, note: str) -> Group:
+    """Return a table with a line below it, if there is one, which may be wider than the table."""
+    return Group(table, *([Text(note, "dim")] if note else []))

@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 
 from sca_hf.console.commands import typed_here
-from sca_hf.console.terminal import plain_table, terminal
+from sca_hf.console.terminal import plain_table, terminal, with_note
 from sca_hf.errors import StoreError
 from sca_hf.pipeline.unused import Unused
 from sca_hf.store import Version
@@ -45,10 +45,8 @@ class VersionsConsole:
                 f"{size / 1e6:,.1f}",
                 f"{datetime.fromtimestamp(each.written / 1e9).astimezone():%Y-%m-%d %H:%M}",
             )
-        table.caption = "* the latest of its dataset" + (
-            "; p a pilot's" if any(each.is_pilot for each in listed) else ""
-        )
-        self._terminal.print(table)
+        note = "* the latest of its dataset" + ("; p a pilot's" if any(each.is_pilot for each in listed) else "")
+        self._terminal.print(with_note(table, note))
         if hidden:
             self._terminal.print(f"{hidden:,} more of pilots alone: list --pilots")
         for error in broken:
