@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sca_hf.pipeline.pipeline import NoRowsLeft, Outcome, Pipeline
+from sca_hf.pipeline.outcome import NoRowsLeft, Outcome
+from sca_hf.pipeline.pipeline import Pipeline
 from sca_hf.recipe import Recipe, load_recipe
 from sca_hf.settings.options import parse
 from sca_hf.store import Store
@@ -154,7 +155,7 @@ def cell_of(
 def seconds(timings: Mapping[str, Any]) -> float:
     """Return what all calls of a stage take, from those that its last run made."""
     worked = float(timings["seconds"] - timings.get("starting", 0.0))
-    made, reused = timings.get("made", 0), timings.get("reused", 0)
+    made, reused = timings["calls"]["made"], timings["calls"]["reused"]
     return worked * (made + reused) / made if made else worked
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from sca_hf.errors import InputError, one_line
 from sca_hf.identity import digest
+from sca_hf.store.hub.retry import waiting
 
 Row = dict[str, Any]
 
@@ -76,7 +77,8 @@ def _from_network(name: str, source: Source) -> list[Row]:
             return _from_release(name, source)
         from datasets import load_dataset
 
-        rows = load_dataset(source.repo, source.config, split=source.split, revision=source.revision)
+        with waiting(f"benchmark {name!r}"):
+            rows = load_dataset(source.repo, source.config, split=source.split, revision=source.revision)
         return [dict(row) for row in rows]
     except InputError:
         raise

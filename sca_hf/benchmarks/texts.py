@@ -17,6 +17,7 @@ from typing import Any
 from datasets import Dataset, load_dataset
 
 from sca_hf.errors import InputError
+from sca_hf.store.hub.retry import waiting
 
 _FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
 _QUOTED = 100  # characters
@@ -167,7 +168,7 @@ def _from_hub(benchmark: str) -> Dataset:
 
 def _load(benchmark: str, where: str, *arguments: str, **how: Any) -> Dataset:
     try:
-        with _quiet(logging.getLogger("huggingface_hub")):
+        with _quiet(logging.getLogger("huggingface_hub")), waiting(f"benchmark {benchmark!r}"):
             return load_dataset(*arguments, **how)
     except Exception as error:  # `datasets` raises many types, from offline mode to a broken file
         cause = str(error.__cause__ or error).strip().split("\n")[0]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sca_hf.pipeline.resources import Answers
 from sca_hf.reporting.runs import Run, Step
 
 _BINS = 40
@@ -86,14 +87,14 @@ class Spread:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage took. `seconds` is None where the version doesn't say."""
+    """What a stage took. `seconds` is None where the version doesn't say; `calls` are those of the model."""
 
     stage: str
     rows: int
     seconds: float | None
     starting: float
-    made: int
-    reused: int
+    calls: Answers
+    programs: Answers
     prompt_tokens: int
     completion_tokens: int
 
@@ -157,8 +158,8 @@ def _cost(step: Step) -> Cost:
         rows=step.counts["judged"],
         seconds=timings.get("seconds"),
         starting=timings.get("starting", 0.0),
-        made=timings.get("made", 0),
-        reused=timings.get("reused", 0),
+        calls=Answers(**timings.get("calls", {})),
+        programs=Answers(**timings.get("programs", {})),
         prompt_tokens=tokens.prompt,
         completion_tokens=tokens.completion,
     )
