@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 
@@ -44,13 +44,15 @@ class RunSettings(Settings):
     on at once, 512 at least); `batch_size`: rows a write.
 
     `workers`: processes for CPU work; `jails`: programs that run at once. Both default to the cores that this process
-    may use. `journal`: the file that keeps each finished call, on a local disk (null: in the store).
+    may use. `jails_on`: where programs run, on this machine or on the CPUs of a Ray cluster. `journal`: the file that
+    keeps each finished call, on a local disk (null: in the store).
     """
 
     concurrency: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=1000, ge=1)
     workers: int = Field(default_factory=usable_cores, ge=1)
     jails: int = Field(default_factory=usable_cores, ge=1)
+    jails_on: Literal["machine", "ray"] = "machine"
     journal: str | None = Field(default=None, min_length=1)
 
 

@@ -111,7 +111,8 @@ def _read(name: str, file: str, content: bytes) -> list[Row]:
         if file.removesuffix(".gz").endswith(".json"):
             rows = json.loads(text)
         else:
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+            # Not `splitlines`: JSON may hold other line breaks of Unicode.
+            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
         return [dict(row) for row in rows]
     except (ValueError, TypeError, OSError, EOFError) as error:
         raise InputError(f"benchmark {name!r}: {file} can't be read ({one_line(error)}); fetch it again") from error

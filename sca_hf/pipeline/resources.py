@@ -10,6 +10,7 @@ from typing import Self
 from sca_hf.engines.registry import make_engine
 from sca_hf.pipeline.journal import Journal, JournaledEngine, JournaledJails
 from sca_hf.recipe import Recipe
+from sca_hf.sandbox.ray_jails import RayJails
 from sca_hf.stage import Stage
 
 
@@ -83,8 +84,10 @@ class Resources:
         if not beside_engine:
             self._end_engines()
         if stage.name not in self._jails:
-            jails = stage.jails(self._recipe[stage.name], self._recipe.run.jails)
-            self._jails[stage.name] = JournaledJails(jails, self._journal)
+            run = self._recipe.run
+            jails = stage.jails(self._recipe[stage.name], run.jails)
+            there = RayJails(jails, run.jails) if run.jails_on == "ray" else jails
+            self._jails[stage.name] = JournaledJails(there, self._journal)
         return self._jails[stage.name]
 
     def __enter__(self) -> Self:
