@@ -233,6 +233,14 @@ def test_files_and_folders_of_rows(
         assert made.load()["source_id"][:] == ["1", None]
 
 
+def test_a_name_with_other_bytes_than_utf_8(sft: Callable[[str], int], tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jsonl")
+    _write(tmp_path / name, [GOOD])
+    assert sft(name) == 0
+    (made,) = Store(tmp_path / "store").versions()
+    assert made.lineage.input == r"caf\udce9.jsonl"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
