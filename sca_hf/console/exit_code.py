@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,14 +16,18 @@ from sca_hf.errors import ScaError, one_line
 
 def exit_code(act: Callable[[], object]) -> int:
     """Call `act` and return the command's exit code: 0, 2 for an error that a user can act on, 130 for Ctrl-C where it
-    comes as an exception, in the process of another program."""
+    comes as an exception, in the process of another program; 1 if nobody reads the output any more."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         with _quiet_datasets():
             act()
+        sys.stdout.flush()
     except ScaError as error:
         errors.print(f"[bold red]error:[/bold red] {escape(one_line(error))}")
         return 2
+    except BrokenPipeError:  # whoever read it, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes what is left when it ends
+        return 1
     except KeyboardInterrupt:
         errors.print(interrupts.INTERRUPTED)
         return interrupts.EXIT_CODE

@@ -54,7 +54,7 @@ def forecast_table(forecasts: Sequence[Forecast]) -> Group:
     table.columns[0].no_wrap = True
     for step, *cells in zip(forecasts, *told.values(), strict=True):
         table.add_row(step.stage, *cells)
-    return with_note(table, "at the pilot's speed; fuller batches are faster, and more rows have more duplicates")
+    return with_note(table, "at the pilot's speed; fuller batches are faster, more rows have more duplicates")
 
 
 def scaled_line(scale: Scaled) -> str:

@@ -1,13 +1,13 @@
 """What came of a run's rows, stage by stage, in 80 columns."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group
 
 from sca_hf.console.terminal import WIDTH, plain_table, with_note
 from sca_hf.pipeline.outcome import Outcome
+from sca_hf.pipeline.resources import Answers
 from sca_hf.stages.first_samples import NOT_RUN
 from sca_hf.store import Version
 
@@ -37,16 +37,21 @@ def funnel(outcomes: Sequence[Outcome]) -> Group:
 
 def answers(outcomes: Sequence[Outcome]) -> Group | None:
     """Return the table of what a run's stages asked the model and the jails; None if they asked nothing."""
-    names = [f"{kind} {came}" for kind in _ANSWERS for came in ("made", "replayed")]
-    table = plain_table("Calls of the model, and programs", ("stage",), names)
-    for outcome in outcomes:
-        if outcome.cached:
-            continue
-        timings: Mapping[str, Any] = outcome.version.timings
-        counts = [timings.get(kind, {}).get(came, 0) for kind in _ANSWERS for came in ("made", "reused")]
-        if any(counts):
-            table.add_row(outcome.stage.name, *(f"{count:,}" if count else "-" for count in counts))
-    return with_note(table, "replayed: found in the journal") if table.row_count else None
+    asked = {
+        (outcome.stage.name, kind): Answers(**outcome.version.timings.get(kind, {}))
+        for outcome in outcomes
+        if not outcome.cached
+        for kind in _ANSWERS
+    }
+    asked = {key: each for key, each in asked.items() if each.made + each.reused}
+    kinds = [kind for kind in _ANSWERS if any(key[1] == kind for key in asked)]
+    names = [f"{kind} {came}" for kind in kinds for came in ("made", "replayed")]
+    table = plain_table(None, ("stage",), names)
+    for stage in dict.fromkeys(stage for stage, _ in asked):
+        each = [asked.get((stage, kind), Answers()) for kind in kinds]
+        counts = [count for one in each for count in (one.made, one.reused)]
+        table.add_row(stage, *(f"{count:,}" if count else "-" for count in counts))
+    return with_note(table, "calls of the model, programs in jails; replayed: found in the journal") if asked else None
 
 
 def rejected(outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -123,7 +123,8 @@ class Console:
     def _summary(self, outcomes: Sequence[Outcome]) -> None:
         self._terminal.print(funnel(outcomes))
         if (asked := answers(outcomes)) is not None:
-            self._terminal.print("\n", asked, sep="")
+            self._terminal.print()
+            self._terminal.print(asked)
         lines = list(rejected(outcomes))
         if lines:
             self._heading("Rejected, by reason")

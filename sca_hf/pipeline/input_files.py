@@ -69,7 +69,9 @@ def _on_disk(where: str, path: Path) -> Loaded:
     if path.is_file() and _is_blank(path):
         raise _without_row(where)
     try:
-        return Loaded(where, _rows(path.resolve()), path.resolve().name)
+        # A name may have other bytes than UTF-8, which Python keeps as halves of surrogate pairs.
+        name = path.resolve().name.encode("utf-8", "backslashreplace").decode()
+        return Loaded(where, _rows(path.resolve()), name)
     except Exception as error:  # `datasets` wraps what its readers raise in many types
         raise _unreadable(where, path, one_line(error.__cause__ or error) or type(error).__name__) from None
 
@@ -107,6 +109,8 @@ def _unreadable(where: str, path: Path, said: str) -> InputError:
         wrong, fix = line, "correct that line: one JSON object a line, in UTF-8"
     elif "because column names don't match" in said:
         wrong, fix = "its rows don't have the same columns", "give each row all columns, null where it has none"
+    elif "datasets dtype" in said:
+        wrong, fix = said.rstrip("."), "leave the columns of that type out"
     return InputError(f"--input {where} can't be read: {wrong}; {fix}")
 
 

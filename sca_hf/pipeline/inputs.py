@@ -224,7 +224,7 @@ def _notes(loaded: Loaded, dropped: Sequence[str], reasons: Sequence[str | None]
         names = ", ".join(map(repr, dropped))
         notes.append(f"--input {loaded.where}: column {names} is left out; to carry it, give it another name")
     if counts := Counter(filter(None, reasons)):
-        told = ", ".join(
+        told = "; ".join(
             f"{reason}: {count}, first in row {reasons.index(reason) + 1}" for reason, count in counts.most_common()
         )
         notes.append(
