@@ -7,7 +7,9 @@ too. What is not: times are CPU times, so a busy machine fails nothing; and file
 
 Known defects of the data, counted as published: HumanEval+ before v0.1.10 had 1,056 bad inputs of HumanEval/1 and /28;
 MBPP+ v0.2.0's references of Mbpp/102, /459 and /559 are wrong, so a right answer to them fails; MBPP+ v0.1.0 has 21
-more tasks, and scores about 4 points lower. Mbpp/599's reference takes 26 s of CPU.
+more tasks, and scores about 4 points lower. Mbpp/599's reference takes 26 s of CPU. evalplus 0.3.1 itself fails every
+answer to HumanEval/32, the reference too, as it doesn't count the inputs that its own rule holds for: here that task is
+judged by the rule, as earlier versions did.
 
 Of the Hub's datasets `evalplus/humanevalplus` and `evalplus/mbppplus`, another format, which evalplus doesn't grade,
 nothing is used: in it HumanEval/32's oracle has its arguments swapped, Mbpp/737, /787 and /794 assert nothing, and

@@ -6,7 +6,10 @@ have held already.
 """
 
 import asyncio
+import decimal
+import fractions
 import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -99,7 +102,8 @@ async def _replay(tested: Tested, recording: Recording, returned: Returned, jail
         return str(reason)
     calls = ", ".join(f"tuple({of_call})" for of_call in recording.calls)
     arguments = f"[[{calls}], [{results}]]"
-    replayed = await call(Calls(_source(tested), "replay", [arguments], _SECONDS, {}, _SECONDS, tested.setup), jails)
+    setup = f"{tested.setup}\nimport decimal, fractions{', numpy' if 'numpy.' in results else ''}"
+    replayed = await call(Calls(_source(tested), "replay", [arguments], _SECONDS, {}, _SECONDS, setup), jails)
     return str(replayed.values[0]) if replayed.values else replayed.reason or "failed"
 
 
@@ -116,29 +120,50 @@ def _replay_source() -> str:
 
 
 def expression(value: Any) -> str:
-    """A value as an expression that makes it again. Raises NotReplayable for one of no built-in type."""
-    if isinstance(value, np.generic | np.ndarray):
-        return expression(value.tolist())
-    if value is None or isinstance(value, bool | str | bytes | range):
-        return repr(_plain(value))
-    if isinstance(value, int):
-        return hex(value)
-    if isinstance(value, float):
-        return f"float({str(float(value))!r})" if not math.isfinite(value) else repr(float(value))
-    if isinstance(value, complex):
-        return f"complex({expression(value.real)}, {expression(value.imag)})"
-    if isinstance(value, list):
-        return f"[{', '.join(map(expression, value))}]"
-    if isinstance(value, tuple):
-        return f"({''.join(expression(part) + ', ' for part in value)})"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{expression(key)}: {expression(part)}" for key, part in value.items()) + "}"
-    if isinstance(value, set | frozenset):
-        return f"{'frozen' if isinstance(value, frozenset) else ''}set([{', '.join(map(expression, value))}])"
-    if isinstance(value, Opaque):
-        return "object()"
+    """A value as an expression that makes it again where decimal, fractions and numpy are imported.
+
+    Raises NotReplayable for one of no known type.
+    """
+    for kinds, make in _EXPRESSIONS:
+        if isinstance(value, kinds):
+            return make(value)
     raise NotReplayable(f"a value of type {type(value).__name__}")
 
 
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, str) else value
+def _float(value: float) -> str:
+    return repr(float(value)) if math.isfinite(value) else f"float({str(float(value))!r})"
+
+
+def _numpy(value: Any) -> str:
+    made = f"numpy.array({expression(value.tolist())}, {str(value.dtype)!r})"
+    return f"{made}.reshape({value.shape})" if isinstance(value, np.ndarray) else f"{made}[()]"
+
+
+def _all(values: Iterable[Any]) -> str:
+    return ", ".join(map(expression, values))
+
+
+def _pairs(value: Mapping[Any, Any]) -> str:
+    return ", ".join(f"{expression(key)}: {expression(part)}" for key, part in value.items())
+
+
+# A numpy float is a float too, and a bool an int. Numbers of a subclass become plain ones.
+_EXPRESSIONS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
+    ((np.generic, np.ndarray), _numpy),
+    ((type(None), bool, bytes, range), repr),
+    (str, lambda value: repr(str(value))),
+    (int, hex),
+    (float, _float),
+    (complex, lambda value: f"complex({_float(value.real)}, {_float(value.imag)})"),
+    (list, lambda value: f"[{_all(value)}]"),
+    (tuple, lambda value: f"({''.join(expression(part) + ', ' for part in value)})"),
+    (dict, lambda value: "{" + _pairs(value) + "}"),
+    (set, lambda value: f"set([{_all(value)}])"),
+    (frozenset, lambda value: f"frozenset([{_all(value)}])"),
+    (decimal.Decimal, lambda value: f"decimal.Decimal({str(value)!r})"),
+    (fractions.Fraction, lambda value: f"fractions.Fraction({str(value)!r})"),
+    (type({}.keys()), lambda value: f"dict.fromkeys([{_all(value)}]).keys()"),
+    (type({}.values()), lambda value: f"dict(enumerate([{_all(value)}])).values()"),
+    (type(iter([])), lambda value: f"iter([{_all(value)}])"),
+    (Opaque, lambda value: "object()"),
+)
