@@ -50,7 +50,7 @@ class WritingEngine(ThreadedEngine):
     async def _ask(self, prompt: Prompt, sampling: Sampling) -> Completion:
         await asyncio.sleep(0.001 * (hash(str(prompt)) % 20))  # another in each process
         text, reason, _ = ended(written(str(prompt), sampling.seed), sampling.stop, sampling.max_tokens)
-        return Completion(text, reason, len(str(prompt).split()), len(text.split()))
+        return Completion(text, "stop" if reason == "stop" else "length", len(str(prompt).split()), len(text.split()))
 
     async def _release(self) -> None:
         pass
