@@ -19,14 +19,11 @@ from sca_hf import cluster
 from sca_hf.engines import Prompt, Sampling
 from sca_hf.engines.ray import replica
 from sca_hf.engines.ray.engine import Placement, RayEngine
-from sca_hf.sandbox import Jails, Limits, Program
-from sca_hf.sandbox.ray_jails import RayJails
 
 ray = pytest.importorskip("ray", reason="ray isn't installed: pip install 'sca-hf[ray]'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(580)]
 
 MAKE = {"max_num_seqs": 64, "mean": 0.02}
-LIMITS = Limits(cpu_seconds=1, wall_seconds=60, memory_mb=512)
 STORE_BYTES = 80_000_000  # as few as Ray takes
 RAY = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--disable-usage-stats", "--num-cpus=2"]
 
@@ -89,7 +86,6 @@ def local_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def second_node(address: str) -> Iterator[int]:
     """One more, by the process that all of it is below."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    here = len(ray.nodes())
     alive = sum(each["Alive"] for each in ray.nodes())
     running = subprocess.Popen([*RAY, f"--address={address}"], env=environment)
     try:
@@ -97,7 +93,6 @@ def second_node(address: str) -> Iterator[int]:
             if running.poll() is not None:
                 running = subprocess.Popen([*RAY, f"--address={address}"], env=environment)
             time.sleep(0.5)
-        assert len(ray.nodes()) > here
         yield running.pid
     finally:
         for process in list(tree(running.pid)):
@@ -113,35 +108,24 @@ async def ask(engine: RayEngine, numbers: range, padding: str = "") -> list[str]
     return list(await asyncio.gather(*map(one, numbers)))
 
 
-def test_a_node_that_is_lost_costs_no_call_and_no_program(local_ray: str) -> None:
-    """Two replicas and two hosts of jails, one of each on either node."""
-    engine = RayEngine(IDENTITY, "waiting", MAKE, Placement(replicas=2, cpus=1.0, wait_seconds=200.0))
-    programs = [
-        Program(f"import time\ntime.sleep(0.2)\ndef f(x):\n    return x + {n}", f"assert f(1) == {n + 1}")
-        for n in range(60)
-    ]
+def test_a_node_that_is_lost_costs_no_call(local_ray: str) -> None:
+    """Two replicas, one on either node; Ray notices after some missed heartbeats."""
+    engine = RayEngine(IDENTITY, "waiting", MAKE, Placement(replicas=2, cpus=1.5, wait_seconds=200.0))
 
-    async def all_of_it(second: int) -> None:
-        async with RayJails(Jails(1, LIMITS), 2) as jails:
-            jails_at_work = asyncio.gather(*map(jails.run, programs))
-            answers = await ask(engine, range(300))
-            calls = asyncio.gather(*(ask(engine, range(first, first + 300)) for first in range(300, 1500, 300)))
-            await asyncio.sleep(0.2)
-            for process in list(tree(second)):
-                kill(process)
-            answers += [text for texts in await calls for text in texts]
-            assert answers == [f"# {number}" for number in range(1500)]
-            assert {verdict.status for verdict in await jails_at_work} == {"passed"}
+    async def with_a_loss(second: int) -> None:
+        answers = await ask(engine, range(300))
+        calls = asyncio.gather(*(ask(engine, range(first, first + 300)) for first in range(300, 1500, 300)))
+        await asyncio.sleep(0.2)
+        for process in list(tree(second)):
+            kill(process)
+        answers += [text for texts in await calls for text in texts]
+        assert answers == [f"# {number}" for number in range(1500)]
 
     with second_node(local_ray) as second:
         engine.start()
         until(lambda: engine.fleet.up == 2)
-        asyncio.run(all_of_it(second))
+        asyncio.run(with_a_loss(second))
     until(lambda: engine.fleet.lost == 1)
-    assert engine.fleet.up == 1
-    with second_node(local_ray):
-        until(lambda: engine.fleet.up == 2)
-        assert asyncio.run(ask(engine, range(300))) == [f"# {number}" for number in range(300)]
     engine.close()
 
 
