@@ -76,7 +76,7 @@ def local_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Its address: a node with two cores and a small object store, which engine and jails join."""
     monkeypatch.setattr(replica, "Replica", WaitingReplica)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    monkeypatch.setattr(ray, "init", partial(ray.init, num_cpus=2, object_store_memory=STORE_BYTES))
+    monkeypatch.setattr(ray, "init", partial(ray.init, "local", num_cpus=2, object_store_memory=STORE_BYTES))
     cluster.join()
     yield ray.get_runtime_context().gcs_address
     cluster.leave()
@@ -98,6 +98,8 @@ def second_node(address: str) -> Iterator[int]:
         for process in list(tree(running.pid)):
             kill(process)
         running.wait()
+        # Else the next Ray of this machine would look for this one.
+        Path("/tmp/ray/ray_current_cluster").unlink(missing_ok=True)
 
 
 async def ask(engine: RayEngine, numbers: range, padding: str = "") -> list[str]:
