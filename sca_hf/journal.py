@@ -52,13 +52,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _act(options: argparse.Namespace) -> None:
     from sca_hf.pipeline.journals import copy, merge
+    from sca_hf.wording import counted
 
     if options.command == "copy":
         copy(options.journal, options.to / options.journal.name if options.to.is_dir() else options.to)
         return
     into = options.into or options.store / "journal.sqlite"
     for merged in merge(into, options.parts):
-        print(f"{merged.journal}: {merged.calls:,} calls, {merged.new:,} of them new")
+        print(f"{merged.journal}: {counted(merged.calls, 'answer')}, {merged.new:,} of them new")
     print(f"{into} has them all; run the command of the parts without --part")
 
 

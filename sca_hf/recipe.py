@@ -14,16 +14,16 @@ import os
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from sca_hf.engines.settings import EngineSettings
-from sca_hf.errors import InputError, RecipeError, one_line
+from sca_hf.errors import InputError, RecipeError
 from sca_hf.identity import RUN_SEED, published_name
 from sca_hf.settings import PATH, Settings
 from sca_hf.settings.options import explain, parse, put, section_of
+from sca_hf.settings.yaml_file import read_mapping
 from sca_hf.stage import Stage, fit
 from sca_hf.stages import BUNDLED, stage
 from sca_hf.stages.own_model import ModelSettings
@@ -44,13 +44,15 @@ class RunSettings(Settings):
     on at once, 512 at least); `batch_size`: rows a write.
 
     `workers`: processes for CPU work; `jails`: programs that run at once. Both default to the cores that this process
-    may use. `journal`: the file that keeps each finished call, on a local disk (null: in the store).
+    may use. `jails_on`: where programs run, on this machine or on the CPUs of a Ray cluster. `journal`: the file that
+    keeps each finished call, on a local disk (null: in the store).
     """
 
     concurrency: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=1000, ge=1)
     workers: int = Field(default_factory=usable_cores, ge=1)
     jails: int = Field(default_factory=usable_cores, ge=1)
+    jails_on: Literal["machine", "ray"] = "machine"
     journal: str | None = Field(default=None, min_length=1)
 
 
@@ -183,14 +185,9 @@ def _read(name_or_file: str, extended: tuple[str, ...] = ()) -> dict[str, Any]:
     else:
         source = Path(name_or_file)
         if source.suffix not in {".yaml", ".yml"}:
-            known = ", ".join(recipe_names())
-            raise RecipeError(f"no recipe {name_or_file!r}; give one of {known}, or the path of a .yaml file")
-    try:
-        values = yaml.load(source.read_text(encoding="utf-8"), _OnceLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"recipe file {name_or_file!r} can't be read: {one_line(error)}; give a YAML file") from error
-    if not isinstance(values, dict):
-        raise RecipeError(f"recipe file {name_or_file!r} holds {type(values).__name__}; give 'key: value' lines")
+            known, by = ", ".join(recipe_names()), f", which {extended[-1]!r} extends" if extended else ""
+            raise RecipeError(f"no recipe {name_or_file!r}{by}; give one of {known}, or the path of a .yaml file")
+    values = read_mapping(source, f"recipe file {name_or_file!r}")
     values = {key: _told_in(value, Path(name_or_file).parent) for key, value in values.items()}
     base = values.pop("extends", None)
     if base is None:
@@ -264,21 +261,3 @@ def _changed(values: dict[str, Any], change: str) -> dict[str, Any]:
         return _over(values, {key: value})
     put(values, key, value, Recipe)
     return values
-
-
-class _OnceLoader(yaml.SafeLoader):
-    """Loads plain YAML, which lets the last of two equal keys win: here they are a yaml.YAMLError with their lines."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """Return the mapping of a node."""
-        keys: dict[str, int] = {}
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if key.value == "<<":
-                continue  # merged, and may be more than one
-            if str(key.value) in keys:
-                raise yaml.YAMLError(
-                    f"{key.value!r} is given twice, in lines {keys[str(key.value)]} and {line}; join them"
-                )
-            keys[str(key.value)] = line
-        return super().construct_mapping(node, deep)

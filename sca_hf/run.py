@@ -124,8 +124,9 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
     from sca_hf.console.run import Console
     from sca_hf.console.settings import page, settings
     from sca_hf.pipeline.forecast import forecast, scaled
+    from sca_hf.pipeline.outcome import NoRowsLeft
     from sca_hf.pipeline.part import Part
-    from sca_hf.pipeline.pipeline import NoRowsLeft, Pipeline
+    from sca_hf.pipeline.pipeline import Pipeline
     from sca_hf.recipe import complete_recipe, load_recipe
     from sca_hf.store import Store
     from sca_hf.store.hub.hub import Hub
@@ -188,8 +189,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> None:
                 pilot = pipeline_of(limit=options.pilot, hub=None, pilot=True, apart=apart)
                 outcomes = pilot.run(console.stage, watch)
                 forecasts = forecast(recipe, outcomes, planned, options.limit)
-                console.forecast(forecasts)
-                console.scaled(scaled(recipe, forecasts, planned, (1, 8, 64)))
+                console.forecast(forecasts, scaled(recipe, forecasts, planned, (1, 8, 64)))
     except NoRowsLeft as error:
         if options.anew:
             raise InputError(f"{error.reasons}; nothing of it was kept: run the pilot without --anew") from error

@@ -122,8 +122,9 @@ class Stage:
     `reads`: by columns, how it wants the values of ready-made rows; each may raise Unreadable.
     `parent_id`: column of `adds` that keeps the id of the row that a row was made from; None: rows keep their ids.
     `settings`: type of its section in a recipe, which has the stage's name. All of it enters the fingerprint.
-    `needs`: what its rows call. `calls`: how many calls a row makes at most, `most_rows`: how many rows it becomes at
-    most, both by its settings. `draws`: whether chance has a part in it, so that the run's seed enters the fingerprint.
+    `needs`: what its rows call. `calls`: how many calls a row makes at most, or programs if it needs a sandbox;
+    `most_rows`: how many rows it becomes at most; both by its settings. `draws`: whether chance has a part in it, so
+    that the run's seed enters the fingerprint.
     `compares`: whether a row's fate depends on other rows (duplicates, a choice among attempts), so that parts of a run
     end before it.
     `step`: the few-shot step whose prompts it sends. `writes`: whether what its model says becomes part of the rows.

@@ -29,7 +29,7 @@ examples:
   python -m sca_hf.versions push demo-sft --hub my-org/demo
   python -m sca_hf.versions pull my-org/demo-sft@v-0123456789abcdef
   python -m sca_hf.versions rm demo-sft/0123456789abcdef                  # --with-children: and what was made from it
-  python -m sca_hf.versions gc --dry-run                  # calls in the journal that no version came from
+  python -m sca_hf.versions gc --dry-run                  # what is in the journal and led to no version
   python -m sca_hf.versions card --model my-model --data my-org/demo-sft@v-0123456789abcdef --license apache-2.0
 
 A version is DATASET/FINGERPRINT (a unique prefix is enough), or DATASET for its latest one, or its path in a store.
@@ -90,7 +90,8 @@ def parser() -> argparse.ArgumentParser:
     gc = commands.add_parser(
         "gc",
         parents=[store],
-        help="remove the journal's calls that no version came from; those of an interrupted run are made again then",
+        help="remove completions and verdicts from the journal that led to no version; a run that was interrupted asks "
+        "for its own again then",
     )
     gc.add_argument("--dry-run", action="store_true", help="count them, remove nothing")
     gc.add_argument("--journal", type=Path, metavar="FILE", help="where the recipe's run.journal is (the store's)")

@@ -6,10 +6,12 @@
     python scripts/bench_generation.py throughput            a stage against LLM.generate and chunk-and-wait, real vLLM
     python scripts/bench_generation.py decks                 64 decks against exemplars drawn per row, real vLLM
     python scripts/bench_generation.py until                 samples until a pass against all samples, real vLLM
+    python scripts/bench_generation.py second-call [ROWS]    CPU of the call for the tests, with an instant engine
+    python scripts/bench_generation.py parts [ROWS RUNS]     two calls an answer against LLM.generate, prefix hits
     python scripts/bench_generation.py loads                 generation and execution at once, real vLLM and real jails
     python scripts/bench_generation.py kills                 20 kills at random moments, real vLLM and real jails
 
-The last five take `--model ID|FOLDER` (default: the bundled model) and run on any machine that vLLM runs on. Figures
+The last six take `--model ID|FOLDER` (default: the bundled model) and run on any machine that vLLM runs on. Figures
 that it printed: bench_generation.md.
 """
 
@@ -56,6 +58,14 @@ def main() -> None:
         from generation.runs import measure_until
 
         measure_until(given.model, given.rows[0] if given.rows else 320)
+    elif given.what == "second-call":
+        from generation.parts import measure_second_call
+
+        measure_second_call([*given.rows, 20_000][0], given.scratch)
+    elif given.what == "parts":
+        from generation.parts import measure_parts
+
+        measure_parts(given.model, [*given.rows, 200][0], given.scratch, *given.rows[1:2])
     elif given.what == "loads":
         from generation.runs import measure_loads
 

@@ -4,18 +4,24 @@ python scripts/simulate_cluster.py --gpus 10000 --plot scripts/simulate_cluster.
 
 Each part of a run (`--part I/N`) has a driver of its own with `--per-driver` GPUs. What a replica and a driver take is
 given by arguments, whose defaults are of the size that bench_machines.py and a 7B model on an H100 showed; lengths of
-completions are skewed; replicas die and start again, some are slow. Prints one line of JSON.
+completions are skewed; replicas die and start again, some are slow. Drivers know nothing of each other, so each is
+simulated by itself, as many at once as there are cores. Prints one line of JSON.
 """
 
 import argparse
 import heapq
 import json
 import math
+import os
 import random
 import time
-from collections import Counter, defaultdict, deque
+from array import array
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from sca_hf.engines.ray.engine import DEATHS_OF_A_CALL
 from sca_hf.engines.routing import Router
@@ -48,6 +54,7 @@ class _Call:
     deck: str
     seconds: float
     began: float = 0.0
+    seated: float = 0.0
     deaths: int = 0
 
 
@@ -62,18 +69,37 @@ class _Replica:
 
 @dataclass
 class Outcome:
-    """What became of one driver's calls. `busy`: seat-seconds by second; `writes`: journal writes by second."""
+    """What became of one driver's calls. `seated`, `left`: when a call got a seat and when it left it, by its end or by
+    a death; `ended`, `took`: of the calls that are done."""
 
+    seats: int
     seconds: float = 0.0
-    tail_begins: float = 0.0
-    done: int = 0
     lost: int = 0
     again: int = 0
     deaths: int = 0
     driver_busy: float = 0.0
-    busy: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
-    writes: Counter[int] = field(default_factory=Counter)
-    took: list[float] = field(default_factory=list)
+    seated: "array[float]" = field(default_factory=lambda: array("d"))
+    left: "array[float]" = field(default_factory=lambda: array("d"))
+    ended: "array[float]" = field(default_factory=lambda: array("d"))
+    took: "array[float]" = field(default_factory=lambda: array("d"))
+
+    @property
+    def tail_begins(self) -> float:
+        """When all calls but the last 2 % were done."""
+        return self.ended[int(_WARM * len(self.ended))]
+
+    def seat_seconds(self, until: float = math.inf) -> float:
+        """Seconds of all seats at work, up to a moment."""
+        return float((np.minimum(self.left, until) - np.minimum(self.seated, until)).sum())
+
+    def at_work(self, seconds: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+        """How many seats are at work at each full second."""
+        edges = np.arange(seconds) + 1e-9
+        return (np.searchsorted(np.sort(self.seated), edges) - np.searchsorted(np.sort(self.left), edges)).astype(float)
+
+    def writes(self, seconds: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+        """Journal writes in each second."""
+        return np.bincount(np.asarray(self.ended).astype(int), minlength=seconds).astype(float)
 
 
 class Driver:
@@ -82,6 +108,8 @@ class Driver:
     def __init__(self, cluster: Cluster, seed: int) -> None:
         self._cluster = cluster
         self._chance = random.Random(seed)
+        drawn = np.random.default_rng(seed).lognormal(math.log(cluster.median_tokens), cluster.skew, cluster.calls)
+        self._lengths = iter((np.minimum(drawn, cluster.most_tokens) * cluster.token_seconds).tolist())
         self._router: Router[_Replica] = Router()
         self._events: list[tuple[float, int, str, _Replica | None, _Call | None, int]] = []
         self._number = 0
@@ -89,7 +117,7 @@ class Driver:
         self._left = cluster.calls
         self._again: deque[_Call] = deque()
         self._stuck: deque[_Call] = deque()
-        self.outcome = Outcome()
+        self.outcome = Outcome(cluster.replicas * cluster.seats)
         for number in range(cluster.replicas):
             slow = self._chance.random() < cluster.slow_share
             replica = _Replica(f"replica {number}", cluster.slow_factor if slow else 1.0)
@@ -101,7 +129,7 @@ class Driver:
         for _ in range(min(self._left, 2 * self._cluster.seats * self._cluster.replicas)):
             self._issue(0.0)
         outcome = self.outcome
-        while outcome.done + outcome.lost < self._cluster.calls:
+        while len(outcome.ended) + outcome.lost < self._cluster.calls:
             now, _, what, replica, call, life = heapq.heappop(self._events)
             if what == "issue" and call is not None:
                 self._route(now, call)
@@ -134,10 +162,7 @@ class Driver:
             self._left -= 1
             # Rows are sent deck by deck.
             deck = (cluster.calls - self._left) * cluster.decks // (cluster.calls + 1)
-            tokens = min(
-                cluster.most_tokens, self._chance.lognormvariate(math.log(cluster.median_tokens), cluster.skew)
-            )
-            call = _Call(f"deck {deck}", tokens * cluster.token_seconds, now)
+            call = _Call(f"deck {deck}", next(self._lengths), now)
         else:
             return
         self._free_at = max(self._free_at, now) + cluster.driver_ms / 1000
@@ -157,28 +182,26 @@ class Driver:
 
     def _begin(self, now: float, replica: _Replica, call: _Call) -> None:
         replica.running.add(call)
-        seconds = call.seconds * replica.factor
-        begin, end = now, now + seconds
-        while begin < end:  # a slow replica is as busy as another
-            second = int(begin)
-            self.outcome.busy[second] += min(second + 1, end) - begin
-            begin = min(second + 1, end)
-        self._at(end, "end", replica, call)
+        call.seated = now
+        self._at(now + call.seconds * replica.factor, "end", replica, call)
+
+    def _leave_seat(self, now: float, call: _Call) -> None:
+        self.outcome.seated.append(call.seated)
+        self.outcome.left.append(now)
 
     def _end(self, now: float, replica: _Replica, call: _Call) -> None:
         replica.running.discard(call)
         self._router.give_back(replica.name)
-        outcome = self.outcome
-        outcome.done += 1
-        outcome.writes[int(now)] += 1
-        outcome.took.append(now - call.began)
-        if not outcome.tail_begins and outcome.done >= _WARM * self._cluster.calls:
-            outcome.tail_begins = now
+        self._leave_seat(now, call)
+        self.outcome.ended.append(now)
+        self.outcome.took.append(now - call.began)
         if replica.waiting:
             self._begin(now, replica, replica.waiting.popleft())
         self._issue(now)
 
     def _die(self, now: float, replica: _Replica) -> None:
+        for call in replica.running:
+            self._leave_seat(now, call)
         held = [*replica.running, *replica.waiting]
         replica.running.clear()
         replica.waiting.clear()
@@ -209,70 +232,71 @@ def main() -> None:
     command.add_argument("--plot", type=Path)
     options = command.parse_args()
     began = time.monotonic()
-    outcomes, sizes = [], []
-    for seed, first in enumerate(range(0, options.gpus, options.per_driver)):
-        size = min(options.per_driver, options.gpus - first)
-        cluster = Cluster(
+    sizes = [min(options.per_driver, options.gpus - first) for first in range(0, options.gpus, options.per_driver)]
+    clusters = [
+        Cluster(
             size,
             options.seats,
             size * options.seats * options.calls_per_seat,
             driver_ms=options.driver_ms,
             hours_between_deaths=options.hours_between_deaths,
         )
-        outcomes.append(Driver(cluster, seed).run())
-        sizes.append(size)
-    print(json.dumps(figures(outcomes, sizes, options.seats) | {"simulated in s": round(time.monotonic() - began)}))
+        for size in sizes
+    ]
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as processes:
+        outcomes = list(processes.map(simulate, clusters, range(len(clusters))))
+    print(json.dumps({"GPUs": sum(sizes)} | figures(outcomes) | {"simulated in s": round(time.monotonic() - began)}))
     if options.plot:
-        plot(outcomes, sizes, options.seats, options.plot)
+        plot(outcomes, sum(sizes), options.plot)
 
 
-def figures(outcomes: list[Outcome], sizes: list[int], seats: int) -> dict[str, float]:
+def simulate(cluster: Cluster, seed: int) -> Outcome:
+    """Simulate one driver."""
+    return Driver(cluster, seed).run()
+
+
+def figures(outcomes: list[Outcome]) -> dict[str, float]:
     """What the parts together came to. Utilisation: seats at work, of all seats that there are, dead ones included."""
-    took = sorted(seconds for outcome in outcomes for seconds in outcome.took)
-    whole = sum(outcome.seconds * size * seats for outcome, size in zip(outcomes, sizes, strict=True))
-    before = sum(outcome.tail_begins * size * seats for outcome, size in zip(outcomes, sizes, strict=True))
-    busy = sum(sum(outcome.busy.values()) for outcome in outcomes)
-    busy_before = sum(
-        seconds for outcome in outcomes for at, seconds in outcome.busy.items() if at < outcome.tail_begins
-    )
-    writes: Counter[int] = Counter()
-    for outcome in outcomes:
-        writes.update(outcome.writes)
+    took = np.sort(np.concatenate([outcome.took for outcome in outcomes]))
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    whole = sum(outcome.seconds * outcome.seats for outcome in outcomes)
+    before = sum(outcome.tail_begins * outcome.seats for outcome in outcomes)
+    busy = sum(outcome.seat_seconds() for outcome in outcomes)
+    busy_before = sum(outcome.seat_seconds(outcome.tail_begins) for outcome in outcomes)
+    longest = int(max(outcome.seconds for outcome in outcomes)) + 1
     return {
-        "GPUs": sum(sizes),
-        "drivers": len(sizes),
-        "calls": sum(outcome.done for outcome in outcomes),
+        "drivers": len(outcomes),
+        "calls": len(took),
         "utilisation": round(busy / whole, 3),
-        "utilisation to the last 2 %": round(min(1.0, busy_before / before), 3),
-        "a call, median s": round(took[len(took) // 2], 1),
-        "a call, 99 % s": round(took[len(took) * 99 // 100], 1),
-        "a call, longest s": round(took[-1], 1),
-        "tail s, median part": round(sorted(each.seconds - each.tail_begins for each in outcomes)[len(sizes) // 2], 1),
+        "utilisation to the last 2 %": round(busy_before / before, 3),
+        "a call, median s": round(float(took[len(took) // 2]), 1),
+        "a call, 99 % s": round(float(took[len(took) * 99 // 100]), 1),
+        "a call, longest s": round(float(took[-1]), 1),
+        "a part, median s": round(float(np.median([each.seconds for each in outcomes])), 1),
+        "of it the tail": round(float(np.median([each.seconds - each.tail_begins for each in outcomes])), 1),
         "deaths": sum(outcome.deaths for outcome in outcomes),
         "asked again": sum(outcome.again for outcome in outcomes),
         "lost": sum(outcome.lost for outcome in outcomes),
-        "journal writes/s a driver, mean": round(
-            sum(each.done for each in outcomes) / sum(each.seconds for each in outcomes)
-        ),
-        "journal writes/s, all, peak": max(writes.values()),
-        "driver busy": round(sum(each.driver_busy for each in outcomes) / sum(each.seconds for each in outcomes), 3),
+        "journal writes/s a driver, mean": round(len(took) / seconds),
+        "journal writes/s, all, peak": int(np.sum([outcome.writes(longest) for outcome in outcomes], axis=0).max()),
+        "driver busy": round(sum(each.driver_busy for each in outcomes) / seconds, 3),
     }
 
 
-def plot(outcomes: list[Outcome], sizes: list[int], seats: int, path: Path) -> None:
+def plot(outcomes: list[Outcome], gpus: int, path: Path) -> None:
     """Draw utilisation and journal writes over time."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    seconds = range(int(max(outcome.seconds for outcome in outcomes)) + 1)
-    busy = [sum(outcome.busy[second] for outcome in outcomes) / (sum(sizes) * seats) for second in seconds]
-    writes = [sum(outcome.writes[second] for outcome in outcomes) / 1000 for second in seconds]
+    seconds = int(max(outcome.seconds for outcome in outcomes)) + 1
+    busy = sum(outcome.at_work(seconds) for outcome in outcomes) / sum(outcome.seats for outcome in outcomes)
+    writes = sum(outcome.writes(seconds) for outcome in outcomes) / 1000
     figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(8, 4.5), layout="constrained")
-    above.plot(seconds, busy)
-    above.set(ylabel="seats at work", ylim=(0, 1.02), title=f"Simulation, not a measurement: {sum(sizes):,} GPUs")
-    below.plot(seconds, writes)
+    above.plot(range(seconds), busy)
+    above.set(ylabel="seats at work", ylim=(0, 1.02), title=f"Simulation, not a measurement: {gpus:,} GPUs")
+    below.plot(range(seconds), writes)
     below.set(ylabel="1,000 journal writes/s", xlabel="seconds")
     figure.savefig(path, dpi=100)
 

@@ -35,6 +35,45 @@ def test_a_mistake_in_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert message in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "mine.yaml' is empty; give 'key: value' lines"),
+        (b"# nothing yet\n", "mine.yaml' is empty"),
+        (b"- extends: demo\n", "mine.yaml' holds a list; give 'key: value' lines"),
+        (b"extends demo\n", "mine.yaml' holds a text"),
+        (b"3\n", "mine.yaml' holds one value"),
+        (
+            b"extends: demo\nseeds:\n\tcount: 3\n",
+            "mine.yaml', line 3: found character '\\t' that cannot start any token",
+        ),
+        (b"extends: demo\nseeds:\n\tcount: 3\n", "; indent by blanks, not by tabs"),
+        (b"extends: demo\nname: a: b\n", "mine.yaml', line 2: mapping values are not allowed here; correct it"),
+        (b"extends: demo\nname: !!python/name:os.system x\n", "mine.yaml', line 2: could not determine a constructor"),
+        (b"extends: demo\nabout: caf\xe9\n", "mine.yaml' is not UTF-8; save it as UTF-8"),
+        (b"extends: demo\nabout: \x00\n", "mine.yaml': unacceptable character"),
+        (b"extends: dmo\n", "dmo', which '"),
+        (b"extends: other.yaml\n", "other.yaml' does not exist; give the path of a .yaml file"),
+        (b"extends: mine.yaml\n", "extends itself"),
+        (None, "mine.yaml' is a folder; give the path of a .yaml file"),
+    ],
+)
+def test_a_file_that_is_no_recipe(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, message: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.mkdir() if content is None else path.write_bytes(content)
+    assert run.main(["--recipe", str(path), "--dry-run", "--store", str(tmp_path / "store")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_a_recipe_with_a_mark_of_its_encoding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.yaml").write_bytes(b"\xef\xbb\xbfextends: demo\r\nname: d\xc3\xa9mo\r\n")
+    assert run.main(["--recipe", str(tmp_path / "mine.yaml"), "--dry-run", "--store", str(tmp_path / "store")]) == 2
+    assert "name = 'démo': give text that matches" in capsys.readouterr().err
+
+
 def test_anchors_may_be_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     merged = "extends: demo\nseeds: &some\n  count: 3\nseeds2: {<<: *some, <<: *some}\n"
     (tmp_path / "mine.yaml").write_text(merged)

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,14 +37,36 @@ class Ended:
         return shlex.split(line)[3:]
 
 
+FAILS = """```python
+def add(a, b):
+    return a - b
+```
+
+[Tests]
+```python
+assert add(1, 2) == 3
+```
+"""
+
+
+def mostly_without_tests(prompt: str, seed: int) -> str:
+    """What a model writes that forgets the tests, and if it does not, answers wrong."""
+    return FAILS if prompt.endswith("[Response]\n") and seed % 8 == 0 else text_of(prompt, seed)
+
+
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
-    folder = tmp_path_factory.mktemp("rejected [1]")
+    """A run whose model writes no tests."""
+    with run_of(tmp_path_factory.mktemp("rejected [1]"), Loopback()) as whole:
+        yield whole
+
+
+@contextmanager
+def run_of(folder: Path, server: Loopback) -> Iterator[Ended]:
     code = folder / "code"
     code.mkdir()
     for number in range(SEEDS):
         (code / f"{number:02}.py").write_text(FUNCTION.format(number))
-    server = Loopback()
     settings = [f"seeds.source={code}", f"model={MODEL}", "engine.kind=openai", f"engine.urls=[{server.url}]"]
     rows = (f"responses.samples={SAMPLES}", "responses.parts=together")
     changes = [part for each in (*settings, *rows) for part in ("--set", each)]
@@ -70,8 +93,9 @@ def test_the_stage_warns_at_once_and_the_run_says_what_it_came_to(ended: Ended) 
     table = ended.out[ended.out.index("Funnel") : ended.out.index("Versions")].splitlines()
     assert max(map(len, table)) <= 80
     (line,) = [line for line in ended.out.splitlines() if line.startswith("responses ") and " 60 " in line]
-    rows_in, judged, kept, passed, _, tokens, calls, replayed = line.split()[1:]
-    assert (rows_in, judged, kept, passed, calls, replayed) == ("60", "240", "0", "-", "240", "-")
+    rows_in, judged, kept, passed, _, tokens = line.split()[1:]
+    assert (rows_in, judged, kept, passed) == ("60", "240", "0", "-")
+    assert ["responses", "240", "-"] in [line.split() for line in table], "calls made, and nothing else"
     assert int(tokens.replace(",", "")) > 0
 
 
@@ -99,6 +123,33 @@ def test_what_can_not_be_shown_is_an_error_of_one_line(ended: Ended, capsys: pyt
     assert f"rejected no row as 'no-test'; its reasons are no-tests ({SEEDS * SAMPLES})" in capsys.readouterr().err
     assert versions.main(["rows", str(path)]) == 0
     assert "0 of 0 such rows" in capsys.readouterr().out
+
+
+@pytest.mark.jail
+def test_the_advice_is_on_the_stage_that_lost_the_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server = Loopback()
+    server.says = mostly_without_tests
+    with run_of(tmp_path, server) as ended:
+        pass
+    assert ended.code == 2
+    (lost,) = Store(ended.store).versions("demo-responses")
+    (last,) = Store(ended.store).versions("demo-select")
+    without, failed = lost.counts.rejected["no-tests"], last.counts.rejected["execution-failed"]
+    assert without > 2 * failed > 0
+    error = ended.err.splitlines()[-1]
+    assert f"after stage 'select' (execution-failed: {failed}); before it stage 'responses' rejected" in error
+    assert f"{without} rows as no-tests; loosen the settings of 'responses', or look at the rejected rows in" in error
+    assert error.endswith(str(lost.path))
+    said = ended.out[ended.out.index("What rejected most") :]
+    first, second = (
+        said.index(f"responses, {without} of 240 rows as no-tests"),
+        said.index(f"select, {failed} of {failed}"),
+    )
+    assert first < said.index("--set responses.infer_tests=…") < second < said.index("\nNext")
+    look = shlex.split(next(line for line in said.splitlines() if "versions rows" in line))[3:]
+    capsys.readouterr()
+    assert versions.main(look) == 0
+    assert f"3 of {without} such rows of demo-responses/" in capsys.readouterr().out
 
 
 class _Text:

@@ -17,6 +17,7 @@ from typing import Any
 
 from sca_hf.errors import InputError, one_line
 from sca_hf.identity import digest
+from sca_hf.store.hub.retry import waiting
 
 Row = dict[str, Any]
 
@@ -83,7 +84,7 @@ def _from_network(name: str, source: Source) -> list[Row]:
         from datasets import load_dataset
         from huggingface_hub import hf_hub_download
 
-        with quiet_hub():
+        with quiet_hub(), waiting(f"benchmark {name!r}"):
             if source.path:
                 file = hf_hub_download(source.repo, source.path, repo_type="dataset", revision=source.revision)
                 return _read(name, source.path, Path(file).read_bytes())

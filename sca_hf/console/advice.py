@@ -4,13 +4,14 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sca_hf.pipeline.outcome import NEARLY_ALL
 from sca_hf.reporting.reasons import loosened_by, meaning
 from sca_hf.stages.progress import Progress
+from sca_hf.wording import counted
 
 FIRST_ROWS = 200
 """A stage is judged by its first rows, while most of a long run can still be saved."""
 
-_NEARLY_ALL = 0.9
 _EXAMPLE_CHARACTERS = 300
 
 
@@ -21,9 +22,12 @@ def warning(stage: str, progress: Progress, look: Callable[[str], str]) -> str |
     """
     reasons = list(progress.rejected.items())
     reason, count = max(reasons, key=lambda pair: pair[1], default=("", 0))
-    if progress.judged < FIRST_ROWS or count < _NEARLY_ALL * progress.judged:
+    if progress.judged < FIRST_ROWS or count < NEARLY_ALL * progress.judged:
         return None
-    lines = [f"warning: {stage} rejected {count:,} of its first {progress.judged:,} rows as {reason}", meaning(reason)]
+    lines = [
+        f"warning: {stage} rejected {count:,} of its first {counted(progress.judged, 'row')} as {reason}",
+        meaning(reason),
+    ]
     lines.append(_example(progress.examples[reason]))
     lines += [loosen(stage, reason), f"more of them, when the stage is done: {look(reason)}"]
     return "\n  ".join(filter(None, lines))

@@ -3,30 +3,25 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.console import Group
 
-from sca_hf.pipeline.pipeline import Outcome
+from sca_hf.console.terminal import WIDTH, plain_table, with_note
+from sca_hf.pipeline.outcome import Outcome
+from sca_hf.pipeline.resources import Answers
 from sca_hf.stages.first_samples import NOT_RUN
 from sca_hf.store import Version
 
-WIDTH = 80
-
 _STATUS = "status"
-_COLUMNS = ("rows in", "judged", "kept", "passed", "seconds", "tokens/s", "calls", "replayed")
+_ANSWERS = ("calls", "programs")
 
 
-def funnel(outcomes: Sequence[Outcome]) -> Table:
+def funnel(outcomes: Sequence[Outcome]) -> Group:
     """Return the table of a run: rows, the share of programs that passed, and what it took.
 
     `seconds` are those without loading the model; `tokens/s` are those that it wrote in these seconds, without what
-    the journal replayed; `calls` of the engine and of jails were made, or `replayed`.
+    the journal replayed.
     """
-    table = Table(title="Funnel", title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False)
-    table.caption = "kept + rejected = judged; seconds without loading the model"
-    table.add_column("stage")
-    for name in _COLUMNS:
-        table.add_column(name, justify="right")
+    table = plain_table("Funnel", ("stage",), ("rows in", "judged", "kept", "passed", "seconds", "tokens/s"))
     for outcome in outcomes:
         counts = outcome.version.counts
         table.add_row(
@@ -35,9 +30,28 @@ def funnel(outcomes: Sequence[Outcome]) -> Table:
             f"{counts.judged:,}",
             f"[green]{counts.kept:,}[/green]",
             _passed(outcome),
-            *(("cached", "-", "-", "-") if outcome.cached else _speed(outcome.version)),
+            *(("cached", "-") if outcome.cached else _speed(outcome.version)),
         )
-    return table
+    return with_note(table, "kept + rejected = judged; seconds without loading the model")
+
+
+def answers(outcomes: Sequence[Outcome]) -> Group | None:
+    """Return the table of what a run's stages asked the model and the jails; None if they asked nothing."""
+    asked = {
+        (outcome.stage.name, kind): Answers(**outcome.version.timings.get(kind, {}))
+        for outcome in outcomes
+        if not outcome.cached
+        for kind in _ANSWERS
+    }
+    asked = {key: each for key, each in asked.items() if each.made + each.reused}
+    kinds = [kind for kind in _ANSWERS if any(key[1] == kind for key in asked)]
+    names = [f"{kind} {came}" for kind in kinds for came in ("made", "replayed")]
+    table = plain_table(None, ("stage",), names)
+    for stage in dict.fromkeys(stage for stage, _ in asked):
+        each = [asked.get((stage, kind), Answers()) for kind in kinds]
+        counts = [count for one in each for count in (one.made, one.reused)]
+        table.add_row(stage, *(f"{count:,}" if count else "-" for count in counts))
+    return with_note(table, "calls of the model, programs in jails; replayed: found in the journal") if asked else None
 
 
 def rejected(outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -50,9 +64,10 @@ def rejected(outcomes: Sequence[Outcome]) -> Iterator[str]:
             lines = textwrap.wrap(
                 text,
                 WIDTH,
-                initial_indent=f"  {outcome.stage.name:<13}",
+                initial_indent=f"  {outcome.stage.name:<12} ",
                 subsequent_indent=indent,
                 break_on_hyphens=False,
+                break_long_words=False,
             )
             yield from (line.replace("\xa0", " ") for line in lines)
 
@@ -66,14 +81,9 @@ def _passed(outcome: Outcome) -> str:
     return f"{statuses.count('passed') / executed:.0%}" if executed else "-"
 
 
-def _speed(version: Version) -> tuple[str, str, str, str]:
-    """Seconds, tokens a second, calls made and calls replayed of a stage that was run."""
+def _speed(version: Version) -> tuple[str, str]:
+    """Seconds, and tokens a second, of a stage that was run."""
     timings = version.timings
     seconds = max(timings["seconds"] - timings.get("starting", 0.0), 0.0)
     written = timings.get("written", 0)
-    return (
-        f"{seconds:,.1f}",
-        f"{written / seconds:,.0f}" if written and seconds else "-",
-        f"{timings['made']:,}" if timings.get("made") else "-",
-        f"{timings['reused']:,}" if timings.get("reused") else "-",
-    )
+    return f"{seconds:,.1f}", f"{written / seconds:,.0f}" if written and seconds else "-"

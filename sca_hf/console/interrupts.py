@@ -47,13 +47,13 @@ def _wait(told: int) -> None:
 
 
 def _end() -> None:
-    text = f"{_SHOW_CURSOR if os.isatty(2) else ''}{INTERRUPTED}\n"
-    with contextlib.suppress(OSError):  # whoever read it is gone
-        os.write(2, text.encode())
-    # In a thread: whoever reads the standard output may have stopped to.
+    # What was printed before comes first. In a thread: whoever reads the standard output may have stopped to.
     flush = threading.Thread(target=_flush, daemon=True)
     flush.start()
     flush.join(_FLUSH_SECONDS)
+    text = f"{_SHOW_CURSOR if os.isatty(2) else ''}{INTERRUPTED}\n"
+    with contextlib.suppress(OSError):  # whoever read it is gone
+        os.write(2, text.encode())
     # Nothing below lets another thread run, which would take a process killed here for one that failed.
     children = _descendants(os.getpid())
     sys.setswitchinterval(_NO_SWITCH)

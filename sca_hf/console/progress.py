@@ -18,6 +18,7 @@ from sca_hf.console.advice import FIRST_ROWS, warning
 from sca_hf.console.remaining import calls_to_come, tokens_to_come
 from sca_hf.engines import Usage, Work
 from sca_hf.stages.progress import Progress
+from sca_hf.wording import counted
 
 _LOOK_SECONDS = 0.25
 _LINE_SECONDS = 60.0
@@ -71,7 +72,7 @@ class Line:
         if progress.usage is not None:
             begun, to_come = progress.calls_done + progress.calls, round(calls_to_come(progress))
             about = "~" if progress.calls_per_row > 1 and to_come else ""
-            said.append(f"{progress.calls_done:,}/{about}{begun + to_come:,} calls")
+            said.append(f"{progress.calls_done:,}/{about}{counted(begun + to_come, 'call')}")
         if usage.starting_since is not None:
             return [*said, f"loading the model for {clock(self._last.time - usage.starting_since)}", *self._replicas()]
         said.append(progress.phase or self._left())
@@ -93,17 +94,18 @@ class Line:
         said = [self._rows(), clock(seconds)]
         if progress.usage is not None:
             replayed = max(progress.calls_done - (self._usage.calls - self._calls_before), 0)
-            said.append(f"{progress.calls_done:,} calls" + (f", {replayed:,} of them replayed" if replayed else ""))
+            calls = counted(progress.calls_done, "call")
+            said.append(f"{calls}, {replayed:,} of them replayed" if replayed else calls)
             said += self._speeds(work, seconds) if work.prompt_tokens else []
         return [*said, *self._programs()]
 
     def _rows(self) -> str:
         done, rows, unit = self.progress.done, self.progress.rows, self.progress.unit
         if not rows:
-            return f"{self.stage:<{_NAME_WIDTH - 1}} {done:,} {unit}"
+            return f"{self.stage:<{_NAME_WIDTH - 1}} {counted(done, unit)}"
         filled = min(_BAR_WIDTH * done // rows, _BAR_WIDTH)
         bar = "█" * filled + "░" * (_BAR_WIDTH - filled)
-        return f"{self.stage:<{_NAME_WIDTH - 1}} {bar} {done:,}/{rows:,} {unit}"
+        return f"{self.stage:<{_NAME_WIDTH - 1}} {bar} {done:,}/{counted(rows, unit)}"
 
     def _speeds(self, work: Work, seconds: float) -> list[str]:
         seconds = max(seconds, 1e-3)
@@ -120,7 +122,7 @@ class Line:
         progress = self.progress
         said = []
         if progress.programs_done > progress.attempts_done:
-            said.append(f"{progress.programs_done:,} programs")
+            said.append(counted(progress.programs_done, "program"))
         if progress.attempts_done:
             said.append(f"{progress.passes / progress.attempts_done:.0%} of {progress.attempts_done:,} passed")
         return said
@@ -206,11 +208,12 @@ def _news(line: Line, look: Callable[[str], str]) -> Iterator[list[str]]:
     while True:
         news = []
         programs = 0 if progress.usage else progress.programs_done
-        new_work = usage.calls > calls_before or programs > progress.earlier_calls()
-        if not goes_on and new_work and usage.starting_since is None and progress.earlier_calls():
+        earlier = progress.earlier()
+        new_work = usage.calls > calls_before or programs > earlier
+        if not goes_on and new_work and usage.starting_since is None and earlier:
             goes_on = True
-            what = "programs" if progress.usage is None else "calls"
-            news.append(f"{line.stage} goes on: {progress.earlier_calls():,} {what} so far are those of an earlier run")
+            what = counted(earlier, "program" if progress.usage is None else "call")
+            news.append(f"{line.stage} goes on: {what} of an earlier run so far")
         seconds = usage.starting_seconds - loaded_before
         if not loaded and seconds > _STARTED_SECONDS:
             loaded = True

@@ -3,13 +3,14 @@
 import textwrap
 from collections.abc import Iterable
 
-from rich.console import Console as Terminal
 from rich.text import Text
 
+from sca_hf.console.terminal import terminal
 from sca_hf.pipeline.inputs import SOURCE_ID
 from sca_hf.reporting.calls import Call
 from sca_hf.reporting.reasons import meaning
 from sca_hf.reporting.samples import Sample
+from sca_hf.wording import counted
 
 _ENDS = {"stop": "stop", "length": "length, by max_tokens", "repetition": "repetition"}
 _LINES = 40
@@ -20,7 +21,7 @@ class RowsConsole:
 
     def __init__(self, prompts: bool) -> None:
         self._prompts = prompts
-        self._terminal = Terminal(highlight=False)
+        self._terminal = terminal()
 
     def rows(self, name: str, total: int, samples: Iterable[Sample]) -> None:
         """Rows of a version, of `total` such ones that its stage judged."""
@@ -40,17 +41,17 @@ class RowsConsole:
                     elif isinstance(value, str) and value and not column.endswith("id") and value != reason:
                         self._text(column, _shortened(value))
             self._line("")
-        self._line(f"{shown:,} of {total:,} such rows of {name}", "dim")
+        self._line(f"{shown:,} of {counted(total, 'such row')} of {name}", "dim")
 
     def _call(self, call: Call) -> None:
         if self._prompts and call.prompt is not None and call.sampling is not None:
-            how = f"temperature {call.sampling.temperature:g}, at most {call.sampling.max_tokens} tokens"
+            how = f"temperature {call.sampling.temperature:g}, at most {counted(call.sampling.max_tokens, 'token')}"
             self._text(f"prompt of {call.stage}, as it was sent ({how}, seed {call.sampling.seed})", call.prompt)
         elif self._prompts:
             self._line(f"prompt of {call.stage}: it can't be made again: {call.missing}", "dim")
         completion = call.completion
         if completion is not None:
-            tokens = f"{completion.prompt_tokens:,} tokens read, {completion.completion_tokens:,} written"
+            tokens = f"{counted(completion.prompt_tokens, 'token')} read, {completion.completion_tokens:,} written"
             ended = f"finish reason {_ENDS[completion.finish_reason]}"
             self._text(f"completion of {call.stage}, as it came ({tokens}; {ended})", completion.text)
         elif call.prompt is not None:
@@ -68,5 +69,5 @@ class RowsConsole:
 
 def _shortened(text: str) -> str:
     lines = text.splitlines()
-    more = [f"… {len(lines) - _LINES} lines more"] if len(lines) > _LINES else []
+    more = [f"… {counted(len(lines) - _LINES, 'more line')}"] if len(lines) > _LINES else []
     return "\n".join([*lines[:_LINES], *more])

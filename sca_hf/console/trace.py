@@ -4,16 +4,17 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console as Terminal
 from rich.markup import escape
 from rich.padding import Padding
-from rich.rule import Rule
 from rich.syntax import Syntax
 from rich.text import Text
 
+from sca_hf.console.terminal import terminal
 from sca_hf.reporting.calls import Call
 from sca_hf.reporting.life import UNRECORDED, Attempt, Event, Life
 from sca_hf.reporting.reasons import meaning
+from sca_hf.stages.pass_rules import place_of
+from sca_hf.wording import counted
 
 _HEAD, _TAIL = 4, 8  # lines of a prompt that are shown of each end
 _LONGEST = 40  # lines of any other text
@@ -24,6 +25,7 @@ _NUMBERS: Mapping[str, Sequence[str]] = {
     "cross": ("suites", "agreement"),
     "select": ("pass_rate",),
 }
+_MEANT = {"coverage": " of the statements in the response's functions"}
 _ENDS = {"stop": "the model", "length": "max_tokens", "repetition": "repeating itself"}
 _SIGNS = {"passed": "[green]✓[/green]", "rejected": "[red]✗[/red]", "not asked": "[dim]·[/dim]"}
 
@@ -34,9 +36,7 @@ class TraceConsole:
     def __init__(self, full: bool = False) -> None:
         self._full = full
         self._last_prompt = ""
-        self._terminal = Terminal(highlight=False)
-        if not self._terminal.is_terminal:  # a log file has no width to keep to
-            self._terminal.width = 120
+        self._terminal = terminal()
 
     def life(self, life: Life) -> None:
         """All of it."""
@@ -47,7 +47,7 @@ class TraceConsole:
             self._event(event, traced=event.id == life.match.id)
         for attempt in life.attempts:
             self._attempt(attempt, len({attempt.sample for attempt in life.attempts}))
-        self._terminal.print(Rule("[bold]versions that hold it[/bold]", align="left", style="dim"))
+        self._ruled("[bold]versions that hold it[/bold]", "dim")
         for name, row, kept in life.holders:
             self._print(f"  {escape(name):<40} {row}  {'[green]kept[/green]' if kept else '[red]rejected[/red]'}")
         if not life.holders:
@@ -68,7 +68,7 @@ class TraceConsole:
         kept = "[green]kept[/green]" if last.reject_reason is None else f"[red]{escape(last.reject_reason)}[/red]"
         suite = f", suite {attempt.suite}," if attempt.suite else ""
         title = f"[bold]sample {attempt.sample}[/bold]{suite} of {count}: {kept} at {last.step.stage}{mark}"
-        self._terminal.print(Rule(title, align="left", style="yellow" if attempt.traced else "dim"))
+        self._ruled(title, "yellow" if attempt.traced else "dim")
         for event in attempt.events:
             self._event(event, traced=False, ruled=False)
 
@@ -76,7 +76,7 @@ class TraceConsole:
         mark = "  [bold yellow]◀ this row[/bold yellow]" if traced else ""
         title = f"[bold]{event.step.stage}[/bold]  [dim]{event.id} in {escape(event.step.name)}[/dim]{mark}"
         if ruled:
-            self._terminal.print(Rule(title, align="left", style="yellow" if traced else "dim"))
+            self._ruled(title, "yellow" if traced else "dim")
         else:
             self._print(f" {title}")
         for name, value in _facts(event):
@@ -92,7 +92,8 @@ class TraceConsole:
             self._print(f"   [dim]prompt[/dim]       can't be made again: {escape(call.missing)}")
             return
         sampling = call.sampling
-        how = f"temperature {sampling.temperature:g}, at most {sampling.max_tokens} tokens, seed {sampling.seed}"
+        most = counted(sampling.max_tokens, "token")
+        how = f"temperature {sampling.temperature:g}, at most {most}, seed {sampling.seed}"
         if call.prompt == self._last_prompt:
             self._print(f"   [dim]prompt[/dim]       as before, {how}")
         else:
@@ -103,7 +104,7 @@ class TraceConsole:
             self._print("   [dim]completion   not in this store's journal; its text is the row's[/dim]")
             return
         size = (
-            f"{completion.prompt_tokens:,} tokens read, {completion.completion_tokens:,} written; "
+            f"{counted(completion.prompt_tokens, 'token')} read, {completion.completion_tokens:,} written; "
             f"ended by {_ENDS[completion.finish_reason]}"
         )
         self._text(f"completion, as it came ({size})", completion.text, "markdown", _LONGEST, 0)
@@ -114,7 +115,9 @@ class TraceConsole:
         for rule, outcome in event.rules:
             sentence = meaning(rule) if outcome == "rejected" else ""
             style = "" if outcome == "rejected" else "dim"
-            line = Text.from_markup(f"   {_SIGNS[outcome]} ") + Text(f"{rule:<26} {outcome:<10} {sentence}", style)
+            line = Text.from_markup(f"   {_SIGNS[outcome]} ") + Text(
+                f"{rule:<26} {outcome:<10} {sentence}".rstrip(), style
+            )
             self._terminal.print(line, soft_wrap=True)
         if event.reject_reason is None:
             self._print("   [green]kept[/green]")
@@ -131,10 +134,20 @@ class TraceConsole:
         left_out = len(lines) - head - tail
         self._print(f"   [dim]{escape(name)}[/dim]")
         if left_out > 1 and not self._full:
-            note = f"… {left_out} lines more, with --full …"
+            note = f"… {counted(left_out, 'more line')}, with --full …"
             lines = [*lines[:head], note, *(lines[-tail:] if tail else [])]
-        shown = Syntax("\n".join(lines), lexer, theme="ansi_dark", background_color="default", word_wrap=True)
-        self._terminal.print(Padding(shown, (0, 0, 0, 5)))
+        shown = "\n".join(lines)
+        if self._terminal.is_terminal:
+            colored = Syntax(shown, lexer, theme="ansi_dark", background_color="default", word_wrap=True)
+            self._terminal.print(Padding(colored, (0, 0, 0, 5)))
+        else:  # lines as they are, without blanks at their ends
+            self._terminal.print(Text(textwrap.indent(shown, "     ")), soft_wrap=True)
+
+    def _ruled(self, title: str, style: str) -> None:
+        """A heading, and a rule to the end of its line; a heading is never cut."""
+        heading = Text.from_markup(title).append(" ")
+        rest = max(self._terminal.width - heading.cell_len, 3)
+        self._terminal.print(heading.append("─" * rest, style), soft_wrap=True)
 
     def _print(self, line: str) -> None:
         self._terminal.print(line, soft_wrap=True)
@@ -157,12 +170,15 @@ def _facts(event: Event) -> Iterator[tuple[str, str]]:
         yield "benchmark", escape(str(row["benchmark_row"]))
     if stage == "execute" and row.get("status"):
         color = "green" if row["status"] == "passed" else "red"
-        place = f" in line {row['line']}" if row.get("line") else ""
-        ended = f" by {row['exception']}{place}" if row.get("exception") else ""
+        ended = f" by {row['exception']}" if row.get("exception") else ""
         yield "verdict", f"[{color}]{escape(row['status'])}[/{color}]{escape(ended)}"
+        place = place_of(row.get("response") or "", row.get("tests") or "", row.get("line") or 0)
+        if place is not None:
+            text, number, line = place
+            yield "where", escape(f"line {number} of the {text}: {line.strip()}")
     for name in _NUMBERS.get(stage, ()):
         if row.get(name) not in (None, []):
-            yield name, escape(_value(row[name]))
+            yield name, escape(_value(row[name]) + _MEANT.get(name, ""))
 
 
 def _texts(event: Event) -> Iterator[tuple[str, str, str]]:

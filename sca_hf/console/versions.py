@@ -5,36 +5,30 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console as Terminal
 from rich.markup import escape
-from rich.table import Table
 
 from sca_hf.console.commands import typed_here
+from sca_hf.console.terminal import plain_table, terminal, with_note
 from sca_hf.errors import StoreError
 from sca_hf.pipeline.unused import Unused
 from sca_hf.store import Version
 from sca_hf.store.history import Difference, Listed
 from sca_hf.store.hub.hub import Remote
 from sca_hf.store.lineage import Parent, Writer
+from sca_hf.wording import counted
 
 _SHOWN_ROWS = 5
-_LIST_WIDTH = 80
 
 
 class VersionsConsole:
     """Prints to the standard output."""
 
     def __init__(self) -> None:
-        self._terminal = Terminal(highlight=False)
-        if not self._terminal.is_terminal:  # a log file has no width to keep to
-            self._terminal.width = 160
+        self._terminal = terminal()
 
     def versions(self, listed: Sequence[Listed], latest: Collection[Path], hidden: int) -> None:
         """One line a version, in order; those at the paths `latest` are marked. `hidden`: pilots left out."""
-        table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
-        for name in ("version", "", "rows", "rejected", "MB", "written"):
-            table.add_column(name, justify="right" if name in {"rows", "rejected", "MB"} else "left", overflow="fold")
+        table = plain_table(None, ("version", ""), ("rows", "rejected", "MB", "written"))
         broken = []
         for each in listed:
             version = each.version
@@ -51,13 +45,10 @@ class VersionsConsole:
                 f"{size / 1e6:,.1f}",
                 f"{datetime.fromtimestamp(each.written / 1e9).astimezone():%Y-%m-%d %H:%M}",
             )
-        table.caption = "* the latest of its dataset" + (
-            "; p a pilot's" if any(each.is_pilot for each in listed) else ""
-        )
-        self._terminal.width = min(self._terminal.width, _LIST_WIDTH)
-        self._terminal.print(table)
+        note = "* the latest of its dataset" + ("; p a pilot's" if any(each.is_pilot for each in listed) else "")
+        self._terminal.print(with_note(table, note))
         if hidden:
-            self._terminal.print(f"{hidden} more of pilots alone: list --pilots")
+            self._terminal.print(f"{hidden:,} more of pilots alone: list --pilots")
         for error in broken:
             self._terminal.print(f"[red]![/red] {escape(str(error))}", soft_wrap=True)
 
@@ -80,7 +71,7 @@ class VersionsConsole:
             self._terminal.print(f"  {name:<14}{escape(str(value))}", soft_wrap=True)
         self._terminal.print("[bold]made from[/bold]")
         for parent, ancestor in ancestors:
-            where = f"{ancestor.counts.kept:,} rows" if ancestor else "not in this store, or can't be read"
+            where = counted(ancestor.counts.kept, "row") if ancestor else "not in this store, or can't be read"
             self._terminal.print(f"  {parent.dataset}/{parent.fingerprint}  [dim]{where}[/dim]", soft_wrap=True)
         first = ancestors[-1][1] if ancestors else version
         if first is not None:
@@ -92,7 +83,7 @@ class VersionsConsole:
         for title, values in (("settings", difference.settings), ("counts", difference.counts)):
             self._terminal.print(f"[bold]{title}[/bold]" + ("" if values else ": the same"))
             if values:
-                table = _table(title, old, new)
+                table = plain_table(None, (title, old, new))
                 for name, (before, after) in values.items():
                     table.add_row(escape(name), escape(_value(before)), escape(_value(after)))
                 self._terminal.print(table)
@@ -111,7 +102,7 @@ class VersionsConsole:
 
     def pulled(self, version: Version) -> None:
         """A version that came from the Hub."""
-        self._terminal.print(f"{version.path}: {version.counts.kept:,} rows", soft_wrap=True)
+        self._terminal.print(f"{version.path}: {counted(version.counts.kept, 'row')}", soft_wrap=True)
 
     def written(self, path: Path) -> None:
         """A file that is there now."""
@@ -124,15 +115,8 @@ class VersionsConsole:
     def unused(self, unused: Unused, *, removed: bool) -> None:
         """Calls that no version came from."""
         verb = "removed" if removed else "would remove"
-        size = f"{unused.size / 1e6:,.1f} MB"
-        self._terminal.print(f"{verb} {unused.calls:,} of {unused.all_calls:,} calls in the journal, {size}")
-
-
-def _table(*names: str) -> Table:
-    table = Table()
-    for name in names:
-        table.add_column(name, overflow="fold")
-    return table
+        count, size = counted(unused.all_calls, "answer"), f"{unused.size / 1e6:,.1f} MB"
+        self._terminal.print(f"{verb} {unused.calls:,} of {count} in the journal (completions and verdicts), {size}")
 
 
 def _name(version: Version) -> str:

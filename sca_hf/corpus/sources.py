@@ -20,20 +20,19 @@ import pyarrow.parquet as pq
 from datasets import Dataset, load_dataset
 
 from sca_hf.corpus.columns import FEATURES, column_map
+from sca_hf.corpus.data_files import FORMATS, bad_line, ending_of
 from sca_hf.corpus.git import checkout_of, is_checkout, open_checkout
 from sca_hf.corpus.hub import SCHEME, File, FileStream, open_hub_source
 from sca_hf.corpus.spdx import UNKNOWN, is_license_file, license_in, licenses_of
-from sca_hf.errors import InputError
+from sca_hf.errors import InputError, one_line
 from sca_hf.identity import row_id
 
 STDLIB = "stdlib"
 STDLIB_LICENSE = "PSF-2.0"
 MAX_FILE_BYTES = 1_000_000  # and one more byte of a larger file is read: enough to see that it is larger
 
-_JSON = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst")
-_FORMATS = {**dict.fromkeys(_JSON, "json"), ".parquet": "parquet"}
 _KINDS = (
-    f"{STDLIB!r}, a folder of *.py files or git checkouts, a file that ends in {', '.join(_FORMATS)}, "
+    f"{STDLIB!r}, a folder of *.py files or git checkouts, a file that ends in {', '.join(FORMATS)}, "
     f"the folder of a version, or {SCHEME}namespace/name"
 )
 _NOT_SOURCES = {"__pycache__", "node_modules", "site-packages", "dist-packages"}
@@ -99,7 +98,7 @@ def open_source(
         return _from_files(path, files, endings)
     if not path.exists():
         raise InputError(f"seed source {source!r} does not exist; give {_KINDS}")
-    format = next((format for ending, format in _FORMATS.items() if path.name.endswith(ending)), None)
+    format = FORMATS.get(ending_of(path) or "")
     if not path.is_file() or format is None:
         raise InputError(f"seed source {source!r} is of an unknown kind; give {_KINDS}")
     return _from_data(path, [path], format, column, license)
@@ -214,7 +213,7 @@ def _from_data(source: Path, files: Sequence[Path], format: str, column: str, li
         filled = any(pq.read_metadata(file).num_rows if format == "parquet" else file.stat().st_size for file in files)
         rows = load_dataset(format, data_files=patterns, split="train") if filled else None
     except Exception as error:  # `datasets` wraps what its readers raise in many types
-        cause = str(error.__cause__ or error).strip().split("\n")[0]
+        cause = next(filter(None, map(bad_line, files)), "") or one_line(error.__cause__ or error)
         raise InputError(f"seed source {str(source)!r} can't be read as {format} ({cause}); give {_KINDS}") from error
     if not rows:
         raise InputError(f"seed source {str(source)!r} has no row; give one with at least one source file")

@@ -232,7 +232,7 @@ def _hub_commit(repo: str, revision: str) -> str:
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        commit = HfApi().model_info(repo, revision=revision, timeout=20).sha
+        commit = HfApi().model_info(repo, revision=revision, timeout=10).sha
     except GatedRepoError as error:
         raise _gated(repo) from error
     except (RepositoryNotFoundError, HFValidationError) as error:

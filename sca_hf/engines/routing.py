@@ -24,6 +24,12 @@ OPEN_ROW = "### Example"
 
 Holder = TypeVar("Holder")
 
+Scores = np.ndarray[tuple[int], np.dtype[np.uint64]]
+"""Of each server, for one key: the highest takes its calls."""
+
+_KEYS = 256
+"""Keys whose ranking of the servers is kept: those of the decks that are under way, and some more."""
+
 _ALWAYS = -math.inf
 _NEVER = math.inf
 
@@ -53,6 +59,7 @@ class Router(Generic[Holder]):
         self._hashes = np.zeros(0, np.uint64)
         self._calls = np.zeros(0, np.int64)
         self._rests = np.zeros(0, np.float64)
+        self._scores: dict[str, Scores] = {}
 
     def __len__(self) -> int:
         return len(self._names)
@@ -79,6 +86,7 @@ class Router(Generic[Holder]):
         self._hashes = np.append(self._hashes, np.uint64(_hash(name)))
         self._calls = np.append(self._calls, 0)
         self._rests = np.append(self._rests, rests_until)
+        self._scores.clear()
 
     def remove(self, name: str) -> Holder:
         """Give a server no more calls, and return what was added; calls that it holds are no longer counted."""
@@ -89,6 +97,7 @@ class Router(Generic[Holder]):
         self._calls = np.delete(self._calls, place)
         self._rests = np.delete(self._rests, place)
         self._places = {each: number for number, each in enumerate(self._names)}
+        self._scores.clear()
         return holder
 
     def take(self, key: str, now: float) -> tuple[str, Holder] | None:
@@ -99,14 +108,22 @@ class Router(Generic[Holder]):
         if not count:
             return None
         total = int(self._calls[awake].sum()) + 1
-        scores = _mixed(self._hashes ^ np.uint64(_hash(key)))
         may = awake & (self._calls < math.floor(total / count / SPREAD))
         if not may.any():
             # There always is one: if all were at this bound, they held more than there is.
             may = awake & (self._calls < math.ceil(total / count * SPREAD))
-        place = int(np.where(may, scores, 0).argmax())
+        place = int(np.where(may, self._scores_of(key), 0).argmax())
         self._calls[place] += 1
         return self._names[place], self._holders[place]
+
+    def _scores_of(self, key: str) -> Scores:
+        """Return how a key ranks the servers. To work that out takes longer than all else of a call's routing."""
+        scores = self._scores.get(key)
+        if scores is None:
+            if len(self._scores) == _KEYS:
+                del self._scores[next(iter(self._scores))]
+            scores = self._scores[key] = _mixed(self._hashes ^ np.uint64(_hash(key)))
+        return scores
 
     def give_back(self, name: str) -> None:
         """A call has ended there."""
@@ -138,7 +155,7 @@ def _hash(text: str) -> int:
     return zlib.crc32(encoded) | zlib.adler32(encoded) << 32
 
 
-def _mixed(values: "np.ndarray[tuple[int], np.dtype[np.uint64]]") -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
+def _mixed(values: Scores) -> Scores:
     """The finalizer of SplitMix64, so that each key ranks the servers in an order of its own. Never 0."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

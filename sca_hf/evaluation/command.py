@@ -21,6 +21,7 @@ from sca_hf.evaluation.prompts import chosen_format
 from sca_hf.evaluation.results import Made, Result, comparison, summary, write_eval_results, write_results
 from sca_hf.evaluation.samples import read_samples
 from sca_hf.pipeline.journal import JournaledEngine
+from sca_hf.wording import counted
 
 _STEP = 20
 _SERVERS_STOPS = 4
@@ -74,12 +75,12 @@ def _of_samples(evaluator: Evaluator, benchmark: Benchmark, file: Path) -> Resul
     samples = read_samples(file, benchmark)
     if samples.foreign:
         _note(
-            f"{file}: {len(samples.foreign)} answers are to tasks that {benchmark.name} doesn't have "
-            f"({samples.foreign[0]!r} first), and are left out"
+            f"{file}: left out {counted(len(samples.foreign), 'answer')} to tasks that {benchmark.name} doesn't have "
+            f"({samples.foreign[0]!r} first)"
         )
     missing = len(benchmark.task_ids) - len({answer.task for answer in samples.answers})
     if missing:
-        _note(f"{file}: {missing} tasks of {benchmark.name} have no answer: the score is that of the others")
+        _note(f"{file}: no answer to {counted(missing, 'task')} of {benchmark.name}: the score is that of the others")
     return evaluator.grade(benchmark, samples.answers, Made(file.name))
 
 

@@ -12,6 +12,7 @@ from sca_hf.evaluation.grading import Graded, grade_all
 from sca_hf.evaluation.results import Made, Result
 from sca_hf.pipeline.journal import Journal, JournaledJails
 from sca_hf.sandbox import Jails, Limits
+from sca_hf.wording import counted
 
 Tell = Callable[[str], None]
 _STEP = 50
@@ -37,7 +38,7 @@ class Evaluator:
 
         def told(done: int) -> None:
             if done % _STEP == 0 or done == len(answers):
-                self._tell(f"{benchmark.name}: {done} of {len(answers)} answers graded")
+                self._tell(f"{benchmark.name}: {done} of {counted(len(answers), 'answer')} graded")
 
         graded = asyncio.run(grade_all(benchmark, answers, jails, told))
         if isinstance(benchmark, Measured):

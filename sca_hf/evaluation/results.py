@@ -14,6 +14,7 @@ from sca_hf.benchmarks.evalperf import win_rate
 from sca_hf.errors import StoreError
 from sca_hf.evaluation.grading import Graded, passes_of
 from sca_hf.metrics.pass_at_k import Estimate, paired_difference, pass_at_k
+from sca_hf.wording import counted
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def summary(result: Result, ks: Sequence[int]) -> list[str]:
     title = f"{result.made.model} on {result.benchmark} (data {result.revision}"
     title += f", prompt {result.made.prompt}" if result.made.prompt else ""
     title += f", {result.made.engine}" if result.made.engine else ""
-    lines = [f"{title}), {len(answered)} of {result.tasks} tasks, {len(result.graded)} answers"]
+    lines = [f"{title}), {len(answered)} of {counted(result.tasks, 'task')}, {counted(len(result.graded), 'answer')}"]
     for part in result.parts():
         for k in ks:
             name = "" if part == "passed" else f"{part} "
@@ -127,7 +128,7 @@ def comparison(one: Result, other: Result, k: int = 1) -> list[str]:
         name = "" if part == "passed" else f"{part} "
         lines.append(
             f"  {name}pass@{k}: {one.made.model} - {other.made.model} = {difference.percent()} on the same "
-            f"{difference.tasks} tasks"
+            f"{counted(difference.tasks, 'task')}"
         )
     ours_speed, theirs_speed = _speeds(one), _speeds(other)
     if ours_speed.keys() & theirs_speed.keys():

@@ -36,7 +36,7 @@ def read_samples(file: Path, benchmark: Benchmark) -> Samples:
         counted[answer.task] += 1
     if not answers:
         raise InputError(
-            f"--samples {file}: none of its {len(foreign)} answers is to a task of {benchmark.name} "
+            f"--samples {file}: no answer, of {len(foreign)}, is to a task of {benchmark.name} "
             f"(the first of its tasks: {benchmark.task_ids[0]!r}); check --benchmark"
         )
     return Samples(answers, foreign)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sca_hf.errors import InputError
+from sca_hf.wording import counted
 
 Passes = Mapping[str, Sequence[bool]]
 """Of each task: whether each of its answers passed."""
@@ -42,9 +43,11 @@ def estimate(answers: int, passes: int, k: int) -> float:
     if k < 1:
         raise InputError(f"k must be at least 1, got {k}")
     if not 0 <= passes <= answers:
-        raise InputError(f"{passes} of {answers} answers passed: must lie between 0 and {answers}")
+        raise InputError(f"{passes} of {counted(answers, 'answer')} passed: must lie between 0 and {answers}")
     if answers < k:
-        raise InputError(f"pass@{k} needs at least {k} answers a task, got {answers}; draw more, or give a smaller k")
+        raise InputError(
+            f"pass@{k} needs at least {counted(k, 'answer')} a task, got {answers}; draw more, or give a smaller k"
+        )
     if answers - passes < k:
         return 1.0
     # A product of factors below 1, as the binomials overflow.
@@ -83,7 +86,7 @@ def paired_difference(ours: Passes, theirs: Passes, k: int = 1) -> Estimate:
     """
     apart = sorted(set(ours) ^ set(theirs))
     if apart:
-        raise InputError(f"{len(apart)} tasks are in one of the two only, {apart[0]!r} among them; compare the same")
+        raise InputError(f"in one of the two only: {counted(len(apart), 'task')}, {apart[0]!r} first; compare the same")
     if not ours:
         raise InputError("a difference needs at least one task, got none")
     differences = [

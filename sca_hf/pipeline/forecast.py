@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sca_hf.engines.settings import EngineSettings
-from sca_hf.pipeline.pipeline import Outcome
+from sca_hf.pipeline.outcome import Outcome
 from sca_hf.pipeline.plan import Planned
+from sca_hf.pipeline.resources import Answers
 from sca_hf.recipe import Recipe
 
 _95_PERCENT = 1.96
@@ -27,7 +28,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Forecast:
-    """One stage of the whole run. `calls`: completions or programs; `hours`: at the pilot's speed, with one load.
+    """One stage of the whole run. `calls`: of the model; `hours`: at the pilot's speed, with one load.
 
     `hours` is None where the pilot made no call: the journal had them all, which tells nothing of how long they take.
     `gpu_hours` is None there too, and where no GPU of this machine is used. `loading`: hours of the load.
@@ -36,6 +37,7 @@ class Forecast:
     stage: str
     rows: Estimate
     calls: Estimate
+    programs: Estimate
     prompt_tokens: Estimate
     completion_tokens: Estimate
     kept: Estimate
@@ -60,7 +62,7 @@ def forecast(
             continue
         counts, lineage = outcome.version.counts, outcome.version.lineage
         rows_in = _estimate(rows, spread)
-        calls = rows_in.times(_calls_a_row(recipe, outcome))
+        asked = _calls_a_row(recipe, outcome)
         tokens = lineage.tokens
         share = counts.kept / counts.judged
         # Samples of one row pass or fail together more often than not, so the rows count and not the samples.
@@ -72,7 +74,8 @@ def forecast(
             Forecast(
                 stage=outcome.stage.name,
                 rows=rows_in,
-                calls=calls,
+                calls=rows_in.times(asked if outcome.stage.needs == "engine" else 0.0),
+                programs=rows_in.times(asked if outcome.stage.needs == "sandbox" else 0.0),
                 prompt_tokens=rows_in.times(tokens.prompt / counts.rows_in),
                 completion_tokens=rows_in.times(tokens.completion / counts.rows_in),
                 kept=_estimate(rows, spread),
@@ -85,28 +88,32 @@ def forecast(
 
 
 def _calls_a_row(recipe: Recipe, outcome: Outcome) -> float:
-    """Calls for each row: programs as many as the pilot ran; completions as many as make its rows, if none fails."""
+    """Calls or programs for each row: programs as many as the pilot ran; calls as many as make its rows, if none
+    fails."""
     stage, counts, timings = outcome.stage, outcome.version.counts, outcome.version.timings
     if stage.needs is None:
         return 0.0
-    if stage.needs == "sandbox" and "made" in timings:
-        return float((timings["made"] + timings["reused"]) / counts.rows_in)
+    if stage.needs == "sandbox" and "programs" in timings:
+        programs = Answers(**timings["programs"])
+        return (programs.made + programs.reused) / counts.rows_in
     settings = recipe[stage.name]
     return counts.judged / counts.rows_in * stage.calls(settings) / stage.most_rows(settings)
 
 
 def _hours(rows: Estimate, outcome: Outcome) -> Estimate | None:
-    """Return the hours of the rows, with one load of the model, by the calls that were made; None if none was.
+    """Return the hours of the rows, with one load of the model, by the calls or programs that were made; None if none
+    was.
 
-    A call that the journal has from this very run counts as made: the whole run finds it there too.
+    One that the journal has from this very run counts as made: the whole run finds it there too.
     """
     timings = outcome.version.timings
-    starting, reused = timings.get("starting", 0.0), timings.get("reused", 0)
-    calls = timings.get("made", 0) + reused
-    made = calls - timings.get("earlier", reused)
-    if calls and not made:
+    starting = timings.get("starting", 0.0)
+    answers = Answers(**timings.get("calls" if outcome.stage.needs == "engine" else "programs", {}))
+    every = answers.made + answers.reused
+    made = every - answers.earlier
+    if every and not made:
         return None
-    share = made / calls if calls else 1.0
+    share = made / every if every else 1.0
     work = rows.times((timings["seconds"] - starting) / 3600 / (outcome.version.counts.rows_in * share))
     return Estimate(*(hours + starting / 3600 for hours in (work.low, work.middle, work.high)))
 

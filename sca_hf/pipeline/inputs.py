@@ -22,6 +22,7 @@ from sca_hf.pipeline.cells import Reader, cell_reader, from_json, said
 from sca_hf.pipeline.input_files import Loaded
 from sca_hf.stage import REJECT_REASON, Column, Stage, Unreadable, fit
 from sca_hf.store import Version
+from sca_hf.wording import counted
 
 SOURCE_ID = "source_id"
 
@@ -73,9 +74,14 @@ def first_stage(loaded: Loaded, chain: Sequence[Stage], end: int) -> str:
                 needed = _needed(chain[number : end + 1])
                 if all(column in ids or _source(loaded, column, chain) for column in needed):
                     return names[number]
+    reads = {
+        name: ", ".join(column for column in _needed(chain[number : end + 1]) if column not in ids)
+        for number, name in enumerate(names[: end + 1])
+    }
+    known = "; ".join(f"{name} reads {columns}" for name, columns in reads.items())
     raise InputError(
-        f"--input {loaded.where}: its columns {loaded.rows.column_names} don't tell which stage reads them; "
-        f"give --from STAGE, one of {', '.join(names)}"
+        f"--input {loaded.where}: its columns {', '.join(loaded.rows.column_names)} don't tell which stage reads them "
+        f"({known}); rename columns, or give --from STAGE"
     )
 
 
@@ -218,10 +224,12 @@ def _notes(loaded: Loaded, dropped: Sequence[str], reasons: Sequence[str | None]
         names = ", ".join(map(repr, dropped))
         notes.append(f"--input {loaded.where}: column {names} is left out; to carry it, give it another name")
     if counts := Counter(filter(None, reasons)):
-        told = ", ".join(
+        told = "; ".join(
             f"{reason}: {count}, first in row {reasons.index(reason) + 1}" for reason, count in counts.most_common()
         )
-        notes.append(f"--input {loaded.where}: {counts.total()} of {len(reasons)} rows can't be read ({told})")
+        notes.append(
+            f"--input {loaded.where}: {counts.total()} of {counted(len(reasons), 'row')} can't be read ({told})"
+        )
     return notes
 
 

@@ -25,6 +25,7 @@ from sca_hf.identity import digest
 from sca_hf.pipeline.once import Once
 from sca_hf.pipeline.read_only import open_read_only
 from sca_hf.sandbox import JAIL_VERSION, Jails, Program, Verdict
+from sca_hf.sandbox.ray_jails import RayJails
 from sca_hf.store.disk import network_kind
 from sca_hf.store.store import CALL_BYTES, digests_in
 
@@ -238,7 +239,7 @@ class JournaledJails:
     kept with what was measured.
     """
 
-    def __init__(self, jails: Jails, journal: Journal) -> None:
+    def __init__(self, jails: Jails | RayJails, journal: Journal) -> None:
         self.made = self.reused = self.earlier = 0
         self._jails = jails
         self._journal = journal
@@ -273,7 +274,7 @@ class JournaledJails:
         if entered:
             _in_a_loop_of_its_own(self._jails.__aexit__(None, None, None))
 
-    def _started(self) -> Jails:
+    def _started(self) -> Jails | RayJails:
         with self._lock:
             if not self._entered:
                 _in_a_loop_of_its_own(self._jails.__aenter__())

@@ -18,6 +18,7 @@ from datasets import Dataset
 from sca_hf.corpus.hub import FileStream
 from sca_hf.errors import InputError
 from sca_hf.identity import digest
+from sca_hf.pipeline.resources import Answers
 from sca_hf.pipeline.stage_work import StageWork
 from sca_hf.stage import Counts, Judged, Stage
 from sca_hf.stages.reading import ids
@@ -60,15 +61,15 @@ class Part:
 @dataclass(frozen=True)
 class PartOutcome:
     """What a part did. `journal`: its own, to be merged `into` that of the run; `all_rows`: those of all parts together
-    where parts begin; `stages`: what came of this part's, stage by stage; `made`, `reused`: its calls; `left`: stages
-    that it leaves to the command without --part."""
+    where parts begin; `stages`: what came of this part's, stage by stage; `calls`, `programs`: this part's; `left`:
+    stages that it leaves to the command without --part."""
 
     journal: Path
     into: Path
     all_rows: int
     stages: tuple[tuple[Stage, Counts], ...]
-    made: int
-    reused: int
+    calls: Answers
+    programs: Answers
     left: tuple[Stage, ...]
 
 

@@ -1,8 +1,7 @@
 """Runs the stages of a recipe in order. A stage whose version is in the store is not run again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from sca_hf import __version__
@@ -10,6 +9,7 @@ from sca_hf.corpus.hub import FileStream
 from sca_hf.errors import HubError, InputError
 from sca_hf.pipeline.input_files import load_input
 from sca_hf.pipeline.inputs import first_stage, read_input
+from sca_hf.pipeline.outcome import NoRowsLeft, Outcome
 from sca_hf.pipeline.part import Part, PartOutcome, run_part, stages_of_a_part
 from sca_hf.pipeline.plan import Intents, Planned, StageInput, from_version, most_calls, most_kept
 from sca_hf.pipeline.reproduce import command
@@ -23,30 +23,6 @@ from sca_hf.store.hub.hub import Hub
 from sca_hf.store.lineage import Making, Parent, TokenCounts, Writer
 
 _PACKAGES = ("datasets", "huggingface_hub", "pyarrow")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One stage of a run: its version, whether it was there already, and where it is on the Hub ("repo@tag")."""
-
-    stage: Stage
-    version: Version
-    cached: bool
-    published: str | None = None
-
-
-class NoRowsLeft(InputError):
-    """A stage kept no row, so that the next one has none to work on. `outcomes`: the run up to that stage.
-
-    `reasons`: which stage that was, and for what it rejected them.
-    """
-
-    def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        last = outcomes[-1]
-        counts = ", ".join(f"{reason}: {count}" for reason, count in last.version.counts.rejected.items())
-        self.reasons = f"no row left after stage {last.stage.name!r} ({counts or 'it got none'})"
-        super().__init__(f"{self.reasons}; loosen its settings, or look at the rejected rows in {last.version.path}")
-        self.outcomes = outcomes
 
 
 class Pipeline:
@@ -190,9 +166,9 @@ class Pipeline:
             work = StageWork(self.recipe, stages, self._intents, resources, watch)
             loaded = source.load()
             all_rows, outcomes = run_part(part, loaded, stages, work, lambda stage: announce(stage, None))
-            calls = resources.calls()
+            calls, programs = resources.calls, resources.programs
         left = self.stages[done + len(stages) :]
-        return PartOutcome(journal, whole, all_rows, tuple(outcomes), calls["made"], calls["reused"], left)
+        return PartOutcome(journal, whole, all_rows, tuple(outcomes), calls, programs, left)
 
     def _make(self, stage: Stage, source: StageInput, key: str, work: StageWork) -> Version:
         self._versions.check_writable()

@@ -27,7 +27,8 @@ from sca_hf.store.hub.hub import Remote
 
 @dataclass(frozen=True)
 class Planned:
-    """One stage of a plan. `fingerprint` is None while its parent has not run; `most_rows`: rows in, at most.
+    """One stage of a plan. `fingerprint` is None while its parent has not run; `most_rows`: rows in, at most;
+    `most_calls`: calls of the model, or programs, by what the stage needs.
 
     `cached`: its version in the store, or on the Hub, from which a run would pull it.
     """

@@ -1,7 +1,8 @@
 """The engines and the jails of a run: started when a stage first needs them, ended with the run."""
 
-from collections import Counter
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -9,12 +10,26 @@ from typing import Self
 from sca_hf.engines.registry import make_engine
 from sca_hf.pipeline.journal import Journal, JournaledEngine, JournaledJails
 from sca_hf.recipe import Recipe
+from sca_hf.sandbox.ray_jails import RayJails
 from sca_hf.stage import Stage
 
 
 def journal_path(recipe: Recipe, root: Path) -> Path:
     """Return where the journal of a run over the store at `root` is."""
     return root / "journal.sqlite" if recipe.run.journal is None else Path(recipe.run.journal).expanduser()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Calls of the model, or programs: those `made` by an engine or a jail, those `reused` from the journal, and of
+    these the `earlier` ones, which an earlier run had left there."""
+
+    made: int = 0
+    reused: int = 0
+    earlier: int = 0
+
+    def __sub__(self, other: "Answers") -> "Answers":
+        return Answers(self.made - other.made, self.reused - other.reused, self.earlier - other.earlier)
 
 
 class Resources:
@@ -39,24 +54,19 @@ class Resources:
             self._engines[key] = JournaledEngine(make_engine(model, settings), self._journal)
         return self._engines[key]
 
-    def calls(self) -> Counter[str]:
-        """Count completions and programs so far: `made` by an engine or a jail, `reused` from the journal, and of
-        these the `earlier` ones, which an earlier run had left there."""
-        return Counter(
-            {name: sum(getattr(each, name) for each in self._lent) for name in ("made", "reused", "earlier")}
-        )
+    @property
+    def calls(self) -> Answers:
+        """Calls of the model so far."""
+        return _sum(self._all_engines)
+
+    @property
+    def programs(self) -> Answers:
+        """Programs so far."""
+        return _sum(self._jails.values())
 
     def calls_used(self) -> AbstractContextManager[bytearray]:
         """Gather the digests of the calls that are made or found meanwhile; see `Journal.calls_used`."""
         return self._journal.calls_used()
-
-    def earlier_calls(self, *, engine: bool) -> int:
-        """Return how many completions (else: programs) so far an earlier run had left in the journal."""
-        return sum(each.earlier for each in self._lent if isinstance(each, JournaledEngine) == engine)
-
-    @property
-    def _lent(self) -> list[JournaledEngine | JournaledJails]:
-        return [*self._all_engines, *self._jails.values()]
 
     @property
     def starting_seconds(self) -> float:
@@ -74,8 +84,10 @@ class Resources:
         if not beside_engine:
             self._end_engines()
         if stage.name not in self._jails:
-            jails = stage.jails(self._recipe[stage.name], self._recipe.run.jails)
-            self._jails[stage.name] = JournaledJails(jails, self._journal)
+            run = self._recipe.run
+            jails = stage.jails(self._recipe[stage.name], run.jails)
+            there = RayJails(jails, run.jails) if run.jails_on == "ray" else jails
+            self._jails[stage.name] = JournaledJails(there, self._journal)
         return self._jails[stage.name]
 
     def __enter__(self) -> Self:
@@ -98,3 +110,8 @@ class Resources:
             engine.close()
             self._ended.append(engine)
         self._engines.clear()
+
+
+def _sum(lent: Iterable[JournaledEngine | JournaledJails]) -> Answers:
+    counts = [(each.made, each.reused, each.earlier) for each in lent]
+    return Answers(*map(sum, zip(*counts, strict=True)))

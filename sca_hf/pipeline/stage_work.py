@@ -3,8 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +64,13 @@ class StageWork:
 
     def _context(self, stage: Stage, scratch: Path) -> Context:
         run, settings = self._recipe.run, self._recipe[stage.name]
-        earlier_calls = partial(self._resources.earlier_calls, engine=stage.needs == "engine")
-        earlier = earlier_calls()
-        engine = self._resources.engine(stage) if stage.needs == "engine" else None
+        resources, asks_model = self._resources, stage.needs == "engine"
+
+        def earlier_answers() -> int:
+            return (resources.calls if asks_model else resources.programs).earlier
+
+        earlier = earlier_answers()
+        engine = resources.engine(stage) if asks_model else None
         slots = self._recipe.asked(stage)[1].slots
         jails = self._jails(stage)
         until_pass = stage.until_pass is not None and stage.until_pass(settings)
@@ -91,8 +94,8 @@ class StageWork:
                 usage=engine.usage if engine else None,
                 fleet=engine.fleet if engine else None,
                 slots=slots,
-                calls_per_row=stage.calls(settings) if stage.needs == "engine" else 0,
-                earlier_calls=lambda: earlier_calls() - earlier,
+                calls_per_row=stage.calls(settings) if asks_model else 0,
+                earlier=lambda: earlier_answers() - earlier,
                 jails=run.jails if jails else 0,
             ),
         )
@@ -121,13 +124,14 @@ def _columns(rows: Dataset | FileStream, stages: Sequence[Stage]) -> tuple[Colum
 
 @contextmanager
 def _measured(resources: Resources) -> Iterator[dict[str, Any]]:
-    """Measure what one stage takes: `seconds`, of these `starting` (loading the model), calls `made`, calls `reused`
-    from the journal, the `earlier` ones of these, which another run made, and tokens `written` by the engine."""
+    """Measure what one stage takes: `seconds`, of these `starting` (loading the model), tokens `written` by the engine,
+    `calls` of the model and `programs`, each as in Answers."""
     timings: dict[str, Any] = {}
-    calls, starting, began = resources.calls(), resources.starting_seconds, time.monotonic()
-    written = resources.written
+    calls, programs, written = resources.calls, resources.programs, resources.written
+    starting, began = resources.starting_seconds, time.monotonic()
     yield timings
-    after = resources.calls()
-    timings |= {"seconds": round(time.monotonic() - began, 3)} | {name: after[name] - calls[name] for name in after}
-    timings["written"] = resources.written - written
+    timings["seconds"] = round(time.monotonic() - began, 3)
     timings["starting"] = round(resources.starting_seconds - starting, 3)
+    timings["written"] = resources.written - written
+    timings["calls"] = asdict(resources.calls - calls)
+    timings["programs"] = asdict(resources.programs - programs)

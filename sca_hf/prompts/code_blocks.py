@@ -26,11 +26,13 @@ _PARSER = MarkdownIt("commonmark", {"html": False}).disable(["inline", "referenc
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """`code` without its fence and indentation. The block, fences included, takes the lines `line` to `end` of the
-    text, from 0 and without the last. `is_closed`: it has a closing fence; code that is indented has none."""
+    """`code` without its fence and indentation, from line `code_line` of the text on. The block, fences included, takes
+    the lines `line` to `end`, from 0 and without the last. `is_closed`: it has a closing fence; code that is indented
+    has none."""
 
     code: str
     line: int
+    code_line: int
     end: int
     is_python: bool
     is_closed: bool
@@ -63,8 +65,10 @@ def blocks_of(tokens: Sequence[Token], first_line: int = 0) -> Iterator[CodeBloc
         else:
             end = first_line + token.map[1]
             inside = token.content.removesuffix("\n").count("\n") + bool(token.content)
-            is_closed = token.type == "fence" and end - line == inside + 2
-            yield CodeBlock(token.content, line, end, _is_python(token.info, token.content), is_closed)
+            is_fenced = token.type == "fence"
+            is_closed = is_fenced and end - line == inside + 2
+            is_python = _is_python(token.info, token.content)
+            yield CodeBlock(token.content, line, line + is_fenced, end, is_python, is_closed)
 
 
 def closed(text: str) -> str:

@@ -13,7 +13,8 @@ from sca_hf.reporting.code import code, inline, plain, prose
 from sca_hf.reporting.reasons import meaning
 from sca_hf.reporting.runs import Row, Run, Step
 from sca_hf.stage import REJECT_REASON
-from sca_hf.stages.pass_rules import program_of
+from sca_hf.stages.pass_rules import place_of
+from sca_hf.wording import counted
 
 ROWS = 50
 _EXAMPLES = 6
@@ -125,11 +126,12 @@ def _entry(run: Run, row: dict[str, Any], calls: Calls, tally: Mapping[str, tupl
     verdict = row.get("exception") or reason or status or "kept"
     facts = [(label, _fact(name, row[name])) for name, label in _FACTS.items() if row.get(name) not in (None, "")]
     if row.get("exception"):
-        place = f" in line {row['line']}" if row.get("line") else ""
-        facts.insert(0, ("exception", f"{row['exception']}{place}"))
+        place = _place(row)
+        where = f" in line {place[1]} of the {place[0]}" if place else ""
+        facts.insert(0, ("exception", f"{row['exception']}{where}"))
     if row.get("instruction_id") in tally:
         passed, executed = tally[row["instruction_id"]]
-        facts.insert(0, ("passes", f"{passed} of {row.get('samples_drawn') or executed} samples"))
+        facts.insert(0, ("passes", f"{passed} of {counted(row.get('samples_drawn') or executed, 'sample')}"))
     return Entry(
         id=row["id"],
         title=_title(row),
@@ -155,8 +157,9 @@ def _panels(run: Run, row: Row, calls: Calls) -> list[Panel]:
         panels += [_completion(call, folded=False) for call in made]
     else:
         panels += [Panel(name.capitalize(), prose(row[name])) for name in ("response", "tests") if row.get(name)]
-    if row.get("line") and not told:
-        panels.append(Panel(f"Where it ended: line {row['line']}", _around(row)))
+    if (place := _place(row)) is not None and not told:
+        name, number, _ = place
+        panels.append(Panel(f"Where it ended: line {number} of the {name}", _around(row[name], number)))
     output = "\n".join(row[name].rstrip() for name in ("stdout", "stderr") if row.get(name))
     if output:
         panels.append(Panel("Output", plain(output)))
@@ -175,14 +178,17 @@ _ENDS = {
 _WRITERS = ("responses", "instructions", "concepts", "judge")
 
 
-def _around(row: Row) -> Markup:
-    """The line of the program where it ended, between those next to it."""
-    program = program_of(row["response"], row["tests"])
-    lines = f"{program.code}\n{program.tests}".splitlines()
-    first = max(0, row["line"] - 3)
+def _place(row: Row) -> tuple[str, int, str] | None:
+    """Where a row's program ended (see `place_of`), if it says so."""
+    return place_of(row["response"], row["tests"], row["line"]) if row.get("line") else None
+
+
+def _around(text: str, line: int) -> Markup:
+    """A line of a text, from 1, between those next to it."""
+    first = max(0, line - 3)
     shown = [
-        Markup('<mark class="bad">%s</mark>') % line if number == row["line"] else escape(line)
-        for number, line in enumerate(lines[first : row["line"] + 2], start=first + 1)
+        Markup('<mark class="bad">%s</mark>') % each if number == line else escape(each)
+        for number, each in enumerate(text.split("\n")[first : line + 2], start=first + 1)
     ]
     return Markup('<pre class="code" tabindex="0"><code>%s</code></pre>') % Markup("\n").join(shown)
 
@@ -190,7 +196,8 @@ def _around(row: Row) -> Markup:
 def _completion(call: Call, folded: bool) -> Panel:
     assert call.completion is not None
     end = _ENDS[call.completion.finish_reason]
-    note = f"{call.completion.completion_tokens:,} tokens after a prompt of {call.completion.prompt_tokens:,}; {end}"
+    tokens = counted(call.completion.completion_tokens, "token")
+    note = f"{tokens} after a prompt of {call.completion.prompt_tokens:,}; {end}"
     return Panel(
         "Completion as it came", Markup('<p class="note">%s</p>') % note + _marked(call.completion.text), folded
     )

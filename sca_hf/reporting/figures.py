@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sca_hf.pipeline.resources import Answers
 from sca_hf.reporting.runs import Run, Step
 
 _BINS = 40
@@ -86,16 +87,23 @@ class Spread:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage took. `seconds` is None where the version doesn't say."""
+    """What a stage took. `seconds` is None where the version doesn't say; `calls` are those of the model."""
 
     stage: str
     rows: int
     seconds: float | None
     starting: float
-    made: int
-    reused: int
+    calls: Answers
+    programs: Answers
     prompt_tokens: int
     completion_tokens: int
+
+    @property
+    def whole_seconds(self) -> float:
+        """What all its calls would take in one run, without loading the model: a resumed one made some of them only."""
+        worked = (self.seconds or 0.0) - self.starting
+        made, reused = self.calls.made, self.calls.reused
+        return worked * (made + reused) / made if made else worked
 
 
 def passes(run: Run) -> Passes | None:
@@ -147,18 +155,19 @@ def spreads(run: Run) -> list[Spread]:
 
 def costs(run: Run) -> list[Cost]:
     """What each stage took, first to last."""
-    return [_cost(step) for step in run.steps]
+    return [cost(step) for step in run.steps]
 
 
-def _cost(step: Step) -> Cost:
+def cost(step: Step) -> Cost:
+    """What a stage took."""
     timings, tokens = step.timings, step.lineage.tokens
     return Cost(
         stage=step.stage,
         rows=step.counts["judged"],
         seconds=timings.get("seconds"),
         starting=timings.get("starting", 0.0),
-        made=timings.get("made", 0),
-        reused=timings.get("reused", 0),
+        calls=Answers(**timings.get("calls", {})),
+        programs=Answers(**timings.get("programs", {})),
         prompt_tokens=tokens.prompt,
         completion_tokens=tokens.completion,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sca_hf.reporting.runs import Run, Step
+from sca_hf.wording import counted
 
 WIDTH = 860
 _TOP, _ROW, _NODE = 12, 92, 64
@@ -58,8 +59,9 @@ def graph(run: Run) -> Graph:
 
 def _version(step: Step, number: int) -> Node:
     counts = step.counts
-    share = f" of {counts['judged']:,}" if counts["kept"] != counts["judged"] else ""
-    lines = (f"{step.version.dataset}/{step.version.fingerprint}", f"{counts['kept']:,}{share} rows")
+    kept = f"{counts['kept']:,} of " if counts["rejected"] else ""
+    rows = f"{kept}{counted(counts['judged'], 'row')}"
+    lines = (f"{step.version.dataset}/{step.version.fingerprint}", rows)
     return Node("version", step.stage, lines, _RIGHT, _TOP + number * _ROW, _RIGHT_WIDTH)
 
 

@@ -23,6 +23,7 @@ from sca_hf.reporting.funnel import bars
 from sca_hf.reporting.graph import graph
 from sca_hf.reporting.landscape import HEIGHT, WIDTH, landscape
 from sca_hf.reporting.runs import Run
+from sca_hf.wording import counted
 
 
 def page(run: Run, journal: Path | None, against: Run | None = None, prompts: str | None = None) -> str:
@@ -67,6 +68,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         number=lambda value: f"{value:,}",
+        counted=counted,
         percent=lambda share: f"{100 * share:.1f} %",
         seconds=seconds,
         amount=amount,

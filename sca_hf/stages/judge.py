@@ -24,6 +24,7 @@ from sca_hf.settings import PATH
 from sca_hf.stage import REJECT_REASON, Column, Counts, Stage
 from sca_hf.stages.context import Context, Row
 from sca_hf.stages.own_model import ModelSettings
+from sca_hf.wording import counted
 
 STOP = ("\n\n",)
 
@@ -131,9 +132,8 @@ def one_sided(counts: Counts) -> str | None:
     word, most = max(answers.items(), key=lambda answer: answer[1])
     if counts.judged < _MIN_JUDGED or most <= _ONE_SIDED * counts.judged:
         return None
-    return (
-        f"the judge said {word} to {most:,} of {counts.judged:,} seeds, so it tells little; leave it out (judge=null)"
-    )
+    seeds = counted(counts.judged, "seed")
+    return f"the judge said {word} to {most:,} of {seeds}, so it tells little; leave it out (judge=null)"
 
 
 STAGE = Stage(

@@ -10,7 +10,7 @@ from sca_hf.filters.asked_names import other_names
 from sca_hf.filters.decontaminate import DecontaminateSettings, load_contaminants
 from sca_hf.filters.leftovers import LeftoverWords, has_substring
 from sca_hf.parallel.ordered_map import Row
-from sca_hf.prompts.code_blocks import code_blocks
+from sca_hf.prompts.code_blocks import blocks_of, code_blocks, markdown_tokens
 from sca_hf.sandbox import Program
 from sca_hf.settings import Settings
 
@@ -23,6 +23,21 @@ WRONG = frozenset({"failed", "syntax-error"})
 def program_of(response: str, tests: str) -> Program:
     """Return the program that a response and its tests make: their Python blocks, in order."""
     return Program(code="\n".join(code_blocks(response)), tests="\n".join(code_blocks(tests)))
+
+
+def place_of(response: str, tests: str, line: int) -> tuple[str, int, str] | None:
+    """Return where line `line` of the program that they make is: "response" or "tests", which line of that text it is,
+    from 1, and what it says; None if it is of neither."""
+    first = 1  # line of the program with which a block begins; what follows its last line break lies between two
+    for name, text in (("response", response), ("tests", tests)):
+        for block in blocks_of(markdown_tokens(text)):
+            if not block.is_python:
+                continue
+            lines = block.code.split("\n")
+            if first <= line < first + len(lines):
+                return name, block.code_line + line - first + 1, lines[line - first]
+            first += len(lines)
+    return None
 
 
 def sample_of(attempt: Row) -> int | str:

@@ -23,11 +23,12 @@ row_calls: ContextVar[RowCalls | None] = ContextVar("row_calls", default=None)
 
 @dataclass
 class Progress:
-    """Counts of a running stage, of rows, or of files in stage `seeds` (`unit`). `rows`: all of them, 0 if unknown.
+    """Counts of a running stage, of rows, or of files in stage `seeds` (`unit`: what one is). `rows`: all of them, 0 if
+    unknown.
 
     `usage`: what its engine has done, before this stage too; None without an engine. `fleet`: how its replicas or
-    servers are. `slots`: calls that the engine works on at once; `jails`: programs that run at once. `earlier_calls`:
-    calls that an earlier run had made, without an engine programs. `counted`: tells the rows that are done where other
+    servers are. `slots`: calls that the engine works on at once; `jails`: programs that run at once. `earlier`: calls
+    that an earlier run had made, without an engine programs. `counted`: tells the rows that are done where other
     processes do them; `phase`: what is done once all are.
     `calls` are under way, `calls_done` have ended, with `tokens_done` in all and `max_tokens` at most; `calls_per_row`:
     of a row at most; `calls_of_rows_done`: of all rows that are done.
@@ -40,8 +41,8 @@ class Progress:
     slots: int = 0
     jails: int = 0
     calls_per_row: int = 0
-    earlier_calls: Callable[[], int] = int
-    unit: str = "rows"
+    earlier: Callable[[], int] = int
+    unit: str = "row"
     rows: int = 0
     rows_begun: int = 0
     rows_done: int = 0

@@ -105,7 +105,7 @@ def seeds(files: Dataset | FileStream, settings: SeedSettings, context: Context)
     folder = context.checkpoints / STAGE.name if context.checkpoints else None
     checkpoints = Checkpoints(folder, str(STAGE.version), json.dumps(settings.intent()))
     progress = context.progress
-    progress.unit = "files"
+    progress.unit = "file"
     together = partial(
         _judged_together, settings=settings, checkpoints=checkpoints, folder=context.scratch, progress=progress
     )

@@ -40,9 +40,11 @@ def named(store: Store, name: str) -> Version:
     else:
         matches = [each for each in store.names(dataset) if each[1].startswith(digits)]
     if len(matches) != 1:
-        there = ", ".join(map("/".join, matches or store.names()))
-        wrong = f"{name!r} could be {there}; give more digits" if matches else f"no version {name!r}"
-        raise StoreError(wrong if matches else f"{wrong} in {store.root}; there is {there or 'none at all'}")
+        if matches:
+            raise StoreError(f"{name!r} could be {', '.join(map('/'.join, matches))}; give more digits")
+        own = ["/".join(each) for each in store.names(dataset)] if digits else []
+        there = ", ".join(own or sorted({each[0] for each in store.names()})) or "none at all"
+        raise StoreError(f"no version {name!r} in {store.root}; there is {there}")
     version = store.find(*matches[0])
     assert version is not None
     return version

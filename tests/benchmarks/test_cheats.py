@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from check_graders import reference_of
 
 from sca_hf.benchmarks import Answer, load_benchmark
 from sca_hf.benchmarks.one_process import refusal
 from sca_hf.metrics.code_execution import CodeExecution
-from scripts.check_graders import reference_of
 from tests.benchmarks.cheats import CHEATS
 from tests.benchmarks.cheats_in_one_process import CLASSES, SCRIPTS
 

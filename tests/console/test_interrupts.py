@@ -25,6 +25,7 @@ INTERRUPTS = int(os.environ.get("SCA_HF_INTERRUPTS", "4"))
 SEED = random.SystemRandom().randrange(10**6)
 
 _BOUND = 2.0  # seconds
+_ENDED_SECONDS = 10.0
 _FUNCTION = '''def add_{0}(a, b):
     """Return the sum of a and b, and {0}."""
     return a + b + {0}
@@ -58,7 +59,7 @@ class Run:
 
     def interrupt(self, whole_group: bool) -> float:
         """Send SIGINT, as a terminal does (`whole_group`) or as `kill -INT`; return the seconds until the end."""
-        self.children = list(tree(self.process.pid))
+        self.children = [(child, _born(child)) for child in tree(self.process.pid)]
         began = time.monotonic()
         (os.killpg if whole_group else os.kill)(self.process.pid, signal.SIGINT)
         return self.wait() - began
@@ -68,19 +69,26 @@ class Run:
         self.process.wait(300)
         return time.monotonic()
 
-    def left_over(self) -> list[int]:
-        """Return the processes that have not ended a second later."""
-        deadline = time.monotonic() + 1.0
-        while (left := [child for child in self.children if _lives(child)]) and time.monotonic() < deadline:
+    def left_over(self) -> list[str]:
+        """Return the command lines of the processes that have not ended by themselves, killed as they are.
+
+        On a busy machine it takes the kernel more than a second to take a jail's mounts and namespaces apart.
+        """
+        deadline = time.monotonic() + _ENDED_SECONDS
+        while (left := [child for child, born in self.children if born and _born(child) == born]) and (
+            time.monotonic() < deadline
+        ):
             time.sleep(0.02)
-        return left
+        return [Path(f"/proc/{child}/cmdline").read_text() for child in left]
 
 
-def _lives(process: int) -> bool:
+def _born(process: int) -> bytes | None:
+    """Return when a process began, which tells it from a later one of the same id; None of one that has ended."""
     try:
-        return Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0] not in {b"Z", b"X"}
+        state, *fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
-        return False
+        return None
+    return None if state in {b"Z", b"X"} else fields[18]
 
 
 def check_interrupted(run: Run, seconds: float) -> None:

@@ -11,7 +11,7 @@ def forecast(stage: str, hours: float, tokens: float, gpu_hours: float | None, l
     one = Estimate(1.0, 1.0, 1.0)
     gpus = None if gpu_hours is None else Estimate(gpu_hours, gpu_hours, gpu_hours)
     written = Estimate(tokens, tokens, tokens)
-    return Forecast(stage, one, one, one, written, one, Estimate(hours / 2, hours, hours * 2), gpus, loading)
+    return Forecast(stage, one, one, one, one, written, one, Estimate(hours / 2, hours, hours * 2), gpus, loading)
 
 
 @pytest.mark.parametrize(

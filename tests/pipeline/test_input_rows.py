@@ -1,7 +1,11 @@
 """Ready-made rows as people have them: each is read or has a reason that names the column; a bad file is one line."""
 
+import gzip
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -212,6 +216,9 @@ def _csv(path: Path) -> None:
         ("rows.csv", _csv),
         ("rows.json", lambda path: path.write_text(json.dumps([GOOD]))),
         ("rows.jsonl", lambda path: path.write_text("\n" + json.dumps(GOOD) + "\n\n")),
+        ("rows.jsonl", lambda path: path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r\n")),
+        ("rows.JSONL.gz", lambda path: path.write_bytes(gzip.compress(json.dumps(GOOD).encode()))),
+        ("réihen [1]*.jsonl", lambda path: path.write_text(json.dumps(GOOD))),
     ],
 )
 def test_files_and_folders_of_rows(
@@ -226,6 +233,14 @@ def test_files_and_folders_of_rows(
         assert made.load()["source_id"][:] == ["1", None]
 
 
+def test_a_name_with_other_bytes_than_utf_8(sft: Callable[[str], int], tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jsonl")
+    _write(tmp_path / name, [GOOD])
+    assert sft(name) == 0
+    (made,) = Store(tmp_path / "store").versions()
+    assert made.lineage.input == r"caf\udce9.jsonl"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -238,6 +253,11 @@ def test_files_and_folders_of_rows(
         ("rows.json", b"[]", "has no row"),
         ("rows.jsonl", b'{"instruction": "a"}\n{"instruction": \n', "line 2 is not JSON"),
         ("rows.jsonl", b'{"instruction": "a"}\n7\n', "line 2 is not a JSON object"),
+        ("rows.jsonl", b'{"instruction": "a", "instruction": "b"}', "line 1 has the key 'instruction' twice"),
+        ("rows.jsonl", b'{"instruction": "\\ud800", "response": "a"}', "line 1 has half of a surrogate pair"),
+        ("rows.jsonl", '{"instruction": "a"}'.encode("utf-16"), "line 1 is not UTF-8"),
+        ("rows.jsonl.gz", gzip.compress(b'{"instruction": "a"}\n{'), "line 2 is not JSON"),
+        ("rows.jsonl.gz", b'{"instruction": "a"}', "Not a gzipped file"),
         (
             "rows.jsonl",
             b'{"instruction": "a", "response": "a"}\n{"instruction": "\xe9", "response": "a"}\n',
@@ -266,6 +286,51 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(
     assert message in said
     assert name in said
     assert Store(tmp_path / "store").versions() == []
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "has no file of rows; give a folder, a file that ends in"),
+        ({"a.jsonl": '{"instruction": "a"}', "b.csv": "x"}, "has files of several kinds, .csv, .jsonl; give one"),
+        (
+            {"a.jsonl": '{"instruction": "a"}', "b.jsonl": '{"x": 3}'},
+            "its rows don't have the same columns; give each row",
+        ),
+        ({"a.jsonl": '{"instruction": "a"}', "b.jsonl": "{"}, "line 1 is not JSON"),
+    ],
+)
+def test_a_folder_that_cannot_be_read_is_told_in_one_line(
+    sft: Callable[[str], int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    files: dict[str, str],
+    message: str,
+) -> None:
+    (tmp_path / "rows").mkdir()
+    for name, text in files.items():
+        (tmp_path / "rows" / name).write_text(text)
+    assert sft("rows") == 2
+    assert message in _said(capsys)
+
+
+@pytest.mark.parametrize("option", ["--input", "seeds.source"])
+def test_nothing_else_is_said_of_a_bad_line(tmp_path: Path, option: str) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"content": "a"}\n{"content": \n')
+    given = ["--input", "rows.jsonl"] if option == "--input" else ["--set", f"{option}=rows.jsonl"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sca_hf.run", "--recipe", "demo", *given],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"HF_DATASETS_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "line 2 is not JSON (Expecting value at character 12)" in line
 
 
 def test_a_missing_file_with_a_folder_is_not_looked_for_on_the_hub(
@@ -324,13 +389,13 @@ def test_a_row_that_cannot_be_read_is_no_call_and_no_attempt(
     start = [*arguments, "--store", str(tmp_path / "store"), "--input", str(tmp_path / "rows.jsonl")]
     start += ["--from", "execute", "--to", "execute", "--limit", "4"]
     assert run.main([*start, "--dry-run"]) == 0
-    (planned,) = (line for line in capsys.readouterr().out.splitlines() if " execute " in line)
-    assert [cell.strip() for cell in planned.strip("│").split("│")][-2:] == ["4", "2"]
+    (planned,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("execute "))
+    assert planned.split()[-3:] == ["4", "-", "2"]
     assert run.main(start) == 0
     funnel = capsys.readouterr().out.partition("Funnel")[2]
-    (told,) = (line.split() for line in funnel.splitlines() if line.split()[:1] == ["execute"] and "%" in line)
-    assert told[:5] == ["execute", "4", "4", "2", "50%"]
-    assert told[6:] == ["-", "2", "-"], "as many calls as were planned"
+    came, programs, _ = (line.split() for line in funnel.splitlines() if line.split()[:1] == ["execute"])
+    assert came[:5] == ["execute", "4", "4", "2", "50%"]
+    assert programs == ["execute", "2", "-"], "as many programs as were planned"
 
 
 def test_a_limit_that_leaves_no_row_that_can_be_read(

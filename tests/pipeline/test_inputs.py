@@ -159,7 +159,8 @@ def test_columns_tell_which_stage_reads_the_rows(
     assert run.main(start) == (2 if first is None else 0)
     captured = capsys.readouterr()
     if first is None:
-        assert "don't tell which stage reads them; give --from STAGE, one of seeds" in captured.err
+        assert "don't tell which stage reads them (seeds reads content; " in captured.err
+        assert "; rename columns, or give --from STAGE" in captured.err
     else:
         assert _planned(captured.out)[0] == first
 
@@ -186,7 +187,7 @@ def test_an_input_without_the_columns_names_them(
 
 def _planned(printed: str) -> list[str]:
     """The stages of a plan."""
-    return re.findall(r"^│ (\w+) +│", printed, re.MULTILINE)
+    return re.findall(r"^(\w+) +(?:to run|cached) ", printed, re.MULTILINE)
 
 
 def _parent(version: Version) -> Parent:

@@ -1,7 +1,6 @@
 """Parts of a run: whoever made the calls, wherever and however often, the versions are those of one process."""
 
 import os
-import re
 import signal
 import sqlite3
 import subprocess
@@ -22,27 +21,9 @@ from sca_hf.pipeline.pipeline import Pipeline
 from sca_hf.recipe import Recipe, load_recipe
 from sca_hf.store import Store, disk
 from tests.engines.loopback_server import MODEL, Loopback
+from tests.pipeline.writing import write_code, written
 
 SEEDS = 14
-FUNCTION = '''
-def add_{0}(a, b):
-    """Add two numbers and {0}."""
-    return a + b + {0}
-'''
-
-
-def written(prompt: str, seed: int) -> str:
-    """What the model writes: of a part that is asked for, by its heading; a third of the responses is wrong."""
-    number = int(digest(prompt, seed)[:6], 16) % 40
-    if prompt.endswith("[Concepts]\n"):
-        return f"addition, sums of {number}\n\n"
-    if prompt.endswith("[Instruction]\n"):
-        return f"Write `plus_{number}`, which adds {number} to a number.\n[Response]"
-    name, amount = re.findall(r"`(plus_(\d+))`", prompt)[-1]
-    if prompt.endswith("[Response]\n"):
-        wrong = number % 3 == 0
-        return f"```python\ndef {name}(x):\n    return x + {int(amount) + wrong}  # {number}\n```\n[Tests]"
-    return f"assert {name}(1) == {int(amount) + 1}\nassert {name}(0) == {amount}\n```"
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +36,7 @@ def server() -> Iterator[Loopback]:
 
 @pytest.fixture(scope="module")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("code")
-    for number in range(SEEDS):
-        (folder / f"{number:02}.py").write_text(FUNCTION.format(number))
-    return folder
+    return write_code(tmp_path_factory.mktemp("code"), SEEDS)
 
 
 def changes(server: Loopback, code: Path, *more: str) -> list[str]:
@@ -107,7 +85,8 @@ def test_parts_make_the_bytes_of_one_process(
         assert [stage.name for stage in outcome.left] == ["select", "sft"]
         assert outcome.all_rows == SEEDS
         if text in made:
-            assert (outcome.made, outcome.reused) == (0, made[text].made + made[text].reused)
+            for now, then in ((outcome.calls, made[text].calls), (outcome.programs, made[text].programs)):
+                assert (now.made, now.reused) == (0, then.made + then.reused)
         made.setdefault(text, outcome)
     merge(tmp_path / "store" / "journal.sqlite", [outcome.journal for outcome in made.values()])
     asked = sum(server.asked.values())

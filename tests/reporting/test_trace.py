@@ -1,5 +1,6 @@
 """The trace as a user meets it: the life of rows that were kept, and of rows that were rejected."""
 
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from sca_hf import trace
 from sca_hf.identity import row_id
 from sca_hf.pipeline.journal import Journal
+from sca_hf.stages.pass_rules import program_of
 from sca_hf.store import Store, Version
 from tests.finished_run import arguments, finished, logged_in, loopback, own_cache, published
 from tests.store.loopback_hub import LoopbackHub
@@ -103,7 +105,12 @@ def test_a_failure_with_its_output(traced: Tracer) -> None:
     measured = pq.read_table(traced.version("execute").path / "measurements").to_pylist()
     stderr = next(row["stderr"] for row in measured if row["id"] == attempt["id"])
     said = traced(attempt["id"])
-    assert f"verdict failed by NameError in line {attempt['line']}" in said
+    assert "verdict failed by NameError" in said
+    number, text = re.search(r" where line (\d+) of the (response|tests): ", said).groups()  # type: ignore[union-attr]
+    program = program_of(attempt["response"], attempt["tests"])
+    ended = f"{program.code}\n{program.tests}".split("\n")[attempt["line"] - 1].strip()
+    assert attempt[text].split("\n")[int(number) - 1].strip() == ended, "where a reader counts to"
+    assert f"of the {text}: {words(ended)}" in said
     assert words(stderr) in said
     assert f"sample {attempt['sample']} of 3: execution-failed at select ◀ this row" in said
 

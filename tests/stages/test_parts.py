@@ -347,8 +347,8 @@ def test_a_pilot_counts_both_calls(server: Loopback, tmp_path: Path, capsys: pyt
     assert run.main(["--recipe", "demo", "--model", MODEL, *where, *stages, *changes]) == 0
     assert sum(server.asked.values()) == 3 * 2 * 2
     forecast = capsys.readouterr().out.partition("Forecast")[2]
-    (line,) = (line for line in forecast.splitlines() if " responses " in line)
-    assert [cell.strip() for cell in line.strip("│").split("│")][:3] == ["responses", "6", "24"]
+    (line,) = (line for line in forecast.splitlines() if line.startswith("responses "))
+    assert line.split()[:3] == ["responses", "6", "24"]
 
 
 @pytest.mark.parametrize("name", ["selfcodealign", "selfcodealign-fast", "starcoder2-instruct"])

@@ -255,4 +255,4 @@ def test_a_run_executes_repairs_once_and_marks_them(
     assert repaired_row["execute_id"] in told
     for version in versions.values():
         timings = version.timings
-        assert version.lineage.stage != "execute" or timings["made"] == 0  # all of them ran for the repairs
+        assert version.lineage.stage != "execute" or timings["programs"]["made"] == 0  # all of them ran for the repairs

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
+from sca_hf import cluster
 from sca_hf.engines import Completion, EngineIdentity, Fleet, Prompt, RowFailure, Sampling, Work
-from sca_hf.engines.ray import cluster
 from sca_hf.engines.routing import Router, shared_part
 from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.errors import EngineUnavailable

@@ -20,6 +20,7 @@ from sca_hf.stage import Column, Stage
 from sca_hf.store.cards.funnel import draw_funnel
 from sca_hf.store.lineage import Lineage
 from sca_hf.store.manifest import Manifest, format_folder, read_manifest
+from sca_hf.wording import counted
 
 PICTURE = "funnel.png"
 
@@ -161,7 +162,9 @@ def render(templates: Sequence[str], **values: Any) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # Markdown, not HTML
     )
-    environment.filters.update(cell=_cell, fenced=_fenced, number=lambda value: f"{value:,}", model_name=_model_name)
+    environment.filters.update(
+        cell=_cell, fenced=_fenced, number=lambda value: f"{value:,}", counted=counted, model_name=_model_name
+    )
     return re.sub(r"\n{3,}", "\n\n", environment.select_template(list(templates)).render(**values))
 
 

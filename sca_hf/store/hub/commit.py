@@ -14,6 +14,7 @@ from sca_hf.store.hub.retry import Moved
 from sca_hf.store.manifest import MANIFEST, read_manifest
 from sca_hf.store.parquet import sha256
 from sca_hf.store.store import Version
+from sca_hf.wording import counted
 
 # What a commit replaces as a whole. Other files in a repository are its owner's and stay.
 _ROWS = ("data/", "formats/", "rejected/", "measurements/")
@@ -57,7 +58,7 @@ def commit_version(api: HfApi, repo: str, branch: str, version: Version) -> str:
         ],
         repo_type="dataset",
         revision=branch,
-        commit_message=f"Version {version.fingerprint}, {version.counts.kept} rows",
+        commit_message=f"Version {version.fingerprint}, {counted(version.counts.kept, 'row')}",
         parent_commit=head,
     )
     after = listing(api, repo, info.oid)

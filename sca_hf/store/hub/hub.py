@@ -33,6 +33,7 @@ from sca_hf.store.lineage import FILE as LINEAGE
 from sca_hf.store.lineage import Lineage
 from sca_hf.store.manifest import MANIFEST, read_manifest
 from sca_hf.store.store import Store, Version
+from sca_hf.wording import counted
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _THREADS = 4
@@ -294,7 +295,7 @@ def check_same(version: Version, remote: Remote) -> None:
 def _build(lineage: Lineage) -> str:
     engine = [lineage.model.build] if lineage.model else []
     packages = [f"{name} {number}" for name, number in sorted(lineage.packages.items())]
-    return ", ".join([f"{lineage.counts.kept} rows", *engine, *packages])
+    return ", ".join([counted(lineage.counts.kept, "row"), *engine, *packages])
 
 
 def _tag(fingerprint: str) -> str:

@@ -4,8 +4,10 @@ The client makes some requests again by itself; those that create, commit and ta
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
@@ -31,8 +33,10 @@ LONGEST_PAUSE = 30.0
 # Seconds without a byte from the Hub, where the client itself would wait forever. A large commit takes it a minute.
 SILENCE = 120.0
 
+PATIENCE = 5.0
+"""Seconds after which whoever waits is told what for."""
 _TOLD = 2
-"""The failed attempt after which whoever waits is told; a connection that breaks once is none of their business."""
+"""The failed attempt after which they are told at once; a connection that breaks once is none of their business."""
 _log = logging.getLogger(__name__)
 _AGAIN = frozenset({408, 409, 412, 429, 500, 502, 503, 504})
 _LOGIN = "log in with `hf auth login`, or set HF_TOKEN"
@@ -64,6 +68,30 @@ def call(what: str, ask: Callable[[], Result], token: str | None) -> Result:
     `what` names it in errors: "push to org/name-sft". Raises HubError, whose text has no `token` and which carries no
     cause: the client's errors hold their requests, and so the token.
     """
+    with waiting(what) as tell:
+        return _until_answered(what, ask, token, tell)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[Callable[[str], None]]:
+    """Say once that `what` waits for the Hub, if it still does after PATIENCE seconds; or, by the function that this
+    gives, at once and why. The client itself asks several times, and waits long, without a word."""
+    said = threading.Lock()
+
+    def tell(why: str) -> None:
+        if said.acquire(blocking=False):
+            _log.warning("%s: waiting for the Hub, which %s", what, why)
+
+    timer = threading.Timer(PATIENCE, tell, ["has not answered yet"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield tell
+    finally:
+        timer.cancel()
+
+
+def _until_answered(what: str, ask: Callable[[], Result], token: str | None, tell: Callable[[str], None]) -> Result:
     attempt = 0
     while True:
         attempt += 1
@@ -81,7 +109,7 @@ def call(what: str, ask: Callable[[], Result], token: str | None) -> Result:
         if pause is None or attempt == ATTEMPTS:
             raise refusal
         if attempt == _TOLD and any(isinstance(cause, httpx2.TransportError) for cause in causes):
-            _log.warning("%s: waiting for the Hub, which can't be reached; giving up in about a minute", what)
+            tell("can't be reached; giving up in about a minute")
         time.sleep(pause)
 
 
