@@ -115,7 +115,9 @@ class TraceConsole:
         for rule, outcome in event.rules:
             sentence = meaning(rule) if outcome == "rejected" else ""
             style = "" if outcome == "rejected" else "dim"
-            line = Text.from_markup(f"   {_SIGNS[outcome]} ") + Text(f"{rule:<26} {outcome:<10} {sentence}".rstrip(), style)
+            line = Text.from_markup(f"   {_SIGNS[outcome]} ") + Text(
+                f"{rule:<26} {outcome:<10} {sentence}".rstrip(), style
+            )
             self._terminal.print(line, soft_wrap=True)
         if event.reject_reason is None:
             self._print("   [green]kept[/green]")
