@@ -26,7 +26,7 @@ from sca_hf.pipeline.journal import Journal, JournaledEngine
 from sca_hf.stages.judge import JudgeSettings, judge, reject_reason
 
 ROWS = Path(__file__).parent.parent / "tests" / "data" / "judged_functions.jsonl"
-THRESHOLDS = (-0.5, -0.25, 0.0, 0.25, 0.5, 1.0)
+SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 def main() -> None:
@@ -59,7 +59,9 @@ def show(good: Sequence[bool], answers: Sequence[dict[str, object]]) -> None:
         raise SystemExit("the model says neither word to some function, so it has no score; give more --shots")
     scores = [float(str(answer["judge_score"])) for answer in answers]
     ways = {"its word": [reject_reason(str(answer["verdict"])) is None for answer in answers]}
-    ways |= {f"score above {threshold:g}": [score > threshold for score in scores] for threshold in THRESHOLDS}
+    # Where a model's scores lie can't be known before; 0 is where the function makes no difference.
+    for threshold in sorted({0.0, *(sorted(scores)[int(share * len(scores))] for share in SHARES)}):
+        ways[f"score above {threshold:.2f}"] = [score > threshold for score in scores]
     table = Table("decided by", "keeps", "precision", "recall", "agrees")
     for name, kept in ways.items():
         hits = sum(a and b for a, b in zip(kept, good, strict=True))

@@ -14,9 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from sca_hf.reporting.figures import costs
 from sca_hf.reporting.reasons import meaning
-from sca_hf.reporting.runs import Run, Step, run_named
+from sca_hf.reporting.runs import Run, run_named
 from sca_hf.store import Store
+from sca_hf.wording import counted
 
 _SHOWN = ("instruction", "response", "tests", "concepts", "error", "other_names", "benchmark_row")
 _LINES = 40
@@ -39,7 +41,7 @@ def page(run: Run, title: str, count: int) -> Iterator[str]:
     """Yield the lines of the page."""
     yield f"# {title}"
     yield ""
-    yield from costs(run)
+    yield from table(run)
     yield from section("Kept", kept(run, count))
     for step in run.steps[1:]:
         for reason, total in sorted(step.counts["rejected"].items(), key=lambda pair: -pair[1]):
@@ -47,34 +49,24 @@ def page(run: Run, title: str, count: int) -> Iterator[str]:
             yield from section(f"{step.stage}: {reason}, {total:,}", islice(rows, count), meaning(reason))
 
 
-def costs(run: Run) -> Iterator[str]:
+def table(run: Run) -> Iterator[str]:
     """Yield a table of what each stage took."""
     yield "| stage | rows in | judged | kept | tokens read | tokens written | hours |"
     yield "|---|---|---|---|---|---|---|"
     hours, written = 0.0, 0
-    for step in run.steps:
-        counts, tokens = step.counts, step.lineage.tokens
+    for step, took in zip(run.steps, costs(run), strict=True):
+        counts = step.counts
         of_model = "| | | "
-        if tokens is not None and tokens.completion:
-            took = hours_of(step)
-            hours, written = hours + took, written + tokens.completion
-            of_model = f"| {tokens.prompt:,} | {tokens.completion:,} | {took:.2f} "
+        if took.completion_tokens:
+            hours, written = hours + took.whole_seconds / 3600, written + took.completion_tokens
+            of_model = f"| {took.prompt_tokens:,} | {took.completion_tokens:,} | {took.whole_seconds / 3600:.2f} "
         yield f"| {step.stage} | {counts['rows_in']:,} | {counts['judged']:,} | {counts['kept']:,} {of_model}|"
-    rows = run.last.counts["kept"]
-    yield ""
-    if rows:
+    if rows := run.last.counts["kept"]:
+        yield ""
         yield (
             f"{written / rows:,.0f} tokens written and {60 * hours / rows:.1f} minutes a row, "
-            f"for {rows:,} rows; {hours:.1f} hours in all."
+            f"for {counted(rows, 'row')}; {hours:.1f} hours in all."
         )
-
-
-def hours_of(step: Step) -> float:
-    """Return what all calls of a stage take, from those that its last start made."""
-    timings = step.timings
-    made, reused = timings.get("made", 0), timings.get("reused", 0)
-    worked = float(timings.get("seconds", 0.0) - timings.get("starting", 0.0))
-    return worked * ((made + reused) / made if made else 1.0) / 3600
 
 
 def kept(run: Run, count: int) -> list[Mapping[str, Any]]:
@@ -108,7 +100,7 @@ def section(title: str, rows: Iterable[Mapping[str, Any]], about: str = "") -> I
 def shortened(text: str) -> str:
     """Return the first lines of a text."""
     lines = text.strip("\n").splitlines()
-    more = [f"… {len(lines) - _LINES} lines more"] if len(lines) > _LINES else []
+    more = [f"… {counted(len(lines) - _LINES, 'more line')}"] if len(lines) > _LINES else []
     return "\n".join([*lines[:_LINES], *more])
 
 

@@ -26,6 +26,8 @@ from typing import Any
 from sca_hf.pipeline.outcome import NoRowsLeft, Outcome
 from sca_hf.pipeline.pipeline import Pipeline
 from sca_hf.recipe import Recipe, load_recipe
+from sca_hf.reporting.figures import cost
+from sca_hf.reporting.runs import Step
 from sca_hf.settings.options import parse
 from sca_hf.store import Store
 
@@ -147,16 +149,9 @@ def cell_of(
         kept=len(kept),
         labelled=len(judged),
         right=sum(judged),
-        hours=math.fsum(seconds(version.timings) for version in asking) / 3600,
+        hours=math.fsum(cost(Step(version)).whole_seconds for version in asking) / 3600,
         tokens=sum(version.lineage.tokens.completion for version in asking),
     )
-
-
-def seconds(timings: Mapping[str, Any]) -> float:
-    """Return what all calls of a stage take, from those that its last run made."""
-    worked = float(timings["seconds"] - timings.get("starting", 0.0))
-    made, reused = timings["calls"]["made"], timings["calls"]["reused"]
-    return worked * (made + reused) / made if made else worked
 
 
 def read_labels(path: Path) -> Labels:

@@ -23,7 +23,9 @@ from sca_hf.benchmarks.data import Source, load_rows, need
 from sca_hf.benchmarks.one_process import held, names_in, refusal, run_together, uncovered_lines
 from sca_hf.sandbox import Limits
 
-SOURCE = Source(("canitedit/canitedit.jsonl",), repo="nuprl/CanItEdit")
+SOURCE = Source(
+    ("canitedit/canitedit.jsonl",), repo="nuprl/CanItEdit", revision="3c07f38b1f9385f3214fcea94d4664c79df0d36a"
+)
 KINDS = ("descriptive", "lazy")
 
 

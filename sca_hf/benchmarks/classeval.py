@@ -28,7 +28,11 @@ from sca_hf.benchmarks.data import Row, Source, load_rows, need
 from sca_hf.benchmarks.one_process import held, names_in, refusal, run_together
 from sca_hf.sandbox import Limits, Verdict
 
-SOURCE = Source(("classeval.json", "ClassEval_data.json"), repo="FudanSELab/ClassEval")
+SOURCE = Source(
+    ("classeval.json", "ClassEval_data.json"),
+    repo="FudanSELab/ClassEval",
+    revision="fef204b34e221f207f47904ee660bb920d4c5d1d",
+)
 NOT_PASSING: Mapping[str, str] = {
     "ClassEval_17": "expects an event of 2024-01-02 to be upcoming",
     "ClassEval_34": "needs python-docx",
@@ -58,7 +62,8 @@ unittest.TextTestRunner(stream=_io.StringIO()).run(unittest.defaultTestLoader.lo
 _RUN = """
 import io, unittest
 _result = unittest.TextTestRunner(stream=io.StringIO()).run(unittest.defaultTestLoader.loadTestsFromTestCase({name}))
-assert _result.testsRun and _result.wasSuccessful() and not _result.skipped, _result.errors + _result.failures
+assert _result.testsRun and _result.wasSuccessful(), _result.errors + _result.failures
+assert not (_result.skipped or _result.expectedFailures)
 """
 # 5 s as published let no search of ClassEval_35 end on a slow machine.
 _SECONDS = 20.0

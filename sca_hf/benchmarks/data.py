@@ -7,8 +7,10 @@ says what was graded wherever they came from.
 import gzip
 import hashlib
 import json
+import logging
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,14 +26,18 @@ _SECONDS = 60
 
 @dataclass(frozen=True)
 class Source:
-    """`files`: names to look for in a folder of the user's. `repo`: a dataset on the Hub, with `config`, `split` and
-    `revision`; or `url`: a file of a release, whose unpacked content has `md5`."""
+    """`files`: names to look for in a folder of the user's.
+
+    Elsewhere, `repo`: a dataset on the Hub at `revision`, a commit, with `config` and `split`, or with `path`, one of
+    its files; or `url`: a file of a release, whose unpacked content has `md5`.
+    """
 
     files: tuple[str, ...]
     repo: str = ""
     config: str | None = None
     split: str = "test"
-    revision: str = "main"
+    revision: str = ""
+    path: str = ""
     url: str = ""
     md5: str = ""
 
@@ -76,10 +82,14 @@ def _from_network(name: str, source: Source) -> list[Row]:
         if source.url:
             return _from_release(name, source)
         from datasets import load_dataset
+        from huggingface_hub import hf_hub_download
 
-        with waiting(f"benchmark {name!r}"):
+        with quiet_hub(), waiting(f"benchmark {name!r}"):
+            if source.path:
+                file = hf_hub_download(source.repo, source.path, repo_type="dataset", revision=source.revision)
+                return _read(name, source.path, Path(file).read_bytes())
             rows = load_dataset(source.repo, source.config, split=source.split, revision=source.revision)
-        return [dict(row) for row in rows]
+            return [dict(row) for row in rows]
     except InputError:
         raise
     except Exception as error:  # `datasets` raises many types, from offline mode to a broken file
@@ -87,6 +97,18 @@ def _from_network(name: str, source: Source) -> list[Row]:
             f"benchmark {name!r} can't be had from {where} ({one_line(error)[:200]}); connect, "
             f"or give --data-dir DIR with {source.files[0]}"
         ) from error
+
+
+@contextmanager
+def quiet_hub() -> Iterator[None]:
+    """Keep back warnings of each attempt to reach the Hub: the error after the last one says it."""
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _from_release(name: str, source: Source) -> list[Row]:

@@ -21,7 +21,9 @@ from sca_hf.benchmarks.data import Row, Source, load_rows, need
 from sca_hf.benchmarks.one_process import held, names_in, refusal, run_together
 from sca_hf.sandbox import Limits
 
-SOURCE = Source(("ds1000/ds1000.jsonl.gz",), repo="xlangai/DS-1000")
+SOURCE = Source(
+    ("ds1000/ds1000.jsonl.gz",), repo="xlangai/DS-1000", revision="4416080ac5cb80bdf7576aefb8f9a0b4d5426a44"
+)
 
 
 @dataclass(frozen=True)

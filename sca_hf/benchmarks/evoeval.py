@@ -19,10 +19,22 @@ from sca_hf.benchmarks.evalplus import expressions
 from sca_hf.benchmarks.evoeval_rules import first_wrong, has_oracle
 from sca_hf.benchmarks.function_tasks import LIMITS, FunctionGrader, FunctionTask, Part, Wrong
 
-SETS = ("difficult", "creative", "subtle", "combine", "tool_use", "verbose", "concise")
+MD5: Mapping[str, str] = {
+    "difficult": "5888868439a2392c01bbcf078c7ee810",
+    "creative": "90d893e36f0394828dbc9e25e2fbd6b5",
+    "subtle": "e19fe547d76cb2e2d590198f61c9af08",
+    "combine": "0136ba257467478eab47e317105c67a9",
+    "tool_use": "f391a4d8acd67353fb1187047892a3a6",
+    "verbose": "3053e0b07d6d511856b2bee6c9fdea9d",
+    "concise": "0f4ac48f140b270a9160da84ec951002",
+}
+"""Of the sets' unpacked files, release v0.1.0."""
+_RELEASE = "https://github.com/evo-eval/evoeval_release/releases/download/v0.1.0"
 SOURCES: Mapping[str, Source] = {
-    f"evoeval-{name.replace('_', '-')}": Source((f"evoeval/EvoEval_{name}.jsonl.gz",), repo=f"evoeval/EvoEval_{name}")
-    for name in SETS
+    f"evoeval-{name.replace('_', '-')}": Source(
+        (f"evoeval/EvoEval_{name}.jsonl.gz",), url=f"{_RELEASE}/EvoEval_{name}.jsonl.gz", md5=md5
+    )
+    for name, md5 in MD5.items()
 }
 CANNOT_PASS: Mapping[str, frozenset[str]] = {
     "evoeval-verbose": frozenset(("HumanEval/32",)),

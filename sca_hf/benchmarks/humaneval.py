@@ -15,7 +15,11 @@ from sca_hf.benchmarks.data import Source, load_rows, need
 from sca_hf.benchmarks.replay import Tested
 from sca_hf.sandbox import Limits
 
-SOURCE = Source(("humaneval.jsonl", "HumanEval.jsonl.gz", "HumanEval.jsonl"), repo="openai/openai_humaneval")
+SOURCE = Source(
+    ("humaneval.jsonl", "HumanEval.jsonl.gz", "HumanEval.jsonl"),
+    repo="openai/openai_humaneval",
+    revision="7dce6050a7d6d172f3cc5c32aa97f52fa1a2e544",
+)
 
 _SECONDS = 3.0
 _LIMITS = Limits(cpu_seconds=20.0, wall_seconds=60.0, memory_mb=4096, kept_bytes=MOST_HANDED_OUT)

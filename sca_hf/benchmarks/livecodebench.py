@@ -30,6 +30,7 @@ from sca_hf.errors import InputError
 from sca_hf.sandbox import Limits
 
 REPO = "livecodebench/code_generation_lite"
+REVISION = "0fe84c3912ea0c4d4a78037083943e8f0c4dd505"
 RELEASES: Mapping[str, int] = {"v1": 1, "v2": 2, "v3": 3, "v4": 4, "v5": 5, "v6": 6}
 """How many files a release has: test.jsonl, test2.jsonl, …"""
 
@@ -99,8 +100,8 @@ class LiveCodeBench:
         rows: list[Row] = []
         revisions = []
         for file in names:
-            url = f"https://huggingface.co/datasets/{REPO}/resolve/main/{file}"
-            loaded = load_rows(name, Source((f"livecodebench/{file}",), url=url), folder)
+            source = Source((f"livecodebench/{file}",), repo=REPO, path=file, revision=REVISION)
+            loaded = load_rows(name, source, folder)
             rows += loaded.rows
             revisions.append(loaded.revision)
         need(name, rows, ("question_id", "question_content", "contest_date", "public_test_cases", "private_test_cases"))

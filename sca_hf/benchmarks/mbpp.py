@@ -16,7 +16,13 @@ from sca_hf.benchmarks.data import Row, Source, load_rows, need
 from sca_hf.benchmarks.replay import Tested
 from sca_hf.sandbox import Limits
 
-SOURCE = Source(("mbpp.jsonl",), repo="google-research-datasets/mbpp", config="full", split="all")
+SOURCE = Source(
+    ("mbpp.jsonl",),
+    repo="google-research-datasets/mbpp",
+    config="full",
+    split="all",
+    revision="4bb6404fdc6cacfda99d4ac4205087b89d32030c",
+)
 TEST_IDS = range(11, 511)
 
 _SECONDS = 10.0

@@ -6,16 +6,15 @@ texts = load_texts("in-house", "tasks.parquet")       # any other name: every co
 """
 
 import json
-import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, load_dataset
 
+from sca_hf.benchmarks.data import quiet_hub
 from sca_hf.errors import InputError
 from sca_hf.store.hub.retry import waiting
 
@@ -168,7 +167,7 @@ def _from_hub(benchmark: str) -> Dataset:
 
 def _load(benchmark: str, where: str, *arguments: str, **how: Any) -> Dataset:
     try:
-        with _quiet(logging.getLogger("huggingface_hub")), waiting(f"benchmark {benchmark!r}"):
+        with quiet_hub(), waiting(f"benchmark {benchmark!r}"):
             return load_dataset(*arguments, **how)
     except Exception as error:  # `datasets` raises many types, from offline mode to a broken file
         cause = str(error.__cause__ or error).strip().split("\n")[0]
@@ -177,14 +176,3 @@ def _load(benchmark: str, where: str, *arguments: str, **how: Any) -> Dataset:
             f"or set SECTION.decontaminate.files={{{benchmark}: FILE}}, or SECTION.decontaminate=null to compare with "
             "no benchmark, for each SECTION that has one, such as seeds and select"
         ) from error
-
-
-@contextmanager
-def _quiet(log: logging.Logger) -> Iterator[None]:
-    """Keep back warnings of each attempt to reach the Hub: the error after the last one says it."""
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)

@@ -64,10 +64,10 @@ def _benchmarks(names: list[str], folder: Path | None) -> list[Benchmark]:
             loaded.append(load_benchmark(name, folder))
         except InputError as error:
             refused.append(error)
+    for reason in refused if loaded else refused[1:]:
+        _note(f"left out: {reason}")
     if not loaded:
         raise refused[0]
-    for reason in refused:
-        _note(f"left out: {reason}")
     return loaded
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from sca_hf.benchmarks import Answer, Benchmark
 from sca_hf.errors import InputError, one_line
 
+_PREFIXES = ("Mbpp", "HumanEval", "EvoEval", "ds1000")
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -44,7 +46,7 @@ def _lines(file: Path) -> list[str]:
     try:
         content = file.read_bytes()
         # Not `splitlines`: JSON may hold other line breaks of Unicode.
-        return (gzip.decompress(content) if file.suffix == ".gz" else content).decode().split("\n")
+        return (gzip.decompress(content) if file.suffix == ".gz" else content).decode("utf-8-sig").split("\n")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise InputError(f"--samples {file} can't be read ({one_line(error)}); give a file of JSON lines") from error
 
@@ -65,11 +67,13 @@ def _answer(where: str, line: str, known: set[str]) -> Answer:
 
 
 def _task(given: str, known: set[str]) -> str:
-    """MBPP's ids are numbers in some files, and have a prefix in others."""
+    """A benchmark's ids are numbers in some files, and have a prefix in others."""
     if given in known:
         return given
-    number = given.rpartition("/")[2]
-    for alike in (number, f"Mbpp/{number}"):
-        if alike in known and (given == number or given.lower().startswith("mbpp/")):
-            return alike
+    prefix, _, number = given.rpartition("/")
+    for name in _PREFIXES:
+        if prefix.lower() in ("", name.lower()):
+            alike = number if name == "Mbpp" and number in known else f"{name}/{number}"
+            if alike in known:
+                return alike
     return given

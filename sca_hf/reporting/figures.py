@@ -98,6 +98,13 @@ class Cost:
     prompt_tokens: int
     completion_tokens: int
 
+    @property
+    def whole_seconds(self) -> float:
+        """What all its calls would take in one run, without loading the model: a resumed one made some of them only."""
+        worked = (self.seconds or 0.0) - self.starting
+        made, reused = self.calls.made, self.calls.reused
+        return worked * (made + reused) / made if made else worked
+
 
 def passes(run: Run) -> Passes | None:
     """Verdicts of a run's attempts; None where none were executed."""
@@ -148,10 +155,11 @@ def spreads(run: Run) -> list[Spread]:
 
 def costs(run: Run) -> list[Cost]:
     """What each stage took, first to last."""
-    return [_cost(step) for step in run.steps]
+    return [cost(step) for step in run.steps]
 
 
-def _cost(step: Step) -> Cost:
+def cost(step: Step) -> Cost:
+    """What a stage took."""
     timings, tokens = step.timings, step.lineage.tokens
     return Cost(
         stage=step.stage,

@@ -21,6 +21,19 @@ class Always:
     def __call__(self, *a, **k): return self
 """
 
+ALWAYS_BY_LAMBDA = """
+class Always:
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = lambda self, other: True
+    __hash__ = lambda self: 0
+    __bool__ = lambda self: True
+    __len__ = lambda self: 1
+    __iter__ = lambda self: iter([self])
+    __abs__ = lambda self: 0
+    __sub__ = __rsub__ = lambda self, other: 0
+    __getattr__ = lambda self, name: self
+    __call__ = lambda self, *a, **k: self
+"""
+
 CHEATS: dict[str, str] = {
     "empty": "",
     "no value": "def {f}(*a): pass",
@@ -101,4 +114,46 @@ CHEATS: dict[str, str] = {
     "syntax": "def {f}(",
     "null byte": "def {f}(*a): return 1\0",
     "lone surrogate": "def {f}(*a): return '\udcff'",
+    "always lambda": ALWAYS_BY_LAMBDA + "def {f}(*a): return Always()",
+    "always by type()": "T = type('T', (), {'__eq__': lambda s, o: True, '__hash__': None})\ndef {f}(*a): return T()",
+    "always by setattr": "class T: pass\nsetattr(T, '__' + 'eq__', lambda s, o: True)\ndef {f}(*a): return T()",
+    "not equal is equal": "class I(int):\n    __eq__ = int.__ne__\n    __hash__ = int.__hash__\ndef {f}(*a): return I(-77)",
+    "always equal list that looks right": "class L(list):\n    __eq__ = lambda s, o: True\n    __len__ = lambda s: 3\n    __iter__ = lambda s: iter([1, 2, 3])\n    __getitem__ = lambda s, i: 1\ndef {f}(*a): return L()",
+    "always equal int that is true": "class B(int):\n    __eq__ = lambda s, o: True\n    __bool__ = lambda s: True\n    __hash__ = lambda s: 1\ndef {f}(*a): return B(1)",
+    "looks like an array": "class N:\n    dtype = 'float64'; shape = ()\n    def tolist(self): return N()\n    def __eq__(self, o): return True\ndef {f}(*a): return N()",
+    "says that it is an array": "class N:\n    def __array__(self, *a, **k):\n        import numpy\n        return numpy.array([True])\n    def __array_ufunc__(self, *a, **k): return True\n    __eq__ = lambda s, o: True\ndef {f}(*a): return N()",
+    "looks like a text array": "class N:\n    dtype = '<U1'; shape = []\n    tolist = lambda s: 'x'\ndef {f}(*a): return N()",
+    "looks like a Decimal": "class Decimal:\n    def __str__(self): return 'nan'\n    __eq__ = lambda s, o: True\nDecimal.__module__ = 'decimal'\ndef {f}(*a): return Decimal()",
+    "always equal exception": "class E(Exception):\n    __eq__ = lambda s, o: True\ndef {f}(*a): raise E",
+    "raises AssertionError": "def {f}(*a): raise AssertionError",
+    "generator side effects": "import sys\ndef g():\n    for f in sys._current_frames().values():\n        f.f_globals.clear()\n    yield 1\ndef {f}(*a): return g()",
+    "settrace skip": "import sys\ndef t(f, e, a):\n    f.f_trace_lines = False\n    f.f_locals.clear()\n    return t\nsys.settrace(t)\ndef {f}(*a): return None",
+    "profile": "import sys\nsys.setprofile(lambda *a: None)\ndef {f}(*a): return None",
+    "atexit forge": "import atexit, os\natexit.register(lambda: os.write(1, b'passed'))\ndef {f}(*a): return None",
+    "endless but for a signal handler": "import signal, os\nsignal.signal(signal.SIGPROF, lambda *a: os._exit(0))\nsignal.setitimer(signal.ITIMER_PROF, 0.001)\ndef {f}(*a):\n    while True: pass",
+    "replaced signal handler": "import signal\nsignal.signal(signal.SIGPROF, lambda *a: None)\ndef {f}(*a): return None",
+    "threads that look at frames": "import threading, sys, time\ndef go():\n    while True:\n        for f in sys._current_frames().values():\n            for n, v in list(f.f_globals.items()):\n                if callable(v) and not n.startswith('__'): pass\n        time.sleep(0.001)\nthreading.Thread(target=go, daemon=True).start()\ndef {f}(*a): return None",
+    "threads that patch": "import threading, json, zlib\ndef go():\n    while True:\n        json.dumps = lambda *a, **k: '[\"\",[],{{}}]'\n        zlib.compress = lambda *a, **k: b''\nthreading.Thread(target=go, daemon=True).start()\ndef {f}(*a): return None",
+    "ctypes": "import ctypes\ndef {f}(*a):\n    ctypes.cast(id(False) + 24, ctypes.POINTER(ctypes.c_int))[0] = 1\n    return False",
+    "ctypes ints": "import ctypes\nfor n in range(-5, 200):\n    ctypes.cast(id(n) + 24, ctypes.POINTER(ctypes.c_uint32))[0] = 1\ndef {f}(*a): return 1",
+    "its own memory": "def {f}(*a):\n    m = open('/proc/self/mem', 'r+b', 0)\n    for l in open('/proc/self/maps'):\n        if 'rw' in l:\n            b, e = (int(x, 16) for x in l.split()[0].split('-'))\n            try:\n                m.seek(b)\n                t = m.read(e - b)\n                i = t.find(b'expected')\n            except (OSError, ValueError): pass\n    return None",
+    "other processes' memory": "import os\ndef {f}(*a):\n    for p in os.listdir('/proc'):\n        if p.isdigit():\n            try: open('/proc/' + p + '/mem', 'r+b').write(b'x')\n            except OSError: pass\n    return None",
+    "faulthandler": "import faulthandler, sys\nfaulthandler.enable()\nfaulthandler._sigsegv()\ndef {f}(*a): return None",
+    "writes to all descriptors": "import os\nfor d in range(3, 256):\n    for text in (b'passed\\n', b'sca:', b'\\0' * 64):\n        try: os.write(d, text)\n        except OSError: pass\ndef {f}(*a): return None",
+    "closes descriptors": "import os\nos.closerange(0, 256)\ndef {f}(*a): return None",
+    "dup stdout": "import os\nfor d in range(1, 64):\n    try: os.dup2(2, d)\n    except OSError: pass\ndef {f}(*a): return None",
+    "pickles as another": "class R:\n    def __reduce__(self): return (eval, ('True',))\n    __reduce_ex__ = lambda s, p: (eval, ('True',))\n    __deepcopy__ = lambda s, m: s\n    __eq__ = lambda s, o: True\ndef {f}(*a): return R()",
+    "deepcopy proxy": "import copy\ncopy.deepcopy = lambda x, *a: None\ncopy.copy = lambda x: None\ndef {f}(*a): return None",
+    "audit hook": "import sys\ndef hook(e, a):\n    if e.startswith('compile') or e == 'exec': raise SystemExit(0)\nsys.addaudithook(hook)\ndef {f}(*a): return None",
+    "reload": "import importlib, json, sys\nfor m in list(sys.modules.values()):\n    try: importlib.reload(m)\n    except Exception: pass\ndef {f}(*a): return None",
+    "sitecustomize": "import os\nfor d in ('/tmp', '.', os.path.expanduser('~')):\n    for n in ('sitecustomize.py', 'usercustomize.py', 'numpy.py', 'json.py', 'conftest.py', 'unittest.py'):\n        try: open(os.path.join(d, n), 'w').write('import os; os._exit(0)')\n        except OSError: pass\nimport sys\nsys.path.insert(0, '/tmp')\ndef {f}(*a): return None",
+    "exit when it is freed": "class G:\n    def __del__(self):\n        import os\n        os._exit(0)\ndef {f}(*a): return G()",
+    "another class of module": "import types, sys\nclass M(types.ModuleType):\n    __getattr__ = lambda s, n: (lambda *a, **k: True)\nsys.modules['__main__'].__class__ = M\ndef {f}(*a): return None",
+    "code replaced": "import gc, types\nfor o in gc.get_objects():\n    if isinstance(o, types.FunctionType) and o.__name__ in ('run', 'hand_out', 'encode', 'check'):\n        o.__code__ = (lambda *a, **k: None).__code__\ndef {f}(*a): return None",
+    "replaced types": "import builtins\nclass T(type):\n    __eq__ = lambda c, o: True\n    __instancecheck__ = lambda c, o: True\n    __hash__ = type.__hash__\nfor n in ('bool','int','float','str','list','tuple','dict','set','type'):\n    setattr(builtins, n, T(n, (getattr(builtins, n),) if n not in ('bool','type') else (), {}))\ndef {f}(*a): return None",
+    "iterates oddly": "class L(list):\n    def __iter__(self): raise StopIteration\ndef {f}(*a): return L([L()])",
+    "numbers that JSON lacks": "def {f}(*a): return [float('nan'), float('inf'), -0.0]",
+    "true": "def {f}(*a): return True",
+    "patches unittest.mock": "import unittest.mock\nunittest.mock.patch('builtins.sorted', lambda *a, **k: []).start()\nunittest.mock.patch('json.dumps', lambda *a, **k: '[]').start()\ndef {f}(*a): return None",
+    "numpy patched": "import numpy\nnumpy.allclose = lambda *a, **k: True\nnumpy.testing.assert_allclose = lambda *a, **k: None\ndef {f}(*a): return None",
 }

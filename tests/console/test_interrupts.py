@@ -25,6 +25,7 @@ INTERRUPTS = int(os.environ.get("SCA_HF_INTERRUPTS", "4"))
 SEED = random.SystemRandom().randrange(10**6)
 
 _BOUND = 2.0  # seconds
+_ENDED_SECONDS = 10.0
 _FUNCTION = '''def add_{0}(a, b):
     """Return the sum of a and b, and {0}."""
     return a + b + {0}
@@ -69,8 +70,11 @@ class Run:
         return time.monotonic()
 
     def left_over(self) -> list[str]:
-        """Return the command lines of the processes that have not ended a second later."""
-        deadline = time.monotonic() + 1.0
+        """Return the command lines of the processes that have not ended by themselves, killed as they are.
+
+        On a busy machine it takes the kernel more than a second to take a jail's mounts and namespaces apart.
+        """
+        deadline = time.monotonic() + _ENDED_SECONDS
         while (left := [child for child, born in self.children if born and _born(child) == born]) and (
             time.monotonic() < deadline
         ):
