@@ -51,9 +51,7 @@ def _end() -> None:
     flush = threading.Thread(target=_flush, daemon=True)
     flush.start()
     flush.join(_FLUSH_SECONDS)
-    text = f"{_SHOW_CURSOR if os.isatty(2) else ''}{INTERRUPTED}\n"
-    with contextlib.suppress(OSError):  # whoever read it is gone
-        os.write(2, text.encode())
+    _say_last(f"{_SHOW_CURSOR if os.isatty(2) else ''}{INTERRUPTED}\n")
     # Nothing below lets another thread run, which would take a process killed here for one that failed.
     children = _descendants(os.getpid())
     sys.setswitchinterval(_NO_SWITCH)
@@ -61,6 +59,15 @@ def _end() -> None:
         with contextlib.suppress(OSError):
             os.kill(child, signal.SIGKILL)
     os._exit(EXIT_CODE)
+
+
+def _say_last(text: str) -> None:
+    """Write to the standard error. What other threads still print, to either stream, goes nowhere from now on."""
+    with contextlib.suppress(OSError):  # whoever read it is gone
+        last, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        os.write(last, text.encode())
 
 
 def _flush() -> None:
