@@ -107,7 +107,7 @@ def test_a_change_begins_a_section_that_the_recipe_has_as_null() -> None:
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("a: [", "can't be read"),
+        ("a: [", "line 1: expected the node content"),
         ("- a", "list"),
         ("name: x", "'model' is missing"),
         ("name: 2020-01-01", "quote dates"),

@@ -27,7 +27,7 @@ _CHEATS = frozenset(
         *("__main__", "__code__", "__defaults__", "__closure__", "SEEN", "HELD"),
     )
 )
-_MODULES = frozenset(("ctypes", "_ctypes", "builtins", "importlib", "__main__", "gc"))
+_MODULES = frozenset(("ctypes", "_ctypes", "builtins", "importlib", "__main__"))
 _COMPARING = re.compile(r"assert\w*|\w*equals?|allclose|isclose|addError|addFailure|addSkip|wasSuccessful")
 """Names of what tests compare and tell their outcome by."""
 _ROOTS = ("numpy", "pandas", "torch", "scipy", "sklearn")

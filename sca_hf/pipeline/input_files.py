@@ -19,6 +19,7 @@ from sca_hf.store.manifest import MANIFEST, read_manifest
 _FORMATS = FORMATS | {".csv": "csv", ".csv.gz": "csv"}
 _PLACES = f"give a folder, a file that ends in {', '.join(_FORMATS)}, or namespace/name@revision"
 _FACTS = "dataset_info"  # the name of a file that says what a dataset is begins with it
+_NO_TRAIN = "it has no split 'train'"
 _SAVED = ("state.json", "dataset_dict.json")  # what `save_to_disk` writes for a Dataset and for a DatasetDict
 
 
@@ -59,8 +60,8 @@ def _on_disk(where: str, path: Path) -> Loaded:
         shards = sorted(str(shard) for shard in (version.path / "data").glob("*.parquet"))
         rows = load_dataset("parquet", data_files=shards, split="train")
         return Loaded(where, rows, f"{version.dataset}/{version.fingerprint}", version)
-    if (path / "latest" / LINEAGE).is_file():
-        raise InputError(f"--input {where} is a folder of versions; give one of them, such as {path / 'latest'}")
+    if latest := next(filter(Path.exists, [path / "latest" / LINEAGE, *path.glob(f"*/latest/{LINEAGE}")]), None):
+        raise InputError(f"--input {where} is a folder of versions; give one of them, such as {latest.parent}")
     if not path.exists():
         raise InputError(f"--input {where} does not exist; {_PLACES}")
     if path.is_file() and ending_of(path) not in _FORMATS:
@@ -80,7 +81,12 @@ def _rows(path: Path) -> Dataset:
     if path.is_file():
         return load_dataset(_FORMATS[ending_of(path) or ""], data_files=escape(str(path)), split="train")
     if any((path / name).is_file() for name in _SAVED):
-        saved = load_from_disk(str(path))
+        try:
+            saved = load_from_disk(str(path))
+        except IndexError:  # no part has a row
+            return Dataset.from_dict({})
+        if isinstance(saved, DatasetDict) and "train" not in saved:
+            raise ValueError(f"{_NO_TRAIN}, only {', '.join(saved)}")
         return saved["train"] if isinstance(saved, DatasetDict) else saved
     return load_dataset(str(path), split="train")
 
@@ -109,6 +115,8 @@ def _unreadable(where: str, path: Path, said: str) -> InputError:
         wrong, fix = line, "correct that line: one JSON object a line, in UTF-8"
     elif "because column names don't match" in said:
         wrong, fix = "its rows don't have the same columns", "give each row all columns, null where it has none"
+    elif _NO_TRAIN in said or 'Unknown split "train"' in said:
+        wrong, fix = said.rstrip("."), "give the folder or the file of one split"
     elif "datasets dtype" in said:
         wrong, fix = said.rstrip("."), "leave the columns of that type out"
     return InputError(f"--input {where} can't be read: {wrong}; {fix}")

@@ -10,6 +10,7 @@ from self_alignment.table import score_table
 
 from sca_hf.recipe import load_recipe
 from sca_hf.store import Store
+from sca_hf.store.lineage import TokenCounts
 
 Budget = Literal["tokens", "rows"]
 
@@ -54,14 +55,14 @@ def compare(experiment: Experiment, ways: Sequence[Way], budget: Budget) -> str:
     models: dict[str, list[str]] = {}
     costs, seen, paths = list[str](), list[Row](), []
     for seed in experiment.seeds:
-        rows, tokens = dict[str, list[Row]](), dict[str, int]()
+        rows, spent = dict[str, list[Row]](), dict[str, TokenCounts]()
         for way in ways:
             own = replace(experiment, recipe=way.recipe, settings=settings_of(experiment, way))
             store = own.run_pipeline(seed, way.name, experiment.base)
             rows[way.name] = choices(store, way.name, seed, experiment.benchmark is None)["passes only"]
-            tokens[way.name] = _tokens(store, way)
-        costs += [f"| {name} | {seed} | {tokens[name]:,} | {len(rows[name]):,} |" for name in rows]
-        sets = within(rows, tokens, budget)
+            spent[way.name] = _spent(store, way)
+        costs += [cost_row(name, seed, len(rows[name]), spent[name]) for name in rows]
+        sets = within(rows, {name: of.prompt + of.completion for name, of in spent.items()}, budget)
         seen += [row for of_way in sets.values() for row in of_way]
         for name, path in experiment.tune(sets, seed).items():
             models.setdefault(name, []).append(str(path))
@@ -70,8 +71,19 @@ def compare(experiment: Experiment, ways: Sequence[Way], budget: Budget) -> str:
     by_model = {result.made.model: result for result in tuned}
     results = {name: [by_model[path] for path in of_name] for name, of_name in models.items()}
     table = score_table(base, results, {name: PAPER.get(name, "") for name in results})
-    head = "| recipe | seed | tokens read and written | rows made |\n|---|---:|---:|---:|"
-    return "\n".join([f"Equal in {budget}; {len(base.graded)} tasks.", "", table, "", head, *costs])
+    return "\n".join([f"Equal in {budget}; {len(base.graded)} tasks.", "", table, "", _COSTS, *costs])
+
+
+_COSTS = (
+    "| recipe | seed | rows made | tokens read | written | read a row | written a row |\n|---|---|---|---|---|---|---|"
+)
+
+
+def cost_row(name: str, seed: int, rows: int, spent: TokenCounts) -> str:
+    """Return a line of the table of costs: of all completions, those of rejected rows included."""
+    counts = (spent.prompt, spent.completion)
+    of_row = [f"{count / rows:,.0f}" if rows else "none made" for count in counts]
+    return f"| {name} | {seed} | {rows:,} | {counts[0]:,} | {counts[1]:,} | {' | '.join(of_row)} |"
 
 
 def within(rows: Mapping[str, list[Row]], tokens: Mapping[str, int], budget: Budget) -> dict[str, list[Row]]:
@@ -94,9 +106,9 @@ def settings_of(experiment: Experiment, way: Way) -> list[str]:
     return [*fitting, *way.changes]
 
 
-def _tokens(store: Store, way: Way) -> int:
-    """Return the tokens of all completions of a run, read and written."""
+def _spent(store: Store, way: Way) -> TokenCounts:
+    """Return the tokens of all completions of a run."""
     stages = [stage.name for stage in load_recipe(way.recipe, way.changes).chain]
     versions = [store.latest(f"{way.name}-{stage}") for stage in stages]
     spent = [version.lineage.tokens for version in versions if version is not None]
-    return sum(tokens.prompt + tokens.completion for tokens in spent)
+    return TokenCounts(prompt=sum(each.prompt for each in spent), completion=sum(each.completion for each in spent))

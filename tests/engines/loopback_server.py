@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 from sca_hf.identity import digest
 
@@ -32,7 +32,7 @@ def doubles(prompt: str, seed: int) -> str:
     return f"It is {seed}:\n\n```python\ndef double(x):\n    return 2 * x\n```\n\n[Tests]\n"
 
 
-def ended(text: str, stop: Sequence[str], max_tokens: int) -> tuple[str, str, str]:
+def ended(text: str, stop: Sequence[str], max_tokens: int) -> tuple[str, Literal["stop", "length"], str]:
     """The text up to the first stop text or of `max_tokens` words, why it ends, and the stop text."""
     found = [(text.index(each), each) for each in stop if each in text]
     begin, each = min(found, default=(len(text), ""))
@@ -152,10 +152,10 @@ class _Handler(BaseHTTPRequestHandler):
             how = body["parameters"] if tgi else body
             seed, max_tokens = how["seed"], how["max_new_tokens" if tgi else "max_tokens"]
             forever = "and again " * max_tokens
-            said, reason, stop = ended(it.says(prompt, seed), how.get("stop") or (), max_tokens)
+            said, ended_by, stop = ended(it.says(prompt, seed), how.get("stop") or (), max_tokens)
             odd = {"empty": "", "surrogate": "\ud800", "utf-8": "UTF-8", "forever": forever, "repetition": forever}
             text = odd.get(str(fault), said)
-            reason = {"forever": "length", "repetition": "repetition"}.get(str(fault), reason)
+            reason: str = {"forever": "length", "repetition": "repetition"}.get(str(fault), ended_by)
             answer: Any
             if tgi:
                 why = "length" if reason == "length" else "stop_sequence" if stop else "eos_token"

@@ -298,6 +298,7 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(
             "its rows don't have the same columns; give each row",
         ),
         ({"a.jsonl": '{"instruction": "a"}', "b.jsonl": "{"}, "line 1 is not JSON"),
+        ({"test.jsonl": '{"instruction": "a"}'}, "; give the folder or the file of one split"),
     ],
 )
 def test_a_folder_that_cannot_be_read_is_told_in_one_line(
@@ -312,6 +313,18 @@ def test_a_folder_that_cannot_be_read_is_told_in_one_line(
         (tmp_path / "rows" / name).write_text(text)
     assert sft("rows") == 2
     assert message in _said(capsys)
+
+
+def test_saved_folders_without_rows_to_take(
+    sft: Callable[[str], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    DatasetDict({"test": Dataset.from_list([GOOD])}).save_to_disk(tmp_path / "splits")
+    assert sft("splits") == 2
+    assert "it has no split 'train', only test; give the folder or the file of one split" in _said(capsys)
+    assert sft("splits/test") == 0
+    Dataset.from_list([GOOD]).select([]).save_to_disk(tmp_path / "empty")
+    assert sft("empty") == 2
+    assert "empty has no row; give one with at least one" in _said(capsys)
 
 
 @pytest.mark.parametrize("option", ["--input", "seeds.source"])
@@ -345,6 +358,8 @@ def test_a_folder_of_versions_is_no_input(
 ) -> None:
     assert run.main([*arguments, "--dry-run", "--input", str(finished / "store" / "demo-sft")]) == 2
     assert re.search(r"is a folder of versions; give one of them, such as \S+demo-sft/latest", _said(capsys))
+    assert run.main([*arguments, "--dry-run", "--input", str(finished / "store")]) == 2
+    assert re.search(r"store is a folder of versions; give one of them, such as \S+/latest", _said(capsys))
 
 
 def test_source_files_of_a_file_of_rows(arguments: list[str], tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from self_alignment.choices import Row
 from self_alignment.experiment import Experiment
-from self_alignment.recipes import DEMO_WAYS, PAPER, Way, settings_of, within
+from self_alignment.recipes import DEMO_WAYS, PAPER, Way, cost_row, settings_of, within
 
 from sca_hf.recipe import load_recipe, recipe_names
+from sca_hf.store.lineage import TokenCounts
 
 
 def rows(count: int) -> list[Row]:
@@ -23,6 +24,11 @@ def test_of_tokens_each_gets_what_the_cheapest_run_took() -> None:
     sets = within({"cheap": rows(10), "dear": rows(9)}, {"cheap": 1000, "dear": 3000}, "tokens")
     assert {name: len(of_way) for name, of_way in sets.items()} == {"cheap": 10, "dear": 3}
     assert sets["dear"] == rows(3)
+
+
+def test_costs_are_told_a_row_too() -> None:
+    assert cost_row("demo", 1, 16, TokenCounts(prompt=59_824, completion=31_696)).endswith("| 3,739 | 1,981 |")
+    assert cost_row("demo", 1, 0, TokenCounts(prompt=10)) == "| demo | 1 | 0 | 10 | 0 | none made | none made |"
 
 
 @pytest.mark.parametrize("way", DEMO_WAYS, ids=lambda way: way.name)

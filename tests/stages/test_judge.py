@@ -371,7 +371,7 @@ def test_a_pilot_counts_its_calls(called: Callable[..., Any]) -> None:
     assert code == 0
     assert len(prompts) == 12
     forecast = said.partition("Forecast")[2]
-    (row,) = (line for line in forecast.splitlines() if line.startswith("judge "))
+    row = next(line for line in forecast.splitlines() if line.startswith("judge "))
     assert row.split()[:3] == ["judge", "24", "24"]
     assert row.split()[4] == "96"
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.utils import FullyShardedDataParallelPlugin
 from huggingface_hub import ModelCard
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments
 
 from sca_hf import train
 from sca_hf.engines import Sampling
@@ -22,7 +23,9 @@ from sca_hf.engines.model import DEMO_MODEL
 from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.prompts.chat import chat_prompt
 from sca_hf.stages.formats import preference
+from sca_hf.training.settings import SupervisedSettings
 from sca_hf.training.tokens import encode
+from sca_hf.training.trainers import arguments
 from tests.finished_run import logged_in, loopback
 from tests.store.loopback_hub import LoopbackHub
 from tests.training.rows import WORDS, conversation, set_options, sft_row, write_jsonl
@@ -203,6 +206,17 @@ def test_two_processes_learn_what_one_does(tuned: Path, data: Path, tmp_path: Pa
     first, both = ([loss for _, loss in losses(folder)[:2]] for folder in (tuned, tmp_path / "two"))
     assert both == pytest.approx(first, rel=1e-3)
     assert "| devices | 2 |" in (tmp_path / "two" / "README.md").read_text()
+
+
+def test_fsdp_is_what_accelerate_understands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as gpu:
+        gpu.setattr(torch.cuda, "is_available", lambda: True)
+        shared = arguments(SupervisedSettings(gradient_checkpointing=True), tmp_path, fsdp=True)
+    del shared["max_length"]  # of TRL's configurations
+    plugin = FullyShardedDataParallelPlugin(**TrainingArguments(**shared | {"use_cpu": True}).fsdp_plugin_args)
+    assert plugin.fsdp_version == 2
+    assert plugin.activation_checkpointing
+    assert plugin.state_dict_type.name == "FULL_STATE_DICT"  # so that what is saved is one model
 
 
 def test_an_adapter_is_merged_into_the_weights(data: Path, tmp_path: Path) -> None:
