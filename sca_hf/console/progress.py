@@ -153,6 +153,7 @@ def shown(stage: str, progress: Progress, look: Callable[[str], str], output: Te
     console = Console(file=output or sys.stderr, highlight=False)
     line = Line(stage, progress, time.monotonic())
     news = _news(line, look)
+    next(news)  # counts from now on, not from the first look
     ended = threading.Event()
 
     def tell(parts: list[str]) -> None:
