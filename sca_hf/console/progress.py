@@ -152,8 +152,8 @@ def shown(stage: str, progress: Progress, look: Callable[[str], str], output: Te
     `sca_hf.console.advice.warning`)."""
     console = Console(file=output or sys.stderr, highlight=False)
     line = Line(stage, progress, time.monotonic())
-    news = _news(line, look)
-    next(news)  # counts from now on, not from the first look
+    usage = progress.usage or Usage()
+    news = _news(line, look, usage.calls, usage.starting_seconds)
     ended = threading.Event()
 
     def tell(parts: list[str]) -> None:
@@ -201,10 +201,10 @@ def shown(stage: str, progress: Progress, look: Callable[[str], str], output: Te
         tell(line.whole())
 
 
-def _news(line: Line, look: Callable[[str], str]) -> Iterator[list[str]]:
-    """Yield, each time that it is asked, what has happened since that is said once."""
+def _news(line: Line, look: Callable[[str], str], calls_before: int, loaded_before: float) -> Iterator[list[str]]:
+    """Yield, each time that it is asked, what has happened since that is said once. `calls_before`, `loaded_before`:
+    the engine's calls and seconds of loading when the stage began, which may be over at the first look."""
     progress, usage = line.progress, line.progress.usage or Usage()
-    loaded_before, calls_before = usage.starting_seconds, usage.calls
     goes_on = loaded = warned = False
     while True:
         news = []
