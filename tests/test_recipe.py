@@ -39,9 +39,9 @@ def test_the_recipe_for_small_models_plans_with_a_local_folder(model_folder: Pat
     recipe = load_recipe("laptop", [f"model={model_folder}", *offline])
     planned = {step.stage.name: step for step in Pipeline(recipe, Store(tmp_path)).plan()}
     assert list(planned) == ["seeds", "concepts", "instructions", "responses", "execute", "mutants", "select", "sft"]
-    assert planned["responses"].most_rows == 32
-    assert planned["responses"].most_calls == 32 * 4 * 2
-    assert planned["concepts"].most_calls == planned["instructions"].most_calls == 32
+    assert planned["responses"].most_rows == 300
+    assert planned["responses"].most_calls == 300 * 4 * 2
+    assert planned["concepts"].most_calls == planned["instructions"].most_calls == 300
 
 
 def test_changes_are_typed() -> None:
