@@ -197,7 +197,7 @@ def test_a_pilot_predicts_the_whole_and_is_no_waste(tmp_path: Path) -> None:
     assert 0 < int(ranges[1]) < 20 < int(ranges[2])
     assert run(*arguments).returncode == 0
     whole = max(Store(tmp_path).versions("demo-execute"), key=lambda made: made.counts.kept)
-    assert (whole.timings["calls"]["made"], whole.timings["calls"]["reused"]) == (30, 10)
+    assert (whole.timings["programs"]["made"], whole.timings["programs"]["reused"]) == (30, 10)
 
 
 @pytest.mark.jail

@@ -40,7 +40,7 @@ def test_extremes(answers: int, passes: int, k: int, expected: float) -> None:
     ("answers", "passes", "k", "said"),
     [
         (9, 3, 10, "pass@10 needs at least 10 answers a task, got 9"),
-        (0, 0, 1, "pass@1 needs at least 1 answers a task, got 0"),
+        (0, 0, 1, "pass@1 needs at least 1 answer a task, got 0"),
         (5, 6, 1, "6 of 5 answers passed"),
         (5, 1, 0, "k must be at least 1, got 0"),
     ],
@@ -84,5 +84,5 @@ def test_pairs_tell_apart_what_single_intervals_do_not() -> None:
 
 
 def test_only_the_same_tasks_are_compared() -> None:
-    with pytest.raises(InputError, match="1 tasks are in one of the two only, 'b' among them"):
+    with pytest.raises(InputError, match="in one of the two only: 1 task, 'b' first"):
         paired_difference({"a": [True]}, {"a": [True], "b": [False]})

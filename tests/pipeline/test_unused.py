@@ -56,17 +56,17 @@ def test_calls_without_a_version_are_counted_and_removed(
     other = ran("--set", "concepts.temperature=0.5")
     assert with_pilot == COUNT, "its answers end before 40 tokens, so the journal had them"
     assert other == 2 * COUNT
-    assert f"would remove 0 of {2 * COUNT} calls" in printed("gc", "--dry-run")
+    assert f"would remove 0 of {2 * COUNT} answers in the journal" in printed("gc", "--dry-run")
 
     journal = tmp_path / "store" / "journal.sqlite"
     Journal(journal).put("ab" * 32, {"a call": "of an interrupted run"})
-    assert f"would remove 1 of {2 * COUNT + 1} calls" in printed("gc", "--dry-run")
-    assert f"removed 1 of {2 * COUNT + 1} calls" in printed("gc")
+    assert f"would remove 1 of {2 * COUNT + 1} answers" in printed("gc", "--dry-run")
+    assert f"removed 1 of {2 * COUNT + 1} answers" in printed("gc")
 
     latest = Store(tmp_path / "store").latest("demo-concepts")
     assert latest is not None
     printed("rm", f"demo-concepts/{latest.fingerprint}")
-    assert f"removed {COUNT} of {2 * COUNT} calls" in printed("gc")
+    assert f"removed {COUNT} of {2 * COUNT} answers" in printed("gc")
     assert ran() == 2 * COUNT, "the first version is there"
     printed("rm", "demo-concepts")
     assert ran() == 2 * COUNT, "and so are its calls"

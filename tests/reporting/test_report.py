@@ -318,7 +318,7 @@ def multiply(version: Version, times: int) -> None:
     ("arguments", "parts"),
     [
         (["--store", "nowhere"], ["there is no store nowhere", "--store"]),
-        (["demo-nothing"], ["no version 'demo-nothing'", "demo-sft/"]),
+        (["demo-nothing"], ["no version 'demo-nothing'", "demo-sft"]),
         (["--against", "demo-nothing"], ["no version 'demo-nothing'"]),
         (["--output", "missing/report.html"], ["missing/report.html", "can't be written"]),
     ],

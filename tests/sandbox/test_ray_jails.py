@@ -161,7 +161,7 @@ def test_a_cluster_without_room_is_an_error_that_says_what_is_missing(jails: Ray
             await there.run(PROGRAMS[0])
 
     asyncio.run(jails.run(PROGRAMS[0]))
-    rest = placement_group([{"CPU": ray.available_resources()["CPU"]}])
+    rest = placement_group([{"CPU": ray.cluster_resources()["CPU"] - 1}])  # all but that of the jail
     ray.get(rest.ready())
     with pytest.raises(SandboxUnavailable, match=r"no host of jails .* each needs 4 CPUs, the cluster has 0 left"):
         asyncio.run(crowded())
