@@ -61,7 +61,9 @@ def test_a_page_runs_as_printed(tmp_path: Path, page: str, said: list[str]) -> N
 
 def test_every_page_that_the_readme_leads_to_is_there() -> None:
     text = README.read_text()
-    headings = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in re.findall(r"^## (.*)$", text, re.M)}
+    headings = {
+        re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in re.findall(r"^###? (.*)$", text, re.M)
+    }
     linked = re.findall(r"\]\(#([\w-]+)\)", text)
     assert len(linked) >= 5
     assert set(linked) <= headings
