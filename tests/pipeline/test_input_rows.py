@@ -256,7 +256,7 @@ def test_a_name_with_other_bytes_than_utf_8(sft: Callable[[str], int], tmp_path:
         ("rows.jsonl", b'{"instruction": "a", "instruction": "b"}', "line 1 has the key 'instruction' twice"),
         ("rows.jsonl", b'{"instruction": "\\ud800", "response": "a"}', "line 1 has half of a surrogate pair"),
         ("rows.jsonl", '{"instruction": "a"}'.encode("utf-16"), "line 1 is not UTF-8"),
-        ("rows.jsonl.gz", gzip.compress(b'{"instruction": "a"}\n{'), "line 2 is not JSON"),
+        ("rows.jsonl.gz", gzip.compress(b'{"instruction": "a"}\n{', mtime=0), "line 2 is not JSON"),
         ("rows.jsonl.gz", b'{"instruction": "a"}', "Not a gzipped file"),
         (
             "rows.jsonl",
