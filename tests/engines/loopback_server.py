@@ -75,8 +75,7 @@ class Loopback:
         class Handler(_Handler):
             server_of_test = owner
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._http.daemon_threads = True
+        self._http = _Server(("127.0.0.1", port), Handler)
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
@@ -90,6 +89,12 @@ class Loopback:
     def close(self) -> None:
         self._http.shutdown()
         self._http.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # Connections that come at once. Of more than 5, which it is by itself, some are tried again after up to a minute.
+    request_queue_size = 1024
 
 
 class _Handler(BaseHTTPRequestHandler):
