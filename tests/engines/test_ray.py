@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +16,12 @@ from sca_hf.engines.model import engine_identity
 from sca_hf.engines.ray.engine import ENGINE_CRASH, Placement, RayEngine
 from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.errors import EngineUnavailable
+from tests.watching import processes_below, until
 
 pytest.importorskip("ray", reason="ray isn't installed: pip install 'sca-hf[ray]'")
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(540)]
 
+REPLICA = b"ray::Replica"
 MAKE = {"max_model_len": 1024, "max_num_seqs": 16}
 PROMPTS = [f"### Example\n[Instruction]\nWrite function number {n}.\n" for n in range(48)]
 
@@ -42,26 +43,6 @@ def two() -> Iterator[RayEngine]:
     running.close()
 
 
-def replica_processes(pid: int) -> list[int]:
-    """Processes of replicas below `pid`: the raylet is its child, and theirs is the raylet."""
-    found = []
-    for process in tree(pid):
-        try:
-            command = Path(f"/proc/{process}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if command.startswith(b"ray::Replica"):
-            found.append(process)
-    return found
-
-
-def until(holds: Callable[[], bool], seconds: float = 240.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.1)
-
-
 async def complete_all(engine: RayEngine | VllmEngine) -> list[Completion]:
     calls = (engine.complete(prompt, sampling(number)) for number, prompt in enumerate(PROMPTS))
     return list(await asyncio.gather(*calls))
@@ -75,7 +56,7 @@ def test_replicas_give_the_answers_of_one_engine_also_when_one_is_killed(engine:
     async def with_a_kill() -> list[Completion]:
         calls = asyncio.create_task(complete_all(two))
         await asyncio.sleep(0.2)
-        os.kill(replica_processes(os.getpid())[0], signal.SIGKILL)
+        os.kill(processes_below(os.getpid(), REPLICA)[0], signal.SIGKILL)
         return await calls
 
     assert asyncio.run(with_a_kill()) == expected
@@ -91,7 +72,7 @@ def test_a_call_that_two_replicas_died_of_is_its_rows_failure(two: RayEngine) ->
         while not call.done():
             # Whoever works on it dies, long before 900 tokens are there.
             await asyncio.sleep(0.05)
-            for process in replica_processes(os.getpid()):
+            for process in processes_below(os.getpid(), REPLICA):
                 os.kill(process, signal.SIGKILL)
             await asyncio.to_thread(until, lambda: call.done() or not two.fleet.up)
             await asyncio.to_thread(until, lambda: call.done() or two.fleet.up > 0)
@@ -128,7 +109,7 @@ def test_nothing_outlives_a_driver_that_is_killed() -> None:
         try:
             assert driver.stdout is not None
             assert driver.stdout.readline() == "ready\n"
-            left = [each for process in replica_processes(driver.pid) for each in tree(process)]
+            left = [each for process in processes_below(driver.pid, REPLICA) for each in tree(process)]
             assert left
         finally:
             driver.kill()

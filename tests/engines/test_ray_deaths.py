@@ -7,16 +7,15 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from machines.replicas import IDENTITY, WaitingReplica
-from processes import tree
 
 from sca_hf.engines import Completion, RowFailure, Sampling
 from sca_hf.engines.ray import replica
 from sca_hf.engines.ray.engine import ENGINE_CRASH, Placement, RayEngine
+from tests.watching import processes_below, until
 
 pytest.importorskip("ray", reason="ray isn't installed: pip install 'sca-hf[ray]'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -34,24 +33,6 @@ def three(monkeypatch: pytest.MonkeyPatch) -> Iterator[RayEngine]:
     running = RayEngine(IDENTITY, "waiting", make, Placement(replicas=3, cpus=0.1, wait_seconds=300.0))
     yield running
     running.close()
-
-
-def replicas() -> list[int]:
-    found = []
-    for process in tree(os.getpid()):
-        try:
-            command = Path(f"/proc/{process}/cmdline").read_bytes()
-        except OSError:
-            continue
-        found += [process] if command.startswith(b"ray::WaitingReplica") else []
-    return found
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 240
-    while not holds():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.1)
 
 
 async def outcome(engine: RayEngine, number: int) -> str:
@@ -73,7 +54,7 @@ def test_replicas_that_are_killed_at_random_lose_nothing(three: RayEngine) -> No
         while killed < KILLS and not done.is_set():
             until(lambda: three.fleet.up > 0 or done.is_set())
             time.sleep(chance.uniform(0.2, 1.0))
-            if processes := replicas():
+            if processes := processes_below(os.getpid(), b"ray::WaitingReplica"):
                 os.kill(chance.choice(processes), signal.SIGKILL)
                 killed += 1
 

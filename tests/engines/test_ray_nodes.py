@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from sca_hf import cluster
 from sca_hf.engines import Prompt, Sampling
 from sca_hf.engines.ray import replica
 from sca_hf.engines.ray.engine import Placement, RayEngine
+from tests.watching import processes_below, until
 
 ray = pytest.importorskip("ray", reason="ray isn't installed: pip install 'sca-hf[ray]'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(580)]
@@ -52,23 +53,6 @@ asyncio.run(main())
 def kill(process: int) -> None:
     with contextlib.suppress(ProcessLookupError):  # it has ended
         os.kill(process, signal.SIGKILL)
-
-
-def below(pid: int, command: bytes) -> list[int]:
-    """Return the processes below one whose command begins so, or whose program's path ends so."""
-    found = []
-    for process in tree(pid):
-        with contextlib.suppress(OSError):
-            first = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[0]
-            found += [process] if first.startswith(command) or first.endswith(b"/" + command) else []
-    return found
-
-
-def until(holds: Callable[[], bool], seconds: float = 240.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -138,7 +122,7 @@ def test_a_driver_whose_raylet_is_killed_ends_and_leaves_nothing() -> None:
             assert driver.stdout is not None
             assert driver.stdout.readline() == "under way\n"
             below_it = [each for each in tree(driver.pid) if each != driver.pid]
-            (raylet,) = below(driver.pid, b"raylet")
+            (raylet,) = processes_below(driver.pid, b"raylet")
             kill(raylet)
             assert driver.wait(200) != 0
             until(lambda: not any(Path(f"/proc/{each}").exists() for each in below_it), 10)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sca_hf.errors import EngineUnavailable, RecipeError
 from sca_hf.pipeline.journal import Journal, JournaledEngine
 from sca_hf.recipe import load_recipe
 from tests.engines.loopback_server import COMMIT, MODEL, Loopback, text_of
+from tests.watching import until
 
 pytestmark = pytest.mark.slow
 
@@ -333,13 +334,6 @@ def test_the_rows_of_a_deck_go_to_one_server() -> None:
         server.close()
 
 
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_servers_join_and_leave_by_a_file(tmp_path: Path) -> None:
     first, second = Loopback(), Loopback()
     addresses = tmp_path / "servers.txt"
@@ -348,11 +342,11 @@ def test_servers_join_and_leave_by_a_file(tmp_path: Path) -> None:
     assert isinstance(engine, RemoteEngine)
     assert outcomes(engine, PROMPTS) == TEXTS
     addresses.write_text(f"{first.url}\n{second.url}\n")
-    until(lambda: len(engine.urls) == 2)
+    until(lambda: len(engine.urls) == 2, 60)
     assert outcomes(engine, PROMPTS * 4) == TEXTS * 4
     assert second.asked
     addresses.write_text(f"{second.url}\n")
-    until(lambda: engine.urls == (second.url,))
+    until(lambda: engine.urls == (second.url,), 60)
     asked = sum(first.asked.values())
     assert outcomes(engine, PROMPTS * 4) == TEXTS * 4
     assert sum(first.asked.values()) == asked
@@ -360,7 +354,7 @@ def test_servers_join_and_leave_by_a_file(tmp_path: Path) -> None:
     time.sleep(1)
     assert engine.urls == (second.url,)
     addresses.write_text("")
-    until(lambda: not engine.urls)
+    until(lambda: not engine.urls, 60)
     addresses.write_text(f"{first.url}\n")
     assert outcomes(engine, PROMPTS[1:]) == TEXTS[1:]  # waits until it is there
     engine.close()
@@ -378,11 +372,11 @@ def test_a_server_that_comes_back_as_another_build_gets_no_calls(caplog: pytest.
     assert engine.urls == (stays.url,)
     other = Loopback(port=goes.port)
     other.version = "2.0"
-    until(lambda: "vllm serve 2.0" in caplog.text)
+    until(lambda: "vllm serve 2.0" in caplog.text, 60)
     assert outcomes(engine, PROMPTS * 4) == TEXTS * 4
     assert not other.asked
     other.version = "1.0"
-    until(lambda: len(engine.urls) == 2)
+    until(lambda: len(engine.urls) == 2, 60)
     assert outcomes(engine, PROMPTS * 4) == TEXTS * 4
     assert other.asked
     engine.close()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sqlite3
 import sys
 import threading
 import time
@@ -10,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from processes import tree
 
 from sca_hf import cluster
 from sca_hf.engines.ray import replica
@@ -20,6 +18,7 @@ from sca_hf.recipe import load_recipe
 from sca_hf.store import Store
 from tests.engines.loopback_server import MODEL, Loopback
 from tests.pipeline.writing import WritingEngine, WritingReplica, write_code, written
+from tests.watching import finished_calls, processes_below
 
 pytestmark = [pytest.mark.jail, pytest.mark.slow, pytest.mark.timeout(540)]
 
@@ -62,14 +61,6 @@ def run(code: Path, store: Path, *more: str) -> Manifests:
     return {version.dataset: (version.fingerprint, version.manifest_sha) for version in Store(store).versions()}
 
 
-def calls(store: Path) -> int:
-    try:
-        with sqlite3.connect(f"file:{store / 'journal.sqlite'}?mode=ro", uri=True) as connection:
-            return int(connection.execute("SELECT count(*) FROM calls").fetchone()[0])
-    except sqlite3.OperationalError:
-        return 0
-
-
 def when(holds: Callable[[], bool], do: Callable[[], None]) -> threading.Thread:
     """Do something as soon as something holds."""
 
@@ -102,19 +93,17 @@ def test_deaths_of_replicas_and_hosts_of_jails_change_no_byte(
     local_ray: None, whole: Manifests, code: Path, tmp_path: Path
 ) -> None:
     """One death each: no call has a second one, which would cost its row."""
-    killed = []
+    killed, journal = [], tmp_path / "journal.sqlite"
 
     def kill(what: bytes) -> None:
-        for process in tree(os.getpid()):
-            if Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"ray::" + what):
-                os.kill(process, signal.SIGKILL)
-                killed.append(what)
-                return
+        for process in processes_below(os.getpid(), b"ray::" + what)[:1]:
+            os.kill(process, signal.SIGKILL)
+            killed.append(what)
 
     made_by_engine = 2 * SEEDS + 2 * SEEDS * SAMPLES  # two parts a response; programs come last
     killers = [
-        when(lambda: calls(tmp_path) > 60, lambda: kill(b"WritingReplica")),
-        when(lambda: calls(tmp_path) > made_by_engine, lambda: kill(b"JailHost")),
+        when(lambda: finished_calls(journal) > 60, lambda: kill(b"WritingReplica")),
+        when(lambda: finished_calls(journal) > made_by_engine, lambda: kill(b"JailHost")),
     ]
     on_ray = ("engine.kind=ray", "engine.replicas=2", "engine.replica_cpus=0.1", "run.jails_on=ray", "run.jails=1")
     assert run(code, tmp_path, *on_ray) == whole
@@ -135,7 +124,7 @@ def test_two_servers_and_one_that_leaves_make_the_bytes_of_one(code: Path, tmp_p
         addresses.write_text(f"{servers[1].url}\n")
         servers[0].close()
 
-    leaving = when(lambda: calls(tmp_path / "two") > 60, leave)
+    leaving = when(lambda: finished_calls(tmp_path / "two" / "journal.sqlite") > 60, leave)
     two = run(code, tmp_path / "two", *on_servers, f"engine.urls={addresses}")
     leaving.join()
     asked = [sum(server.asked.values()) for server in servers]

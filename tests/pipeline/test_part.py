@@ -22,6 +22,7 @@ from sca_hf.recipe import Recipe, load_recipe
 from sca_hf.store import Store, disk
 from tests.engines.loopback_server import MODEL, Loopback
 from tests.pipeline.writing import write_code, written
+from tests.watching import finished_calls
 
 SEEDS = 14
 
@@ -134,7 +135,7 @@ def test_a_part_that_is_killed_goes_on(
     for enough in (5, 40):
         with subprocess.Popen([*command, "--part", "1/1"], stdout=subprocess.DEVNULL, start_new_session=True) as run:
             deadline = time.monotonic() + 120
-            while not (journal.exists() and count(journal) >= enough) and time.monotonic() < deadline:
+            while finished_calls(journal) < enough and time.monotonic() < deadline:
                 assert run.poll() is None
                 time.sleep(0.02)
             os.killpg(run.pid, signal.SIGKILL)
@@ -188,14 +189,6 @@ def test_a_task_of_the_array_job_that_is_preempted_goes_on_from_its_copy(code: P
     assert sum(slow.asked.values()) <= SEEDS + 1  # the one that was in flight
     assert not list(tmp_path.glob("sca-hf-part.*"))
     slow.close()
-
-
-def count(journal: Path) -> int:
-    try:
-        with sqlite3.connect(f"file:{journal}?mode=ro", uri=True) as connection:
-            return int(connection.execute("SELECT count(*) FROM calls").fetchone()[0])
-    except sqlite3.OperationalError:
-        return 0
 
 
 def journal_of(path: Path, **answers: dict[str, object]) -> Path:

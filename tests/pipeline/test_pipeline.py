@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from datasets import load_dataset
 from sca_hf.pipeline.journals import merge
 from sca_hf.recipe import load_recipe
 from sca_hf.store import Store, Version
+from tests.watching import finished_calls
 
 pytestmark = pytest.mark.engine
 
@@ -124,33 +124,24 @@ def test_speed_settings_change_no_byte(store: Path, tmp_path: Path) -> None:
     assert manifests(tmp_path) == manifests(store)
 
 
-def calls(store: Path) -> int:
-    """Finished calls in the journal of a run that may still be going on."""
-    try:
-        with sqlite3.connect(f"file:{store / 'journal.sqlite'}?mode=ro", uri=True) as connection:
-            return int(connection.execute("SELECT count(*) FROM calls").fetchone()[0])
-    except sqlite3.OperationalError:
-        return 0
-
-
 def test_killed_three_times(store: Path, tmp_path: Path) -> None:
-    whole = calls(store)
+    whole, journal = finished_calls(store / "journal.sqlite"), tmp_path / "journal.sqlite"
     chance = random.Random(0)
     for share in (0.15, 0.4, 0.8):
         running = start(tmp_path)
         enough = int(whole * share) + chance.randrange(5)
         deadline = time.monotonic() + 300
-        while calls(tmp_path) < enough and running.poll() is None and time.monotonic() < deadline:
+        while finished_calls(journal) < enough and running.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         running.send_signal(signal.SIGKILL)
         running.communicate(timeout=60)
         assert running.returncode == -signal.SIGKILL
-    held, there = calls(tmp_path), {version.path for version in Store(tmp_path).versions()}
+    held, there = finished_calls(journal), {version.path for version in Store(tmp_path).versions()}
     finish(start(tmp_path))
     assert manifests(tmp_path) == manifests(store)
     last = [version.timings for version in made(tmp_path).values() if version.path not in there]
     assert sum(timings[kind]["made"] for timings in last for kind in ("calls", "programs")) == whole - held
-    assert calls(tmp_path) == whole
+    assert finished_calls(journal) == whole
 
 
 @pytest.mark.timeout(1500)

@@ -25,6 +25,7 @@ from sca_hf.sandbox import Jails, Limits, Program, Verdict, ray_host
 from sca_hf.sandbox.ray_jails import RayJails
 from sca_hf.stages import execute
 from tests.sandbox.processes import own_jails
+from tests.watching import processes_below
 
 pytest.importorskip("ray", reason="ray isn't installed: pip install 'sca-hf[ray]'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(540)]
@@ -41,19 +42,8 @@ PROGRAMS = [
     Program("import numpy as np\ndef double(x):\n    return 2 * np.array(x)", "assert double([2]).sum() == 4"),
     Program(DOUBLE, "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n        assert double(2) == 4"),
 ]
+HOST = b"ray::JailHost"
 SLEEPS = Program("import time\ndef nap():\n    return time.sleep(3)", "assert nap() is None")
-
-
-def hosts() -> list[int]:
-    """Return the processes of hosts below this one."""
-    found = []
-    for process in tree(os.getpid()):
-        try:
-            command = Path(f"/proc/{process}/cmdline").read_bytes()
-        except OSError:
-            continue
-        found += [process] if command.startswith(b"ray::JailHost") else []
-    return found
 
 
 def has_jails(host: int) -> bool:
@@ -112,7 +102,7 @@ def test_what_a_killed_host_was_at_runs_again(jails: RayJails, expected: list[Ve
     async def with_a_kill() -> list[Verdict]:
         runs = [asyncio.create_task(jails.run(program)) for program in (SLEEPS, *PROGRAMS)]
         await asyncio.sleep(1.0)
-        (host,) = hosts()
+        (host,) = processes_below(os.getpid(), HOST)
         os.kill(host, signal.SIGKILL)
         return list(await asyncio.gather(*runs))
 
@@ -125,9 +115,9 @@ def test_what_a_killed_host_was_at_runs_again(jails: RayJails, expected: list[Ve
 
 def test_a_host_that_dies_between_programs_is_started_again(jails: RayJails) -> None:
     asyncio.run(jails.run(PROGRAMS[0]))
-    (host,) = hosts()
+    (host,) = processes_below(os.getpid(), HOST)
     os.kill(host, signal.SIGKILL)
-    while host in hosts():
+    while host in processes_below(os.getpid(), HOST):
         time.sleep(0.05)
     assert asyncio.run(jails.run(PROGRAMS[0])).status == "passed"
 
@@ -140,13 +130,13 @@ def test_a_program_that_hosts_die_of_ends_the_run(jails: RayJails) -> None:
             run = asyncio.create_task(there.run(replace(SLEEPS, code=SLEEPS.code.replace("3", "60"))))
             while not run.done():
                 await asyncio.sleep(1.0)  # it is there as soon as there are jails
-                for host in hosts():
+                for host in processes_below(os.getpid(), HOST):
                     if host not in others and has_jails(host):
                         os.kill(host, signal.SIGKILL)
             await run
 
     first = asyncio.run(jails.run(PROGRAMS[0]))
-    others = hosts()
+    others = processes_below(os.getpid(), HOST)
     with pytest.raises(SandboxUnavailable, match="3 hosts of jails on Ray have died under one program"):
         asyncio.run(poisonous())
     assert asyncio.run(jails.run(PROGRAMS[0])).identity == first.identity
