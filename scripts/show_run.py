@@ -17,10 +17,11 @@ from typing import Any
 from sca_hf.reporting.figures import costs
 from sca_hf.reporting.reasons import meaning
 from sca_hf.reporting.runs import Run, run_named
+from sca_hf.reporting.samples import REJECT_REASON, kept_rows
 from sca_hf.store import Store
-from sca_hf.wording import counted
+from sca_hf.wording import counted, first_lines
 
-_SHOWN = ("instruction", "response", "tests", "concepts", "error", "other_names", "benchmark_row")
+_SHOWN = ("instruction", "response", "tests", "concepts", "exception", "other_names", "benchmark_row")
 _LINES = 40
 
 
@@ -42,10 +43,10 @@ def page(run: Run, title: str, count: int) -> Iterator[str]:
     yield f"# {title}"
     yield ""
     yield from table(run)
-    yield from section("Kept", kept(run, count))
+    yield from section("Kept", kept_rows(run.step("select") or run.last, count))
     for step in run.steps[1:]:
         for reason, total in sorted(step.counts["rejected"].items(), key=lambda pair: -pair[1]):
-            rows = step.where("reject_reason", [reason], "rejected")
+            rows = step.where(REJECT_REASON, [reason], "rejected")
             yield from section(f"{step.stage}: {reason}, {total:,}", islice(rows, count), meaning(reason))
 
 
@@ -69,14 +70,6 @@ def table(run: Run) -> Iterator[str]:
         )
 
 
-def kept(run: Run, count: int) -> list[Mapping[str, Any]]:
-    """Return rows that are left in the end, in their order, with the columns that the stage before knows of them."""
-    selected = run.step("select") or run.last
-    batches = selected.batches(selected.version.load().column_names)
-    rows = (dict(zip(batch, values, strict=True)) for batch in batches for values in zip(*batch.values(), strict=True))
-    return list(islice(rows, count))
-
-
 def section(title: str, rows: Iterable[Mapping[str, Any]], about: str = "") -> Iterator[str]:
     """Yield a heading and the texts of rows."""
     yield ""
@@ -94,14 +87,7 @@ def section(title: str, rows: Iterable[Mapping[str, Any]], about: str = "") -> I
                 yield ""
                 yield f"*{name}*"
                 yield ""
-                yield textwrap.indent(shortened(text), "    ", lambda line: True)
-
-
-def shortened(text: str) -> str:
-    """Return the first lines of a text."""
-    lines = text.strip("\n").splitlines()
-    more = [f"… {counted(len(lines) - _LINES, 'more line')}"] if len(lines) > _LINES else []
-    return "\n".join([*lines[:_LINES], *more])
+                yield textwrap.indent(first_lines(text.strip("\n"), _LINES), "    ", lambda line: True)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def _from_network(name: str, source: Source) -> list[Row]:
         from datasets import load_dataset
         from huggingface_hub import hf_hub_download
 
-        with quiet_hub(), waiting(f"benchmark {name!r}"):
+        with asking_hub(name):
             if source.path:
                 file = hf_hub_download(source.repo, source.path, repo_type="dataset", revision=source.revision)
                 return _read(name, source.path, Path(file).read_bytes())
@@ -100,13 +100,14 @@ def _from_network(name: str, source: Source) -> list[Row]:
 
 
 @contextmanager
-def quiet_hub() -> Iterator[None]:
-    """Keep back warnings of each attempt to reach the Hub: the error after the last one says it."""
+def asking_hub(benchmark: str) -> Iterator[None]:
+    """Say once that the Hub is waited for, and keep back warnings of each attempt: the error after the last says it."""
     log = logging.getLogger("huggingface_hub")
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        yield
+        with waiting(f"benchmark {benchmark!r}"):
+            yield
     finally:
         log.setLevel(level)
 

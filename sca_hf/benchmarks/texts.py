@@ -14,9 +14,8 @@ from typing import Any
 
 from datasets import Dataset, load_dataset
 
-from sca_hf.benchmarks.data import quiet_hub
+from sca_hf.benchmarks.data import asking_hub
 from sca_hf.errors import InputError
-from sca_hf.store.hub.retry import waiting
 
 _FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
 _QUOTED = 100  # characters
@@ -167,7 +166,7 @@ def _from_hub(benchmark: str) -> Dataset:
 
 def _load(benchmark: str, where: str, *arguments: str, **how: Any) -> Dataset:
     try:
-        with quiet_hub(), waiting(f"benchmark {benchmark!r}"):
+        with asking_hub(benchmark):
             return load_dataset(*arguments, **how)
     except Exception as error:  # `datasets` raises many types, from offline mode to a broken file
         cause = str(error.__cause__ or error).strip().split("\n")[0]

@@ -10,7 +10,7 @@ from sca_hf.pipeline.inputs import SOURCE_ID
 from sca_hf.reporting.calls import Call
 from sca_hf.reporting.reasons import meaning
 from sca_hf.reporting.samples import Sample
-from sca_hf.wording import counted
+from sca_hf.wording import counted, first_lines
 
 _ENDS = {"stop": "stop", "length": "length, by max_tokens", "repetition": "repetition"}
 _LINES = 40
@@ -39,7 +39,7 @@ class RowsConsole:
                     if isinstance(value, int | float):
                         self._line(f"{column} {value}", "dim")
                     elif isinstance(value, str) and value and not column.endswith("id") and value != reason:
-                        self._text(column, _shortened(value))
+                        self._text(column, first_lines(value, _LINES))
             self._line("")
         self._line(f"{shown:,} of {counted(total, 'such row')} of {name}", "dim")
 
@@ -65,9 +65,3 @@ class RowsConsole:
 
     def _line(self, text: str, style: str = "") -> None:
         self._terminal.print(Text(text, style), soft_wrap=True)
-
-
-def _shortened(text: str) -> str:
-    lines = text.splitlines()
-    more = [f"… {counted(len(lines) - _LINES, 'more line')}"] if len(lines) > _LINES else []
-    return "\n".join([*lines[:_LINES], *more])

@@ -18,7 +18,7 @@ from sca_hf.pipeline.plan import Planned
 from sca_hf.reporting.reasons import meaning
 from sca_hf.stage import Stage
 from sca_hf.store import Version
-from sca_hf.wording import counted
+from sca_hf.wording import counted, first_lines
 
 SAMPLE_ROWS = 3
 SAMPLE_LINES = 24
@@ -175,11 +175,7 @@ def _rows_of(loss: Loss) -> str:
 
 
 def _shortened(text: str) -> str:
-    lines = text.strip().splitlines()
-    shown = [
-        textwrap.shorten(line, _LINE_CHARACTERS) if len(line) > _LINE_CHARACTERS else line
-        for line in lines[:SAMPLE_LINES]
-    ]
-    return "\n".join(
-        shown + ([f"… {counted(len(lines) - SAMPLE_LINES, 'more line')}"] if len(lines) > SAMPLE_LINES else [])
-    )
+    """The first lines of a text, none of them without end."""
+    lines = first_lines(text.strip(), SAMPLE_LINES).splitlines()
+    most = _LINE_CHARACTERS
+    return "\n".join(line if len(line) <= most else textwrap.shorten(line, most) for line in lines)

@@ -28,19 +28,16 @@ def samples(run: Run, calls: Calls, reason: str | None, count: int) -> Iterator[
     if reason is not None and reason not in reasons:
         listed = ", ".join(f"{name} ({rows:,})" for name, rows in reasons.items()) or "none at all"
         raise InputError(f"{step.name} rejected no row as {reason!r}; its reasons are {listed}")
-    rows = step.where(REJECT_REASON, [reason], "rejected") if reason is not None else list(_kept(step, count))
+    rows = step.where(REJECT_REASON, [reason], "rejected") if reason is not None else list(kept_rows(step, count))
     for row in islice(rows, count):
         yield Sample(row, reason, _call(run, calls, row))
 
 
-def _kept(step: Step, count: int) -> Iterator[Row]:
-    columns = list(step.version.load().column_names)
-    for batch in step.batches(columns):
-        for values in islice(zip(*batch.values(), strict=True), count):
-            yield dict(zip(batch, values, strict=True))
-        count -= len(next(iter(batch.values())))
-        if count <= 0:
-            return
+def kept_rows(step: Step, count: int) -> Iterator[Row]:
+    """The first `count` rows of a version."""
+    batches = step.batches(step.version.load().column_names)
+    rows = (dict(zip(batch, values, strict=True)) for batch in batches for values in zip(*batch.values(), strict=True))
+    return islice(rows, count)
 
 
 def _call(run: Run, calls: Calls, row: Row) -> Call | None:

