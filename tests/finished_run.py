@@ -19,19 +19,15 @@ from sca_hf.stage import REJECT_REASON, Column, Stage, split
 from sca_hf.store import Build, Store, Version
 from sca_hf.store.hub.hub import Hub
 from sca_hf.store.lineage import Making, Parent
+from tests.code_files import write_code
 from tests.store.conftest import loopback
-from tests.store.loopback_hub import LoopbackHub
+from tests.store.loopback_hub import LoopbackHub, ask_hub_at
 
 __all__ = ["loopback"]
 
 STAGES = load_recipe("selfcodealign").chain
 NAMES = tuple(stage.name for stage in STAGES)
 
-FUNCTION = '''
-def add_{0}(a, b):
-    """Add two numbers and {0}."""
-    return a + b + {0}
-'''
 RESPONSE = "Here it is.\n\n```python\ndef add_{0}(a, b):\n    return a + b + {0}\n```"
 TESTS = "```python\nassert add_{0}(1, 2) == 3 + {0}\n```"
 
@@ -46,10 +42,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def logged_in(loopback: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> LoopbackHub:
     """The loopback Hub as the environment's."""
-    template = loopback.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", loopback.url)
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr("datasets.config.HF_ENDPOINT", loopback.url)
+    ask_hub_at(loopback.url, monkeypatch)
     monkeypatch.setenv("HF_TOKEN", "alice-write")
     return loopback
 
@@ -71,9 +64,7 @@ def arguments(finished: Path) -> list[str]:
 def arguments_in(folder: Path) -> list[str]:
     (folder / "model").mkdir(parents=True)
     (folder / "model" / "config.json").write_text("{}")
-    (folder / "code").mkdir()
-    for number in range(12):
-        (folder / "code" / f"{number:02}.py").write_text(FUNCTION.format(number))
+    write_code(folder / "code", 12)
     return command_line(folder)
 
 

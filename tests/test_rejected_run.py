@@ -12,12 +12,9 @@ import pytest
 
 from sca_hf import run, versions
 from sca_hf.store import Store
+from tests.code_files import write_code
 from tests.engines.loopback_server import MODEL, Loopback, text_of
 
-FUNCTION = '''def add_{0}(a, b):
-    """Return the sum of a and b, and {0}."""
-    return a + b + {0}
-'''
 SEEDS, SAMPLES = 60, 4
 
 
@@ -63,10 +60,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
 
 @contextmanager
 def run_of(folder: Path, server: Loopback) -> Iterator[Ended]:
-    code = folder / "code"
-    code.mkdir()
-    for number in range(SEEDS):
-        (code / f"{number:02}.py").write_text(FUNCTION.format(number))
+    code = write_code(folder / "code", SEEDS)
     settings = [f"seeds.source={code}", f"model={MODEL}", "engine.kind=openai", f"engine.urls=[{server.url}]"]
     rows = (f"responses.samples={SAMPLES}", "responses.parts=together")
     changes = [part for each in (*settings, *rows) for part in ("--set", each)]

@@ -10,21 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.code_files import FUNCTION, write_code
 from tests.engines.loopback_server import MODEL, Loopback, doubles
 
 STAGES = ("seeds", "concepts", "instructions", "responses")
-_FUNCTION = '''def add_{0}(a, b):
-    """Return the sum of a and b, and {0}."""
-    return a + b + {0}
-'''
 
 
 @pytest.fixture
 def arguments(tmp_path: Path) -> Iterator[list[str]]:
-    code = tmp_path / "code"
-    code.mkdir()
-    for number in range(24):
-        (code / f"{number:02}.py").write_text(_FUNCTION.format(number))
+    code = write_code(tmp_path / "code", 24)
     server = Loopback()
     server.says = doubles
     changes = (f"seeds.source={code}", f"model={MODEL}", "engine.kind=openai", f"engine.urls=[{server.url}]")
@@ -82,6 +76,6 @@ def test_a_run_and_one_that_goes_on(tmp_path: Path, arguments: list[str]) -> Non
 @pytest.mark.slow
 def test_rows_of_json_are_loaded_without_a_word(tmp_path: Path, arguments: list[str]) -> None:
     rows = tmp_path / "seeds.jsonl"
-    rows.write_text("".join(json.dumps({"seed": _FUNCTION.format(number)}) + "\n" for number in range(4)))
+    rows.write_text("".join(json.dumps({"seed": FUNCTION.format(number)}) + "\n" for number in range(4)))
     _, said = run(tmp_path, *arguments, "--from", "concepts", "--input", str(rows), "--dry-run")
     assert said == []

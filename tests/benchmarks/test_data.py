@@ -13,7 +13,7 @@ from sca_hf.benchmarks.data import Source, load_rows
 from sca_hf.errors import InputError
 from sca_hf.evaluate import main
 from tests.store.conftest import loopback
-from tests.store.loopback_hub import LoopbackHub
+from tests.store.loopback_hub import LoopbackHub, ask_hub_at
 
 __all__ = ["loopback"]
 
@@ -48,12 +48,9 @@ def hub(loopback: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _reach(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
-    template = url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    ask_hub_at(url, monkeypatch)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("datasets.config.HF_ENDPOINT", url)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", folder / "datasets")
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
 

@@ -19,6 +19,7 @@ from processes import tree
 
 from sca_hf.console.interrupts import INTERRUPTED
 from sca_hf.store import Store
+from tests.code_files import FUNCTION, write_code
 from tests.engines.loopback_server import MODEL, Loopback, doubles
 
 INTERRUPTS = int(os.environ.get("SCA_HF_INTERRUPTS", "4"))
@@ -26,10 +27,6 @@ SEED = random.SystemRandom().randrange(10**6)
 
 _BOUND = 2.0  # seconds
 _ENDED_SECONDS = 10.0
-_FUNCTION = '''def add_{0}(a, b):
-    """Return the sum of a and b, and {0}."""
-    return a + b + {0}
-'''
 
 
 def says(prompt: str, seed: int) -> str:
@@ -109,10 +106,7 @@ def manifests(store: Path) -> dict[str, str]:
 @pytest.fixture
 def arguments(tmp_path: Path) -> Iterator[list[str]]:
     """Of a run of some seconds, all of whose stages have something to do."""
-    code = tmp_path / "code"
-    code.mkdir()
-    for number in range(12):
-        (code / f"{number:02}.py").write_text(_FUNCTION.format(number))
+    code = write_code(tmp_path / "code", 12)
     server = Loopback()
     server.says = says
     changes = (
@@ -169,7 +163,7 @@ def test_random_moments(tmp_path: Path, arguments: list[str]) -> None:
 @pytest.mark.parametrize("seconds", [0.3, 3.0, 9.0])
 def test_the_start_of_the_engine(tmp_path: Path, seconds: float) -> None:
     rows = tmp_path / "seeds.jsonl"
-    rows.write_text("".join(json.dumps({"seed": _FUNCTION.format(number)}) + "\n" for number in range(4)))
+    rows.write_text("".join(json.dumps({"seed": FUNCTION.format(number)}) + "\n" for number in range(4)))
     run = Run(
         ["--recipe", "demo", "--input", str(rows), "--from", "concepts", "--store", str(tmp_path / "s")], tmp_path
     )

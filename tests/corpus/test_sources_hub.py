@@ -30,7 +30,7 @@ from sca_hf.stages.context import Context
 from sca_hf.stages.seeds import SeedSettings, seeds
 from sca_hf.store import Store
 from tests.store.conftest import loopback
-from tests.store.loopback_hub import LoopbackHub
+from tests.store.loopback_hub import LoopbackHub, ask_hub_at
 
 pytestmark = pytest.mark.slow
 
@@ -40,10 +40,7 @@ __all__ = ["loopback"]
 @pytest.fixture
 def hub(loopback: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoopbackHub:
     """The loopback Hub as the environment's, with a repository in the layout of The Stack, in three forms."""
-    template = loopback.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", loopback.url)
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr("datasets.config.HF_ENDPOINT", loopback.url)
+    ask_hub_at(loopback.url, monkeypatch)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "datasets-cache"))
     monkeypatch.setenv("HF_TOKEN", "alice-write")
     HfApi().create_repo("alice/code", repo_type="dataset")

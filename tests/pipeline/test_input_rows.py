@@ -16,7 +16,8 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sca_hf import run, versions
 from sca_hf.reporting.reasons import meaning
 from sca_hf.store import Store
-from tests.finished_run import FUNCTION, RESPONSE, TESTS, arguments, finished, own_cache
+from tests.code_files import FUNCTION
+from tests.finished_run import RESPONSE, TESTS, arguments, finished, own_cache
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from datasets import Dataset
 from sca_hf import run, versions
 from sca_hf.store import Store, Version
 from sca_hf.store.lineage import Parent
+from tests.code_files import FUNCTION
 from tests.finished_run import (
-    FUNCTION,
     NAMES,
     RESPONSE,
     TESTS,

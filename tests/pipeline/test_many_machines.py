@@ -16,8 +16,9 @@ from sca_hf.engines.vllm import engine as vllm_engine
 from sca_hf.pipeline.pipeline import Pipeline
 from sca_hf.recipe import load_recipe
 from sca_hf.store import Store
+from tests.code_files import write_code
 from tests.engines.loopback_server import MODEL, Loopback
-from tests.pipeline.writing import WritingEngine, WritingReplica, write_code, written
+from tests.pipeline.writing import WritingEngine, WritingReplica, written
 from tests.watching import finished_calls, processes_below
 
 pytestmark = [pytest.mark.jail, pytest.mark.slow, pytest.mark.timeout(540)]

@@ -20,8 +20,9 @@ from sca_hf.pipeline.part import Part, PartOutcome
 from sca_hf.pipeline.pipeline import Pipeline
 from sca_hf.recipe import Recipe, load_recipe
 from sca_hf.store import Store, disk
+from tests.code_files import write_code
 from tests.engines.loopback_server import MODEL, Loopback
-from tests.pipeline.writing import write_code, written
+from tests.pipeline.writing import written
 from tests.watching import finished_calls
 
 SEEDS = 14

@@ -13,16 +13,12 @@ from sca_hf.pipeline.forecast import forecast
 from sca_hf.pipeline.pipeline import Pipeline
 from sca_hf.recipe import load_recipe
 from sca_hf.store import Store
+from tests.code_files import write_code
 from tests.engines.loopback_server import MODEL, Loopback
 
 pytestmark = pytest.mark.slow
 
 COUNT = 12
-FUNCTION = '''
-def add_{0}(a, b):
-    """Add two numbers and {0}."""
-    return a + b + {0}
-'''
 
 
 @pytest.fixture
@@ -35,10 +31,7 @@ def server() -> Iterator[Loopback]:
 
 @pytest.fixture
 def called(server: Loopback, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    (tmp_path / "code").mkdir()
-    for number in range(COUNT):
-        (tmp_path / "code" / f"{number:02}.py").write_text(FUNCTION.format(number))
-    changes = [f"seeds.source={tmp_path / 'code'}", f"engine={{kind: openai, urls: [{server.url}]}}"]
+    changes = [f"seeds.source={write_code(tmp_path / 'code', COUNT)}", f"engine={{kind: openai, urls: [{server.url}]}}"]
     arguments = ["--recipe", "demo", "--model", MODEL, "--to", "concepts", "--store", str(tmp_path / "store")]
 
     def call(*more: str, code: int = 0) -> str:

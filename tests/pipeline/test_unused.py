@@ -9,8 +9,8 @@ import pytest
 from sca_hf import run, versions
 from sca_hf.pipeline.journal import Journal
 from sca_hf.store import Store
+from tests.code_files import write_code
 from tests.engines.loopback_server import MODEL, Loopback
-from tests.pipeline.test_pilot import FUNCTION
 
 COUNT = 6
 
@@ -26,10 +26,7 @@ def server() -> Iterator[Loopback]:
 @pytest.fixture
 def ran(server: Loopback, tmp_path: Path) -> Callable[..., int]:
     """Runs seeds and concepts, and returns how many calls the server has answered."""
-    (tmp_path / "code").mkdir()
-    for number in range(COUNT):
-        (tmp_path / "code" / f"{number:02}.py").write_text(FUNCTION.format(number))
-    changes = [f"seeds.source={tmp_path / 'code'}", f"engine={{kind: openai, urls: [{server.url}]}}"]
+    changes = [f"seeds.source={write_code(tmp_path / 'code', COUNT)}", f"engine={{kind: openai, urls: [{server.url}]}}"]
     arguments = ["--recipe", "demo", "--model", MODEL, "--to", "concepts", "--store", str(tmp_path / "store")]
     given = [part for change in changes for part in ("--set", change)]
 

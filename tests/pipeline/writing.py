@@ -1,9 +1,8 @@
-"""An engine whose model is a function of prompt and seed, for runs of many rows; and code files to run on."""
+"""An engine whose model is a function of prompt and seed, for runs of many rows."""
 
 import asyncio
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from sca_hf.engines import Completion, Prompt, Sampling
@@ -12,19 +11,6 @@ from sca_hf.engines.ray.replica import Replica
 from sca_hf.engines.threaded import ThreadedEngine
 from sca_hf.identity import digest
 from tests.engines.loopback_server import ended
-
-FUNCTION = '''
-def add_{0}(a, b):
-    """Add two numbers and {0}."""
-    return a + b + {0}
-'''
-
-
-def write_code(folder: Path, files: int) -> Path:
-    """Write files of one function each. Return the folder."""
-    for number in range(files):
-        (folder / f"{number:02}.py").write_text(FUNCTION.format(number))
-    return folder
 
 
 def written(prompt: str, seed: int) -> str:

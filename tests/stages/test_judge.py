@@ -25,6 +25,7 @@ from sca_hf.stages.context import Context
 from sca_hf.stages.judge import STAGE, judge, one_sided, reject_reason, yes_over_no
 from sca_hf.store import Store, Version
 from sca_hf.store.history import ancestors, verify
+from tests.code_files import write_code
 from tests.engines import loopback_server
 from tests.engines.loopback_server import MODEL, Loopback
 
@@ -241,10 +242,11 @@ def test_the_bundled_model_answers_nonsense_and_each_row_says_so(engine: VllmEng
 @pytest.fixture
 def arguments(server: Any, tmp_path: Path) -> list[str]:
     """A run on 24 functions, of which the judge keeps 8."""
-    (tmp_path / "code").mkdir()
-    for number in range(24):
-        (tmp_path / "code" / f"{number:02}.py").write_text(FUNCTION.format(number))
-    changes = [f"seeds.source={tmp_path / 'code'}", "engine.kind=openai", f"engine.urls=[{server.url}]"]
+    changes = [
+        f"seeds.source={write_code(tmp_path / 'code', 24, FUNCTION)}",
+        "engine.kind=openai",
+        f"engine.urls=[{server.url}]",
+    ]
     changes += [f"model={MODEL}", "stages=[seeds, judge, concepts, instructions]", "judge.shots=4"]
     return [
         *("--recipe", "demo", "--store", str(tmp_path / "store")),

@@ -23,6 +23,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import pytest
+
 from tests.store.loopback_answers import REPO, Answers
 from tests.store.loopback_repos import Blob, Refused, Repo, regular
 
@@ -39,6 +41,14 @@ class Asked:
     path: str
     kind: str
     status: int
+
+
+def ask_hub_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make it the environment's Hub, for `huggingface_hub` and `datasets`."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+    template = url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr("datasets.config.HF_ENDPOINT", url)
 
 
 class LoopbackHub:

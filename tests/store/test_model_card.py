@@ -15,7 +15,7 @@ from sca_hf.engines.model import DEMO_MODEL
 from sca_hf.store import Store, Version
 from sca_hf.store.hub.hub import Hub
 from tests.store.conftest import Toy
-from tests.store.loopback_hub import LoopbackHub
+from tests.store.loopback_hub import LoopbackHub, ask_hub_at
 
 BASE = {"model": "org/base-7b", "revision": "abc", "build": "vllm 0.1", "dtype": "bfloat16"}
 RESULT = {
@@ -63,9 +63,7 @@ def head(text: str) -> ModelCardData:
 def test_a_card_from_a_version_on_the_hub_is_valid_there(
     loopback: LoopbackHub, version: Version, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", loopback.url)
-    template = loopback.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    ask_hub_at(loopback.url, monkeypatch)
     monkeypatch.setenv("HF_TOKEN", "alice-write")
     Hub("alice/demo").push(version)
     (tmp_path / "results.json").write_text(json.dumps([RESULT]))
